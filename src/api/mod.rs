@@ -1,0 +1,1 @@
+//! HTTP: records, calls, metrics, pages.

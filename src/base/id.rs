@@ -1,0 +1,166 @@
+//! Identifiers. Those that we or a page make are ULIDs behind a prefix (`call_01J…`); those that
+//! people choose (trunks, users) are names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ulid::Ulid;
+
+macro_rules! ulid_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Ulid);
+
+        impl $name {
+            /// From milliseconds since 1970 and 80 random bits; both are the caller's to give.
+            pub fn from_parts(unix_ms: u64, random: u128) -> $name {
+                $name(Ulid::from_parts(unix_ms, random))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<$name, IdError> {
+                text.strip_prefix(concat!($prefix, "_"))
+                    .filter(|rest| rest.len() == 26)
+                    .and_then(|rest| Ulid::from_string(rest).ok())
+                    .map($name)
+                    .ok_or(IdError { expected: concat!($prefix, "_ and a ULID") })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<$name, D::Error> {
+                let text = String::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+macro_rules! name_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as it is written in files.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<$name, IdError> {
+                let legal = (1..=64).contains(&text.len())
+                    && text
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+                if legal {
+                    Ok($name(text.to_owned()))
+                } else {
+                    Err(IdError { expected: "1 to 64 of a-z A-Z 0-9 - _ ." })
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<$name, D::Error> {
+                let text = String::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+ulid_id!(
+    /// One call, both legs: `call_` and a ULID. A page makes the id of the call it starts.
+    CallId, "call"
+);
+ulid_id!(
+    /// One leg of a call: `leg_` and a ULID.
+    LegId, "leg"
+);
+ulid_id!(
+    /// One signalling session of a page: `ses_` and a ULID.
+    SessionId, "ses"
+);
+name_id!(
+    /// The name of a trunk in the configuration: 1 to 64 of `a-z A-Z 0-9 - _ .`.
+    TrunkId
+);
+name_id!(
+    /// The name of a user in the configuration: 1 to 64 of `a-z A-Z 0-9 - _ .`.
+    UserId
+);
+
+/// A text is not an identifier of the kind asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct IdError {
+    /// What would have been right.
+    pub expected: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_round_trip_and_refuse_other_prefixes() {
+        let id = CallId::from_parts(1_700_000_000_000, 42);
+        assert_eq!(id.to_string().parse::<CallId>(), Ok(id));
+        assert!(id.to_string().parse::<LegId>().is_err());
+        assert!("call_xyz".parse::<CallId>().is_err());
+    }
+
+    #[test]
+    fn names_are_short_and_plain() {
+        assert_eq!("north".parse::<TrunkId>().unwrap().as_str(), "north");
+        for bad in ["", "a b", "a@b", "ä", "a\n"] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+    }
+}

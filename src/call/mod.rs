@@ -1,0 +1,1 @@
+//! A call: legs, state machine, record. Knows legs, not protocols.

@@ -1,0 +1,1 @@
+//! The demo's carrier: a SIP user agent of its own with test lines.

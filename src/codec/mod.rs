@@ -1,0 +1,1 @@
+//! Audio codecs and signals: G.711, Opus, resampling, concealment, tones.

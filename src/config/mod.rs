@@ -1,0 +1,1 @@
+//! The one typed configuration, composed of each domain's own.

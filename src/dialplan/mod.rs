@@ -1,0 +1,1 @@
+//! The dial plan: load, check, evaluate, explain. Pure functions of their arguments.

@@ -1,0 +1,1 @@
+//! DTMF: digit events, decoders, arbiter, encoders, detector (RFC 4733).

@@ -1,0 +1,1 @@
+//! The composition root: one task per call, inbound, browser, registry, drain.

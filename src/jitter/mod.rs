@@ -1,0 +1,1 @@
+//! The playout buffer: reordering, target delay, playout decisions.

@@ -1,0 +1,3 @@
+//! The `crosspoint` command.
+
+fn main() {}

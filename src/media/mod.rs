@@ -1,0 +1,1 @@
+//! Media: legs, bridge, worker threads, pool, ports.

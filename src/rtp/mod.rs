@@ -1,0 +1,1 @@
+//! RTP and RTCP: packets, receiver and sender state, quality (RFC 3550).

@@ -1,0 +1,1 @@
+//! A WebRTC client in its own right that places real calls and measures them.

@@ -1,0 +1,1 @@
+//! Browser signalling: JSON messages, session machine, tokens, WebSocket driver.

@@ -1,0 +1,1 @@
+//! Trunks: definition, choice, health, limits.
