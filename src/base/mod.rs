@@ -18,3 +18,12 @@ pub use e164::{E164, E164Error};
 pub use id::{CallId, IdError, LegId, SessionId, TrunkId, UserId};
 pub use party::Party;
 pub use pii::{Pii, Secret};
+
+/// A fixed moment of this process, for virtual clocks in tests: every pure test counts from here,
+/// so that no pure file reads the clock.
+#[cfg(test)]
+pub(crate) fn epoch() -> std::time::Instant {
+    static EPOCH: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    *EPOCH
+}
