@@ -22,6 +22,7 @@ pub use pii::{Pii, Secret};
 /// A fixed moment of this process, for virtual clocks in tests: every pure test counts from here,
 /// so that no pure file reads the clock.
 #[cfg(test)]
+#[allow(dead_code, reason = "used by the tests of the pure domains")]
 pub(crate) fn epoch() -> std::time::Instant {
     static EPOCH: std::sync::LazyLock<std::time::Instant> =
         std::sync::LazyLock::new(std::time::Instant::now);
