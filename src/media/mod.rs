@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod event;
 mod pool;
+#[allow(dead_code, reason = "the workers that make them follow")]
 mod session;
 mod trunk;
 
