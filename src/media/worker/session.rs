@@ -1,55 +1,10 @@
 //! The handle of one call's media: what the call's owner may ask of it.
 
-use std::time::Duration;
-
 use tokio::sync::oneshot;
 
 use super::command::{CallKey, Command, Inbox, Message, Reply};
-use super::{Error, TrunkAudio, TrunkMedia};
 use crate::base::Digit;
-
-/// Which of the two legs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LegSide {
-    /// The page's peer connection.
-    Browser,
-    /// The plain RTP leg.
-    Trunk,
-}
-
-/// What the browser hears. Switching makes no gap and no jump: one SSRC, one timeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Feed {
-    /// Nothing is sent.
-    Silence,
-    /// Ringback made here, in the tones of a country.
-    Ringback {
-        /// ISO 3166 code, two letters (`DE`); an unknown one takes the European default.
-        country: String,
-    },
-    /// What the trunk sends.
-    Trunk,
-}
-
-/// One digit to send, and the pause after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ToneItem {
-    /// The digit.
-    pub digit: Digit,
-    /// How long it sounds; raised to the leg's minimum.
-    pub tone: Duration,
-    /// The pause after it; raised to the leg's minimum.
-    pub gap: Duration,
-}
-
-/// Which answer of a trunk an SDP body came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// A provisional response (183): may be followed by another, from the same or another fork.
-    Early,
-    /// The 2xx.
-    Final,
-}
+use crate::media::{Error, Feed, LegSide, Phase, ToneItem, TrunkAudio, TrunkMedia};
 
 /// Media of one call. Dropping it ends the media and frees its ports.
 ///

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Error, Feed, LegSide, MediaEvent, Phase, ToneItem, TrunkAudio, TrunkMedia};
+use crate::media::{Error, Feed, LegSide, MediaEvent, Phase, ToneItem, TrunkAudio, TrunkMedia};
 use crate::base::{CallId, Digit};
 
 /// A call within its pool; never used twice in a process.
