@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::media::{Error, Feed, LegSide, MediaEvent, Phase, ToneItem, TrunkAudio, TrunkMedia};
 use crate::base::{CallId, Digit};
+use crate::media::{Error, Feed, LegSide, MediaEvent, Phase, ToneItem, TrunkAudio, TrunkMedia};
 
 /// A call within its pool; never used twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
