@@ -1,0 +1,130 @@
+//! The record of a call (CDR): one per call, first written at the answer, then at the end.
+//!
+//! Holds how many digits were pressed and never which. Wall time is only for stamps: the start is
+//! given, the others are the start plus what the monotonic clock says.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::base::{CallId, Cause, EndedBy, Party, SipStatus, TrunkId};
+
+/// What a call was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The call.
+    pub id: CallId,
+    /// From a page out, from a trunk in, or between two pages.
+    pub direction: Direction,
+    /// Who called, as the callee saw it.
+    pub from: Party,
+    /// Who was called, in normal form.
+    pub to: Party,
+    /// The trunk that carried the call, or the last one that was tried.
+    pub trunk: Option<TrunkId>,
+    /// The dial plan's rule that decided.
+    pub rule: Option<String>,
+    /// When the call began (RFC 3339 UTC, whole milliseconds).
+    pub started_at: Timestamp,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// When it was over; `None` while it is on.
+    pub ended_at: Option<Timestamp>,
+    /// From the answer to the end, in ms; 0 where it was never answered.
+    pub duration_ms: u64,
+    /// Why it ended.
+    pub cause: Option<Cause>,
+    /// The SIP status that ended it, as it came or went.
+    pub sip: Option<SipStatus>,
+    /// The Q.850 cause that ended it, 1 to 127.
+    pub q850: Option<u8>,
+    /// Who ended it.
+    pub ended_by: Option<Who>,
+    /// How many targets were dialled.
+    pub attempts: u8,
+    /// How many digits were pressed on both sides.
+    pub digits: u32,
+    /// The codec of the answering leg, as SDP names it.
+    pub codec: Option<String>,
+    /// What arrived on each leg.
+    pub quality: Quality,
+}
+
+/// Which way a call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From a page to a trunk.
+    Outbound,
+    /// From a trunk to pages.
+    Inbound,
+    /// Between pages.
+    Internal,
+    /// From a trunk to a trunk.
+    Transit,
+}
+
+impl Direction {
+    /// As records and metrics spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Outbound => "outbound",
+            Direction::Inbound => "inbound",
+            Direction::Internal => "internal",
+            Direction::Transit => "transit",
+        }
+    }
+}
+
+/// A side of a call, seen from nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Who {
+    /// The side that called.
+    Caller,
+    /// The side that was called.
+    Callee,
+    /// The gateway: a rule, a limit, a fault, its operator.
+    Gateway,
+}
+
+impl Who {
+    /// The same as the caller's own side sees it.
+    pub fn seen_by_caller(self) -> EndedBy {
+        match self {
+            Who::Caller => EndedBy::Local,
+            Who::Callee => EndedBy::Remote,
+            Who::Gateway => EndedBy::Gateway,
+        }
+    }
+
+    /// The same as a callee's own side sees it.
+    pub fn seen_by_callee(self) -> EndedBy {
+        match self {
+            Who::Caller => EndedBy::Remote,
+            Who::Callee => EndedBy::Local,
+            Who::Gateway => EndedBy::Gateway,
+        }
+    }
+}
+
+/// The quality on both legs, as far as it was measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// What arrived from the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<LegQuality>,
+    /// What arrived from the callee that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callee: Option<LegQuality>,
+}
+
+/// The quality of what arrives on one leg.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LegQuality {
+    /// Mean opinion score of the E-model (ITU-T G.107), 1.0 to 4.5.
+    pub mos: f32,
+    /// Packets lost of those expected, 0 to 100.
+    pub loss_percent: f32,
+    /// Interarrival jitter (RFC 3550 6.4.1) in ms.
+    pub jitter_ms: f32,
+}

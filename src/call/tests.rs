@@ -1,0 +1,1 @@
+//! Flows of a call, named by their transitions.
