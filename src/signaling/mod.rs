@@ -1,1 +1,26 @@
 //! Browser signalling: JSON messages, session machine, tokens, WebSocket driver.
+//!
+//! The language is `crosspoint.v1`: request `{id, type, …}`, reply `{re, ok, …}` or `{re, error}`,
+//! event `{seq, type, …}`. Everything here but [`socket`] is pure.
+
+mod admission;
+mod errors;
+mod frame;
+mod messages;
+mod session;
+mod token;
+mod tones;
+
+pub mod socket;
+
+pub use admission::{Admission, Ticket};
+pub use errors::{ErrorCode, RaisedBy, Refusal, markdown, typescript};
+pub use frame::{FrameError, MAX_DEPTH, MAX_FRAME_BYTES, MAX_SDP_BYTES, decode, depth_within};
+pub use messages::{
+    CallAnswer, CallHangup, CallIncoming, CallReject, CallStart, CallState, Candidate, Client,
+    DtmfCancel, DtmfPress, DtmfRelease, DtmfSend, Event, Hello, Ice, IceServer, Phase, Receipt,
+    RejectReason, Reply, Request, RequestId, Source, TokenRefresh, Verified, Welcome,
+};
+pub use session::{CloseCode, Config, Error, Input, Output, Session};
+pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenKey, mint, verify};
+pub use tones::{ToneItem, Tones, TonesError};

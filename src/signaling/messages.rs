@@ -1,0 +1,533 @@
+//! The messages of `crosspoint.v1`, as the page sends and gets them.
+//!
+//! New fields and types may appear at any time; unknown fields of a request are ignored. Resume,
+//! hold and transfer are further variants of [`Request`] and [`Event`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Refusal, Tones};
+use crate::base::{
+    CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, Secret, SessionId, SipStatus,
+};
+
+/// The number that a page gave its request; the reply names it as `re`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub u64);
+
+/// What a page asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// `hello`: the first message.
+    Hello(Hello),
+    /// `token`: a fresh token of the same user.
+    Token(TokenRefresh),
+    /// `call.start`.
+    CallStart(CallStart),
+    /// `call.answer`.
+    CallAnswer(CallAnswer),
+    /// `call.reject`.
+    CallReject(CallReject),
+    /// `call.hangup`.
+    CallHangup(CallHangup),
+    /// `ice`: a candidate of the page, or the end of them.
+    Ice(Ice),
+    /// `dtmf.send`: tones that the gateway sends, paced by it.
+    DtmfSend(DtmfSend),
+    /// `dtmf.press`: a key goes down.
+    DtmfPress(DtmfPress),
+    /// `dtmf.release`: it comes up.
+    DtmfRelease(DtmfRelease),
+    /// `dtmf.cancel`: forget the tones not yet sent.
+    DtmfCancel(DtmfCancel),
+    /// `ping`: answered at once.
+    Ping,
+}
+
+impl Request {
+    /// The call that the request is about.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Request::Hello(_) | Request::Token(_) | Request::Ping => None,
+            Request::CallStart(body) => Some(body.call),
+            Request::CallAnswer(body) => Some(body.call),
+            Request::CallReject(body) => Some(body.call),
+            Request::CallHangup(body) => Some(body.call),
+            Request::Ice(body) => Some(body.call),
+            Request::DtmfSend(body) => Some(body.call),
+            Request::DtmfPress(body) => Some(body.call),
+            Request::DtmfRelease(body) => Some(body.call),
+            Request::DtmfCancel(body) => Some(body.call),
+        }
+    }
+}
+
+/// `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Hello {
+    /// The client token.
+    pub token: Secret<String>,
+    /// Who is speaking.
+    #[serde(default)]
+    pub client: Client,
+}
+
+/// The program on the page's side.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Client {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// `token`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TokenRefresh {
+    /// The new token.
+    pub token: Secret<String>,
+}
+
+/// `call.start`: parsed and within its limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallStart {
+    /// The id, made by the page.
+    pub call: CallId,
+    /// What was dialled.
+    pub to: DialString,
+    /// The caller number asked for.
+    pub from: Option<E164>,
+    /// The application's own words: at most 32, keys to 64 and values to 256 characters.
+    pub metadata: BTreeMap<String, String>,
+    /// The page's offer, at most 16 KiB.
+    pub sdp: String,
+}
+
+/// `call.answer`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CallAnswer {
+    /// The call.
+    pub call: CallId,
+    /// The page's answer, at most 16 KiB.
+    pub sdp: String,
+}
+
+/// `call.reject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct CallReject {
+    /// The call.
+    pub call: CallId,
+    /// Why.
+    #[serde(default)]
+    pub reason: RejectReason,
+}
+
+/// Why a page does not take a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RejectReason {
+    /// The user is on another call.
+    Busy,
+    /// The user does not want it.
+    #[default]
+    Declined,
+    /// The page cannot take it (no microphone, for one).
+    Unavailable,
+}
+
+impl RejectReason {
+    /// The cause that the caller is told.
+    pub fn cause(self) -> Cause {
+        match self {
+            RejectReason::Busy => Cause::Busy,
+            RejectReason::Declined => Cause::Declined,
+            RejectReason::Unavailable => Cause::Unreachable,
+        }
+    }
+}
+
+/// `call.hangup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct CallHangup {
+    /// The call.
+    pub call: CallId,
+}
+
+/// `ice`, from the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ice {
+    /// The call.
+    pub call: CallId,
+    /// The candidate; `None` when there are no more.
+    pub candidate: Option<Candidate>,
+}
+
+/// A candidate as `RTCIceCandidate.toJSON()` gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// `candidate:…`, at most 512 characters.
+    pub candidate: String,
+    /// The media section by its `mid`.
+    #[serde(default)]
+    pub sdp_mid: Option<String>,
+    /// The media section by its number.
+    #[serde(default)]
+    pub sdp_m_line_index: Option<u16>,
+    /// Which generation of ICE credentials it belongs to.
+    #[serde(default)]
+    pub username_fragment: Option<String>,
+}
+
+/// `dtmf.send`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DtmfSend {
+    /// The call.
+    pub call: CallId,
+    /// What to send.
+    pub tones: Tones,
+    /// Length of each tone in ms, 40 to 6000; the trunk's default when absent.
+    #[serde(default)]
+    pub duration: Option<u32>,
+    /// Silence between two tones in ms, 30 to 6000; the trunk's default when absent.
+    #[serde(default)]
+    pub gap: Option<u32>,
+}
+
+/// `dtmf.press`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct DtmfPress {
+    /// The call.
+    pub call: CallId,
+    /// The key that went down.
+    pub tone: Digit,
+}
+
+/// `dtmf.release`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct DtmfRelease {
+    /// The call.
+    pub call: CallId,
+}
+
+/// `dtmf.cancel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct DtmfCancel {
+    /// The call.
+    pub call: CallId,
+}
+
+/// What a granted request is answered with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// To `hello`.
+    Welcome(Box<Welcome>),
+    /// To `call.start`.
+    Started {
+        /// Our answer, with our candidates in it.
+        sdp: String,
+        /// The number in international form, or the extension.
+        to: String,
+        /// The name of the dial plan's rule.
+        rule: Option<String>,
+    },
+    /// To everything else.
+    Done {},
+}
+
+/// `welcome`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Welcome {
+    /// Always `welcome`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The session.
+    pub session: SessionId,
+    /// The user.
+    pub identity: String,
+    /// For the page's `RTCPeerConnection`.
+    pub ice_servers: Vec<IceServer>,
+    /// When the token ends, in seconds since 1970.
+    pub expires_at: u64,
+    /// How long a session is kept without its socket, in ms; 0 = it is not.
+    pub grace: u64,
+    /// The calls that live on after a reload.
+    pub calls: Vec<CallId>,
+    /// What this gateway can do beyond the least.
+    pub features: Vec<String>,
+}
+
+/// One entry of `RTCConfiguration.iceServers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IceServer {
+    /// `stun:` and `turn:` addresses.
+    pub urls: Vec<String>,
+    /// For `turn:`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// For `turn:`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+/// What the gateway tells a page without being asked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// Somebody calls.
+    #[serde(rename = "call.incoming")]
+    CallIncoming(Box<CallIncoming>),
+    /// A call goes on.
+    #[serde(rename = "call.state")]
+    CallState {
+        /// The call.
+        call: CallId,
+        /// Where it is now.
+        state: CallState,
+        /// The SIP response that brought it there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sip: Option<SipStatus>,
+        /// The trunk's codec, once known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        codec: Option<String>,
+        /// Whether the far side's sound is heard before the answer.
+        #[serde(default)]
+        early_media: bool,
+    },
+    /// A call that rang is over before it was answered here.
+    #[serde(rename = "call.cancelled")]
+    CallCancelled {
+        /// The call.
+        call: CallId,
+        /// `cancelled`, `answered-elsewhere`, …
+        code: EndCode,
+    },
+    /// A call is over: the last event about it.
+    #[serde(rename = "call.ended")]
+    CallEnded {
+        /// The call.
+        call: CallId,
+        /// Why, for programs.
+        code: EndCode,
+        /// Why, for people.
+        message: String,
+        /// Who ended it.
+        by: EndedBy,
+        /// The SIP status behind it.
+        sip: Option<SipStatus>,
+        /// The Q.850 cause behind it.
+        q850: Option<u8>,
+        /// The dial plan's rule that refused it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
+        /// Whether the same call may succeed when tried again soon.
+        retryable: bool,
+    },
+    /// A candidate of the gateway that is not in its answer; `null` ends them.
+    #[serde(rename = "ice")]
+    Ice {
+        /// The call.
+        call: CallId,
+        /// The candidate.
+        candidate: Option<Candidate>,
+    },
+    /// A digit from the phone side.
+    #[serde(rename = "dtmf")]
+    Dtmf {
+        /// The call.
+        call: CallId,
+        /// The key.
+        tone: Digit,
+        /// Down or up.
+        phase: Phase,
+        /// Its length in ms, at the end.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration: Option<u32>,
+        /// How it came.
+        source: Source,
+        /// When, in ms since the call began.
+        at: u64,
+    },
+    /// A digit of the page has gone out to the trunk.
+    #[serde(rename = "dtmf.sent")]
+    DtmfSent {
+        /// The call.
+        call: CallId,
+        /// The key.
+        tone: Digit,
+        /// What was measured.
+        receipt: Receipt,
+    },
+    /// The token ends soon: send `token`.
+    #[serde(rename = "token.expiring")]
+    TokenExpiring {
+        /// In seconds since 1970.
+        expires_at: u64,
+    },
+    /// The gateway is going to close the connection.
+    #[serde(rename = "closing")]
+    Closing {
+        /// Why, for people.
+        reason: String,
+        /// When to come back.
+        reconnect_in_ms: u64,
+        /// Where to come back to, when elsewhere.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
+}
+
+impl Event {
+    /// The end of a call in the words of its cause. `sip` as it came from the trunk, else the
+    /// cause's own.
+    pub fn ended(
+        call: CallId,
+        cause: Cause,
+        by: EndedBy,
+        sip: Option<SipStatus>,
+        rule: Option<String>,
+    ) -> Event {
+        Event::CallEnded {
+            call,
+            code: cause.end_code(),
+            message: cause.message().to_owned(),
+            by,
+            sip,
+            q850: Some(cause.q850()),
+            rule,
+            retryable: cause.retryable(),
+        }
+    }
+}
+
+/// `call.incoming`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CallIncoming {
+    /// The call.
+    pub call: CallId,
+    /// Who calls.
+    pub from: Party,
+    /// What was called.
+    pub to: Party,
+    /// Headers that the trunk's rules let through.
+    pub metadata: BTreeMap<String, String>,
+    /// The gateway's offer.
+    pub sdp: String,
+    /// How far the caller's number was verified (RFC 8224); absent = not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+}
+
+/// The attestation of a caller's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the levels of ATIS-1000074")]
+pub enum Verified {
+    A,
+    B,
+    C,
+    #[serde(rename = "failed")]
+    Failed,
+}
+
+/// Where a call is, as the page shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallState {
+    /// On its way.
+    Connecting,
+    /// It rings at the far side.
+    Ringing,
+    /// The far side's sound is heard, nobody has answered.
+    EarlyMedia,
+    /// Answered.
+    Active,
+    /// A side is lost and waited for.
+    Reconnecting,
+}
+
+/// A key is down or up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It went down.
+    Start,
+    /// It came up.
+    End,
+}
+
+/// How a digit came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// As RTP events.
+    Rfc4733,
+    /// As SIP INFO.
+    SipInfo,
+    /// As tones in the sound.
+    Inband,
+}
+
+/// What was measured of one digit sent on (`docs/errors.md` has no part in it; every absent figure
+/// is one that the mode does not have).
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Receipt {
+    /// How it went out.
+    pub mode: Option<Source>,
+    /// How it came from the page: `rtp` or `message`.
+    pub from: &'static str,
+    /// Its measured length at the page's side, in ms.
+    pub measured_ms: Option<u32>,
+    /// The length sent, in ms.
+    pub tone_ms: Option<u32>,
+    /// The silence before it, in ms.
+    pub gap_ms: Option<u32>,
+    /// The RTP clock.
+    pub clock: Option<u32>,
+    /// The RTP payload type.
+    pub payload_type: Option<u8>,
+    /// Packets sent, with the copies of the last.
+    pub packets: Option<u32>,
+    /// Copies of the last.
+    pub end_packets: Option<u32>,
+    /// The final status of the INFO.
+    pub info_status: Option<u16>,
+    /// From the first packet in to the first packet out, in ms.
+    pub delay_ms: Option<f64>,
+}
+
+/// A reply or refusal with the request it belongs to, as text.
+pub(super) fn encode_reply(re: RequestId, outcome: &Result<Reply, Refusal>) -> String {
+    #[derive(Serialize)]
+    struct Granted<'a> {
+        re: RequestId,
+        ok: bool,
+        #[serde(flatten)]
+        reply: &'a Reply,
+    }
+    #[derive(Serialize)]
+    struct Refused<'a> {
+        re: RequestId,
+        error: &'a Refusal,
+    }
+    match outcome {
+        Ok(reply) => serde_json::to_string(&Granted { re, ok: true, reply }),
+        Err(error) => serde_json::to_string(&Refused { re, error }),
+    }
+    .expect("strings, numbers and maps with string keys")
+}
+
+/// An event with its number, as text.
+pub(super) fn encode_event(seq: u64, event: &Event) -> String {
+    #[derive(Serialize)]
+    struct Numbered<'a> {
+        seq: u64,
+        #[serde(flatten)]
+        event: &'a Event,
+    }
+    serde_json::to_string(&Numbered { seq, event })
+        .expect("strings, numbers and maps with string keys")
+}
