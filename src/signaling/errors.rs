@@ -1,7 +1,8 @@
 //! The one registry of error codes: what a page, a REST client and the documentation are told.
 //!
 //! A code is `area/name` and never changes its meaning. The client library's list
-//! (`web/client/codes.ts`) and `docs/errors.md` are rendered from here and a test holds them equal.
+//! (`web/client/codes.ts`) and `docs/errors.md` are rendered from here and `tests/error_registry.rs` holds
+//! them equal.
 
 use std::fmt;
 
@@ -212,7 +213,7 @@ impl From<ErrorCode> for Refusal {
 /// The registry as the client library's source.
 pub fn typescript() -> String {
     let mut out = String::from(
-        "// Rendered from src/signaling/errors.rs; its test says how to render it again.\n\n\
+        "// Rendered from src/signaling/errors.rs by tests/error_registry.rs.\n\n\
          /** Every error code: whether a retry may help, and one sentence for people. */\n\
          export const ERRORS = {\n",
     );
@@ -260,21 +261,6 @@ struct Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// `CROSSPOINT_RENDER=1 cargo test --lib signaling::errors` writes the two files again.
-    #[test]
-    fn the_registry_is_what_the_client_library_and_the_documentation_say() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        for (path, text) in [("web/client/codes.ts", typescript()), ("docs/errors.md", markdown())]
-        {
-            let path = root.join(path);
-            if std::env::var_os("CROSSPOINT_RENDER").is_some() {
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(&path, &text).unwrap();
-            }
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{}", path.display());
-        }
-    }
 
     #[test]
     fn codes_are_unique_and_of_a_known_area() {

@@ -1,4 +1,4 @@
-// Rendered from src/signaling/errors.rs; its test says how to render it again.
+// Rendered from src/signaling/errors.rs by tests/error_registry.rs.
 
 /** Every error code: whether a retry may help, and one sentence for people. */
 export const ERRORS = {
