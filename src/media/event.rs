@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{LegSide, TrunkCodec};
-use crate::webrtc::BrowserCodec;
+use crate::webrtc::{BrowserCodec, LostReason};
 
 /// One thing that happened to a call's media.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,17 +48,6 @@ pub enum MediaEvent {
         /// What ended it, where it was not the owner.
         error: Option<super::Error>,
     },
-}
-
-/// Why a peer connection is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LostReason {
-    /// No candidate pair worked, or the working one stopped.
-    Ice,
-    /// The DTLS handshake failed or the certificate was not the signalled one.
-    Dtls,
-    /// The page closed the connection.
-    ClosedByPeer,
 }
 
 /// Counters and measures of one leg.

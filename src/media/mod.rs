@@ -14,9 +14,11 @@ mod worker;
 
 pub use config::{Interface, OpusSettings, PoolConfig};
 pub use error::Error;
-pub use event::{LegStats, LostReason, MediaEvent};
+pub use event::{LegStats, MediaEvent};
 pub use leg::{Feed, LegSide, Phase, ToneItem};
 pub use pool::{Gauges, Pool};
 
 pub use trunk::{AddressRange, DigitPacing, PrivateAddresses, TrunkAudio, TrunkCodec, TrunkMedia};
 pub use worker::Session;
+
+pub use crate::webrtc::{BrowserCodec, LostReason};

@@ -1,13 +1,14 @@
 //! WebRTC: one `str0m::Rtc` in RTP mode per peer connection, what we answer to an offer, and
 //! which peer a datagram is for.
 
-/// A codec of the page's leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BrowserCodec {
-    /// Opus, clock 48 kHz (RFC 7587).
-    Opus,
-    /// G.711 mu-law, clock 8 kHz.
-    Pcmu,
-    /// G.711 A-law, clock 8 kHz.
-    Pcma,
-}
+mod error;
+mod offer;
+mod peer;
+#[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
+pub(crate) mod test_browser;
+
+pub use error::{Error, LostReason};
+pub use offer::{BrowserCodec, EventFormat};
+pub use peer::{Input, Negotiated, Output, Peer, PeerConfig, RtpIn, RtpOut};
