@@ -260,7 +260,8 @@ mod tests {
         ];
         let firefox = ["109 opus/48000/2", "101 telephone-event/8000/1"];
         let g711 = ["110 telephone-event/48000", "126 telephone-event/8000"];
-        let cases: [(&str, &[&str], Option<(BrowserCodec, Option<(u8, u32)>)>); 5] = [
+        type Taken = Option<(BrowserCodec, Option<(u8, u32)>)>;
+        let cases: [(&str, &[&str], Taken); 5] = [
             ("111 63 9 0 8 13 110 126", &chromium, Some((BrowserCodec::Opus, Some((110, 48_000))))),
             ("109 9 0 8 101", &firefox, Some((BrowserCodec::Opus, Some((101, 8_000))))),
             ("0 8 110 126", &g711, Some((BrowserCodec::Pcmu, Some((126, 8_000))))),
