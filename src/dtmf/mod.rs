@@ -1,1 +1,18 @@
-//! DTMF: digit events, decoders, arbiter, encoders, detector (RFC 4733).
+//! DTMF: one internal model of a digit, a decoder per mode (RFC 4733 events, SIP INFO bodies), an
+//! arbiter per leg that makes one digit of what several modes report, and encoders. All pure: time
+//! and packets come in as arguments.
+
+mod arbiter;
+mod event;
+mod info;
+mod rfc4733;
+mod tones;
+
+pub use arbiter::Arbiter;
+pub use event::{DigitEvent, DigitId, EndReason, Mode, Output, Phase, Receipt};
+pub use info::{InfoDigit, InfoError, Signal, parse_info, write_info};
+pub use rfc4733::{
+    DecodeError, DecoderCounters, DecoderInput, EncoderConfig, EncoderError, EncoderInput,
+    EncoderOutput, EventBlock, EventPacket, ReceivedEvent, Rfc4733Decoder, Rfc4733Encoder,
+};
+pub use tones::{ToneError, ToneItem, parse_tones};

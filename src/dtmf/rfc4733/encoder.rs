@@ -1,0 +1,450 @@
+//! The sender of telephone events (RFC 4733 2.5.1). It starts a digit at the first tick after the
+//! key went down and stretches or ends it later.
+//!
+//! ```text
+//! tick          0    20    40    60    80   100   120  ...  180
+//! packet       M1     2     3     4    5E    5E    5E        M1
+//! duration     20    40    60    80   100   100   100        20 ms
+//! timestamp     t     t     t     t     t     t     t        t'
+//!              |<------- tone 100 ms ----->|<--- gap 80 ms -->|
+//! ```
+//!
+//! Sequence numbers and the SSRC belong to the owner of the RTP stream, who also keeps audio back
+//! while [`Rfc4733Encoder::is_on`].
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::EventBlock;
+use crate::base::Digit;
+use crate::dtmf::{DigitEvent, DigitId, Mode, Phase, Receipt, ToneItem};
+
+/// How digits go out on one leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncoderConfig {
+    /// Payload type of the remote's `telephone-event`.
+    pub payload_type: u8,
+    /// Its clock rate in Hz.
+    pub clock_rate: u32,
+    /// Time from tick to tick: the audio's packet interval.
+    pub ptime: Duration,
+    /// Shortest tone; shorter digits are stretched.
+    pub min_tone: Duration,
+    /// Shortest silence between two digits.
+    pub min_gap: Duration,
+    /// Power in -dBm0.
+    pub volume: u8,
+}
+
+impl EncoderConfig {
+    /// The usual values: 20 ms, 50 ms tone and gap, -10 dBm0.
+    pub fn new(payload_type: u8, clock_rate: u32) -> EncoderConfig {
+        EncoderConfig {
+            payload_type,
+            clock_rate: clock_rate.max(1),
+            ptime: Duration::from_millis(20),
+            min_tone: Duration::from_millis(50),
+            min_gap: Duration::from_millis(50),
+            volume: 10,
+        }
+    }
+}
+
+/// What an encoder takes.
+#[derive(Debug, Clone, Copy)]
+pub enum EncoderInput<'a> {
+    /// A step of a live press, as an arbiter gives it.
+    Digit(DigitEvent),
+    /// Digits of known length, after those already queued. To replace them, cancel first.
+    Send {
+        /// Who asked.
+        source: Mode,
+        /// The digits and pauses.
+        items: &'a [ToneItem],
+    },
+    /// Forget what is queued and end the tone that is on.
+    Cancel,
+    /// A new offer and answer changed the number; the clock stays.
+    PayloadType(u8),
+    /// The stream's next packet interval begins at this RTP timestamp.
+    Tick {
+        /// RTP timestamp of the interval's first sample, in the event type's clock.
+        timestamp: u32,
+    },
+}
+
+/// One packet to send now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventPacket {
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// RTP marker: the first packet of an event (RFC 4733 2.2.2).
+    pub marker: bool,
+    /// RTP timestamp: the start of the event or of its segment.
+    pub timestamp: u32,
+    /// RTP payload.
+    pub payload: [u8; 4],
+}
+
+/// What an encoder hands out; drained until `Timeout`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EncoderOutput {
+    /// Send this.
+    Packet(EventPacket),
+    /// A digit is out with all its end copies.
+    Sent(Receipt),
+    /// Nothing more until the next tick.
+    Timeout,
+}
+
+/// Why digits are not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncoderError {
+    /// [`MAX_QUEUE`] digits are waiting; none of the new ones was taken.
+    #[error("too many digits are waiting to be sent")]
+    QueueFull,
+}
+
+/// The telephone events of one outgoing stream.
+#[derive(Debug)]
+pub struct Rfc4733Encoder {
+    config: EncoderConfig,
+    queue: VecDeque<Waiting>,
+    tone: Option<Tone>,
+    /// The digit whose end copies are still to go.
+    ending: Option<Ending>,
+    /// Media time in ticks since the first tick, and the timestamp it stands for.
+    position: u64,
+    last_timestamp: Option<u32>,
+    /// Where the last tone ended, and from where on the next may start.
+    ended_at: Option<u64>,
+    free_from: u64,
+    outputs: VecDeque<EncoderOutput>,
+}
+
+impl Rfc4733Encoder {
+    /// An encoder with nothing to send.
+    pub fn new(config: EncoderConfig) -> Rfc4733Encoder {
+        Rfc4733Encoder {
+            config,
+            queue: VecDeque::new(),
+            tone: None,
+            ending: None,
+            position: 0,
+            last_timestamp: None,
+            ended_at: None,
+            free_from: 0,
+            outputs: VecDeque::with_capacity(16),
+        }
+    }
+
+    /// A tone is on: no audio goes out.
+    pub fn is_on(&self) -> bool {
+        self.tone.is_some()
+    }
+
+    /// Nothing is on, queued or still to be repeated.
+    pub fn is_idle(&self) -> bool {
+        self.tone.is_none() && self.ending.is_none() && self.queue.is_empty()
+    }
+
+    /// Takes digits, or the time.
+    ///
+    /// # Errors
+    /// [`EncoderError::QueueFull`] when digits come faster than they can be sent for very long.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        input: EncoderInput<'_>,
+    ) -> Result<(), EncoderError> {
+        match input {
+            EncoderInput::Digit(event) => self.live(now, event)?,
+            EncoderInput::Send { source, items } => self.append(now, source, items)?,
+            EncoderInput::Cancel => self.cancel(),
+            EncoderInput::PayloadType(payload_type) => self.config.payload_type = payload_type,
+            EncoderInput::Tick { timestamp } => self.tick(now, timestamp),
+        }
+        Ok(())
+    }
+
+    /// Packets and receipts, then `Timeout`.
+    pub fn poll_output(&mut self) -> EncoderOutput {
+        self.outputs.pop_front().unwrap_or(EncoderOutput::Timeout)
+    }
+
+    fn live(&mut self, now: Instant, event: DigitEvent) -> Result<(), EncoderError> {
+        match event.phase {
+            Phase::Start => {
+                self.room_for(1)?;
+                self.queue.push_back(Waiting::Digit(Job {
+                    digit: event.digit,
+                    source: event.mode,
+                    live: Some(event.id),
+                    length: Length::Held,
+                    gap: self.config.min_gap,
+                    arrived: now,
+                }));
+            }
+            Phase::Update => {}
+            Phase::End(_) => {
+                let queued = self.queue.iter_mut().filter_map(Waiting::job_mut);
+                let job = self.tone.as_mut().map(|t| &mut t.job).into_iter().chain(queued);
+                let is_it = |j: &&mut Job| j.live == Some(event.id) && j.source_is(event.digit);
+                if let Some(job) = job.into_iter().find(is_it) {
+                    job.length = Length::Known(event.duration);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        now: Instant,
+        source: Mode,
+        items: &[ToneItem],
+    ) -> Result<(), EncoderError> {
+        self.room_for(items.len())?;
+        let min_gap = self.config.min_gap;
+        self.queue.extend(items.iter().map(|item| match *item {
+            ToneItem::Pause(pause) => Waiting::Pause(pause),
+            ToneItem::Digit { digit, duration, gap } => Waiting::Digit(Job {
+                digit,
+                source,
+                live: None,
+                length: Length::Known(duration),
+                gap: gap.max(min_gap),
+                arrived: now,
+            }),
+        }));
+        Ok(())
+    }
+
+    fn room_for(&self, more: usize) -> Result<(), EncoderError> {
+        if self.queue.len() + more > MAX_QUEUE { Err(EncoderError::QueueFull) } else { Ok(()) }
+    }
+
+    fn cancel(&mut self) {
+        self.queue.clear();
+        if let Some(tone) = &mut self.tone {
+            tone.job.length = Length::Cancelled;
+        }
+    }
+
+    fn tick(&mut self, now: Instant, timestamp: u32) {
+        let ptime = self.ticks(self.config.ptime);
+        let step = self.last_timestamp.map_or(0, |last| u64::from(timestamp.wrapping_sub(last)));
+        // A stream that starts again on another timestamp base is no pause of hours.
+        self.position +=
+            if step <= u64::from(self.config.clock_rate) * MAX_STEP_S { step } else { ptime };
+        self.last_timestamp = Some(timestamp);
+        if self.tone.is_some() {
+            return self.carry_on(ptime);
+        }
+        if let Some(ending) = &mut self.ending {
+            let packet = ending.packet;
+            ending.receipt.packets += 1;
+            ending.receipt.end_copies += 1;
+            self.outputs.push_back(EncoderOutput::Packet(packet));
+            if ending.receipt.end_copies >= END_COPIES {
+                self.finish();
+            }
+        }
+        while self.position >= self.free_from {
+            match self.queue.pop_front() {
+                Some(Waiting::Pause(pause)) => self.free_from = self.position + self.ticks(pause),
+                Some(Waiting::Digit(job)) => {
+                    self.start(now, timestamp, job);
+                    return self.carry_on(ptime);
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn start(&mut self, now: Instant, timestamp: u32, job: Job) {
+        // The gap may be shorter than two intervals: the copies go out before the next event.
+        while let Some(ending) = &mut self.ending {
+            ending.receipt.packets += 1;
+            ending.receipt.end_copies += 1;
+            let (packet, copies) = (ending.packet, ending.receipt.end_copies);
+            self.outputs.push_back(EncoderOutput::Packet(packet));
+            if copies >= END_COPIES {
+                self.finish();
+            }
+        }
+        let gap = self.ended_at.map_or(0, |end| self.position.saturating_sub(end));
+        self.tone = Some(Tone {
+            job,
+            start: self.position,
+            timestamp,
+            earlier: 0,
+            sent: 0,
+            packets: 0,
+            gap: self.time(gap),
+            delay: now.saturating_duration_since(job.arrived),
+        });
+    }
+
+    /// Sends the packet of this interval: an update, or the end.
+    fn carry_on(&mut self, ptime: u64) {
+        let Some(mut tone) = self.tone.take() else { return };
+        let covered = self.position - tone.start + ptime;
+        let wanted = match tone.job.length {
+            Length::Held => MAX_TONE,
+            Length::Known(length) => length.clamp(self.config.min_tone, MAX_TONE),
+            Length::Cancelled => self.config.min_tone,
+        };
+        let target = self.ticks(wanted).max(tone.sent).max(1);
+        let end = covered >= target;
+        let total = if end { target } else { covered };
+        // RFC 4733 2.5.1.3: a segment is full at 0xFFFF; the next one starts there, unmarked, and
+        // the last packet of a segment goes out three times too (2.5.1.4).
+        while total - tone.earlier > u64::from(u16::MAX) {
+            for _ in 0..END_COPIES {
+                self.packet(&mut tone, u16::MAX, Edge::Inner);
+            }
+            tone.earlier += u64::from(u16::MAX);
+            tone.timestamp = tone.timestamp.wrapping_add(u32::from(u16::MAX));
+        }
+        let duration = (total - tone.earlier) as u16;
+        let edge = if end { Edge::End } else { Edge::Inner };
+        let packet = self.packet(&mut tone, duration, edge);
+        tone.sent = total;
+        if !end {
+            self.tone = Some(tone);
+            return;
+        }
+        let ended_at = tone.start + total;
+        self.ended_at = Some(ended_at);
+        self.free_from = ended_at + self.ticks(tone.job.gap);
+        let source_duration = match tone.job.length {
+            Length::Known(length) => Some(length),
+            Length::Held | Length::Cancelled => None,
+        };
+        let receipt = Receipt {
+            digit: tone.job.digit,
+            source: tone.job.source,
+            source_duration,
+            mode: Mode::Rfc4733,
+            clock_rate: self.config.clock_rate,
+            payload_type: packet.payload_type,
+            packets: tone.packets,
+            end_copies: 1,
+            tone: self.time(total),
+            gap: tone.gap,
+            info_status: None,
+            delay: tone.delay,
+        };
+        self.ending = Some(Ending { packet: EventPacket { marker: false, ..packet }, receipt });
+    }
+
+    fn packet(&mut self, tone: &mut Tone, duration: u16, edge: Edge) -> EventPacket {
+        let block = EventBlock {
+            event: tone.job.digit.event(),
+            end: edge == Edge::End,
+            volume: self.config.volume,
+            duration,
+        };
+        let packet = EventPacket {
+            payload_type: self.config.payload_type,
+            marker: tone.packets == 0,
+            timestamp: tone.timestamp,
+            payload: block.to_bytes(),
+        };
+        tone.packets += 1;
+        self.outputs.push_back(EncoderOutput::Packet(packet));
+        packet
+    }
+
+    fn finish(&mut self) {
+        if let Some(ending) = self.ending.take() {
+            self.outputs.push_back(EncoderOutput::Sent(ending.receipt));
+        }
+    }
+
+    fn ticks(&self, time: Duration) -> u64 {
+        (time.as_micros() * u128::from(self.config.clock_rate) / 1_000_000) as u64
+    }
+
+    fn time(&self, ticks: u64) -> Duration {
+        Duration::from_micros(ticks * 1_000_000 / u64::from(self.config.clock_rate))
+    }
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Digit(Job),
+    Pause(Duration),
+}
+
+impl Waiting {
+    fn job_mut(&mut self) -> Option<&mut Job> {
+        match self {
+            Waiting::Digit(job) => Some(job),
+            Waiting::Pause(_) => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    digit: Digit,
+    source: Mode,
+    /// The live press it follows; `None` for a digit of a request.
+    live: Option<DigitId>,
+    length: Length,
+    gap: Duration,
+    arrived: Instant,
+}
+
+impl Job {
+    fn source_is(&self, digit: Digit) -> bool {
+        self.digit == digit && matches!(self.length, Length::Held)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Length {
+    /// The key is still down.
+    Held,
+    Known(Duration),
+    Cancelled,
+}
+
+/// The digit that is on. Positions and lengths in ticks.
+#[derive(Debug)]
+struct Tone {
+    job: Job,
+    start: u64,
+    /// RTP timestamp of the current segment.
+    timestamp: u32,
+    /// Ticks of the segments before it.
+    earlier: u64,
+    /// Ticks that the last packet covered.
+    sent: u64,
+    packets: u32,
+    gap: Duration,
+    delay: Duration,
+}
+
+#[derive(Debug)]
+struct Ending {
+    packet: EventPacket,
+    receipt: Receipt,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Inner,
+    End,
+}
+
+/// RFC 4733 2.5.1.4: the last packet goes out three times in all.
+const END_COPIES: u32 = 3;
+/// Digits and pauses that may wait: two requests of the longest kind.
+const MAX_QUEUE: usize = 512;
+/// A key that is never released is let go after this.
+const MAX_TONE: Duration = Duration::from_secs(60);
+/// Seconds of a timestamp step that are believed.
+const MAX_STEP_S: u64 = 10;
