@@ -135,7 +135,9 @@ mod tests {
 
     const RELAY: &str = "application/dtmf-relay";
 
-    fn digit(c: char, ms: u64) -> Result<Option<InfoDigit>, InfoError> {
+    type Parsed = Result<Option<InfoDigit>, InfoError>;
+
+    fn digit(c: char, ms: u64) -> Parsed {
         let signal = Signal::Digit(Digit::from_char(c).unwrap());
         Ok(Some(InfoDigit { signal, duration: Duration::from_millis(ms) }))
     }
@@ -145,7 +147,7 @@ mod tests {
         let flash =
             Ok(Some(InfoDigit { signal: Signal::Flash, duration: Duration::from_millis(100) }));
         #[rustfmt::skip]
-        let table: &[(&str, &str, Result<Option<InfoDigit>, InfoError>)] = &[
+        let table: &[(&str, &str, Parsed)] = &[
             (RELAY, "Signal= 5\r\nDuration=160\r\n", digit('5', 160)),
             (RELAY, "Signal=5\r\nDuration=160\r\n", digit('5', 160)),
             (RELAY, "signal=11", digit('#', 100)),

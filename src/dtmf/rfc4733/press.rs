@@ -140,7 +140,7 @@ impl Press {
 
     fn relation_up(&self, a: &Arrival, at: Instant, reason: EndReason) -> Relation {
         let since_up = a.now.saturating_duration_since(at);
-        let fresh_marker = a.marker && !self.remarked;
+        let fresh_marker = self.is_marked_anew(a);
         if self.is_end_copy(a) {
             Relation::Copy
         } else if a.timestamp == self.timestamp {
@@ -164,6 +164,11 @@ impl Press {
         }
     }
 
+    /// A marker that means something: senders that mark every packet say nothing with it.
+    fn is_marked_anew(&self, a: &Arrival) -> bool {
+        a.marker && !self.remarked
+    }
+
     fn is_earlier_segment(&self, timestamp: u32) -> bool {
         self.first_timestamp != self.timestamp
             && timestamp.wrapping_sub(self.first_timestamp)
@@ -178,7 +183,7 @@ impl Press {
         let full = u64::from(u16::MAX);
         let silent = self.ticks_in(a.now.saturating_duration_since(self.last_seen));
         (full..=full + slack).contains(&step)
-            && !(a.marker && !self.remarked)
+            && !self.is_marked_anew(a)
             && u64::from(self.ticks) + silent + slack >= full
     }
 
@@ -189,7 +194,7 @@ impl Press {
         step <= self.ticks_in(MOVE_STEP)
             && a.block.duration >= self.ticks
             && a.now.saturating_duration_since(self.last_seen) <= REUSE_AFTER
-            && !(a.marker && !self.remarked)
+            && !self.is_marked_anew(a)
     }
 
     /// Takes over what a block of this press says.
