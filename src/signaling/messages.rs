@@ -471,8 +471,7 @@ pub enum Source {
     Inband,
 }
 
-/// What was measured of one digit sent on (`docs/errors.md` has no part in it; every absent figure
-/// is one that the mode does not have).
+/// What was measured of one digit sent on. An absent figure is one that the mode does not have.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Receipt {
     /// How it went out.
@@ -500,7 +499,7 @@ pub struct Receipt {
 }
 
 /// A reply or refusal with the request it belongs to, as text.
-pub(super) fn encode_reply(re: RequestId, outcome: &Result<Reply, Refusal>) -> String {
+pub fn encode_reply(re: RequestId, outcome: &Result<Reply, Refusal>) -> String {
     #[derive(Serialize)]
     struct Granted<'a> {
         re: RequestId,
@@ -521,7 +520,7 @@ pub(super) fn encode_reply(re: RequestId, outcome: &Result<Reply, Refusal>) -> S
 }
 
 /// An event with its number, as text.
-pub(super) fn encode_event(seq: u64, event: &Event) -> String {
+pub fn encode_event(seq: u64, event: &Event) -> String {
     #[derive(Serialize)]
     struct Numbered<'a> {
         seq: u64,

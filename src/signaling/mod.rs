@@ -19,7 +19,8 @@ pub use frame::{FrameError, MAX_DEPTH, MAX_FRAME_BYTES, MAX_SDP_BYTES, decode, d
 pub use messages::{
     CallAnswer, CallHangup, CallIncoming, CallReject, CallStart, CallState, Candidate, Client,
     DtmfCancel, DtmfPress, DtmfRelease, DtmfSend, Event, Hello, Ice, IceServer, Phase, Receipt,
-    RejectReason, Reply, Request, RequestId, Source, TokenRefresh, Verified, Welcome,
+    RejectReason, Reply, Request, RequestId, Source, TokenRefresh, Verified, Welcome, encode_event,
+    encode_reply,
 };
 pub use session::{CloseCode, Config, Error, Input, Output, Session};
 pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenKey, mint, verify};
