@@ -1,1 +1,20 @@
 //! SDP: model, parser, writer, offer/answer (RFC 8866, RFC 3264).
+//!
+//! For trunk legs: one audio stream over plain RTP. Browser legs have their SDP made by the
+//! WebRTC engine.
+
+mod address;
+mod codec;
+mod model;
+mod negotiate;
+mod parse;
+mod write;
+
+pub use address::{AddressPolicy, PrivateAddresses};
+pub use codec::AudioCodec;
+pub use model::{Address, AddressFamily, Attribute, Direction, Media, Origin, Session};
+pub use negotiate::{
+    LocalAudio, Negotiated, NegotiatedCodec, Refusal, TelephoneEvent, TelephoneEvents, accept,
+    answer, offer,
+};
+pub use parse::{MAX_FORMATS, MAX_MEDIA, MAX_SDP, ParseError, parse};
