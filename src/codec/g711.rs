@@ -96,7 +96,8 @@ mod tests {
             (0xfe, 8),
             (0xef, 132),
             (0xdf, 396),
-            (0x9f, 7932),
+            (0x9f, 8316),
+            (0xa0, 7932),
         ] {
             assert_eq!(from_ulaw(byte), linear, "{byte:#x}");
         }

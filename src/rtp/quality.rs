@@ -96,7 +96,7 @@ mod tests {
             (400, 0.0, 69.2, 3.56),
             (0, 0.01, 89.56, 4.34),
             (0, 0.05, 77.42, 3.92),
-            (0, 1.0, 17.3, 1.25),
+            (0, 1.0, 17.3, 1.18),
         ];
         for (delay, loss, r, score) in cases {
             let q = Quality::estimate(CodecQuality::G711, path(delay, loss));
