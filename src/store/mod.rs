@@ -1,1 +1,119 @@
-//! Records in SQLite or PostgreSQL, written off the call's path.
+//! Records on disk and in SQL (SQLite, PostgreSQL).
+//!
+//! A record is durable when it is in the [spool](spool), a local append-only file; a task of its
+//! own carries it into SQL, exactly once by key, whenever the database lets it. Nothing on a call's
+//! path waits for SQL. A leaf: imports the call's record, is used by `gateway` and `api`.
+
+mod cursor;
+mod database;
+mod frame;
+mod journal;
+mod settings;
+mod spool;
+mod writer;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::base::CallId;
+use crate::call::Record;
+
+pub use cursor::{Cursor, CursorError};
+pub use database::{OpenError, ReadError};
+pub use settings::Settings;
+pub use spool::AppendError;
+
+use database::Database;
+use spool::Spool;
+
+/// The records of calls: durable appends and paged reads.
+#[derive(Debug)]
+pub struct Store {
+    spool: Spool,
+    database: Database,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens the spool and the database, migrates the database, and starts to drain what an earlier
+    /// run left in the spool.
+    ///
+    /// # Errors
+    /// [`OpenError`] in one line that says what is wrong and where.
+    pub async fn open(settings: &Settings) -> Result<Store, OpenError> {
+        let database = Database::open(&settings.url).await?;
+        let folder = settings.spool_folder();
+        let (spool, drain) = Spool::open(&folder)?;
+        let writer = tokio::spawn(writer::run(drain, database.clone()));
+        Ok(Store { spool, database, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// Makes a record durable: when this returns it is on disk and will be in SQL once.
+    ///
+    /// # Errors
+    /// The disk does not take it; the call goes on without.
+    pub async fn append(&self, record: &Record) -> Result<(), AppendError> {
+        self.spool.append(record).await
+    }
+
+    /// The records that started before the cursor, newest first, at most `limit` (1 to 1000), and
+    /// the cursor of the next page where there is one.
+    ///
+    /// # Errors
+    /// The database cannot be read now.
+    pub async fn records(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<(Vec<Record>, Option<Cursor>), ReadError> {
+        let limit = limit.clamp(1, 1000) as usize;
+        let mut records = self.database.list(after, limit as i64 + 1).await?;
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = records.last().filter(|_| more).map(Cursor::of);
+        Ok((records, next))
+    }
+
+    /// The latest record of one call.
+    ///
+    /// # Errors
+    /// The database cannot be read now.
+    pub async fn record(&self, id: CallId) -> Result<Option<Record>, ReadError> {
+        self.database.find(id).await
+    }
+
+    /// Whether the database answers now.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), ReadError> {
+        self.database.ping().await
+    }
+
+    /// Bytes in the spool that are not in SQL yet, for the metric.
+    pub fn spool_bytes(&self) -> u64 {
+        self.spool.bytes()
+    }
+
+    /// Takes no more records, lets the writer finish for at most `patience`, and closes. What is not
+    /// in SQL by then stays in the spool for the next start.
+    pub async fn close(&self, patience: Duration) {
+        self.spool.close();
+        let writer = self.writer.lock().unwrap_or_else(|e| e.into_inner()).take();
+        if let Some(mut writer) = writer
+            && tokio::time::timeout(patience, &mut writer).await.is_err()
+        {
+            writer.abort();
+            tracing::warn!(
+                spool_bytes = self.spool_bytes(),
+                "the database did not take all records; they stay in the spool"
+            );
+        }
+        self.database.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! The SQL side: SQLite and PostgreSQL behind one small set of queries.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::error::DatabaseError;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Row, SqlSafeStr};
+
+use super::Cursor;
+use crate::base::CallId;
+use crate::call::Record;
+
+/// A pool of connections.
+#[derive(Debug, Clone)]
+pub(super) enum Database {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Runs the same text on whichever pool there is.
+macro_rules! on {
+    ($database:expr, $pool:ident => $body:expr) => {
+        match $database {
+            Database::Sqlite($pool) => $body,
+            Database::Postgres($pool) => $body,
+        }
+    };
+}
+
+impl Database {
+    /// Connects and migrates.
+    pub(super) async fn open(url: &str) -> Result<Database, OpenError> {
+        if url.starts_with("sqlite:") {
+            open_sqlite(url).await
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            open_postgres(url).await
+        } else {
+            Err(OpenError::BadUrl { reason: "expected sqlite:FILE or postgres://…".into() })
+        }
+    }
+
+    /// Writes records by key in one transaction; a record that is complete is never changed again.
+    pub(super) async fn upsert(&self, records: &[Record]) -> Result<(), WriteError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        on!(self, pool => {
+            let mut transaction = pool.begin().await?;
+            for record in records {
+                let json = serde_json::to_string(record)
+                    .map_err(|error| WriteError::Refused(error.to_string()))?;
+                let cause = record.cause.and_then(|cause| serde_json::to_value(cause).ok());
+                sqlx::query(UPSERT)
+                    .bind(record.id.to_string())
+                    .bind(record.started_at.as_millisecond())
+                    .bind(record.answered_at.map(|at| at.as_millisecond()))
+                    .bind(record.ended_at.map(|at| at.as_millisecond()))
+                    .bind(i64::try_from(record.duration_ms).unwrap_or(i64::MAX))
+                    .bind(record.direction.as_str())
+                    .bind(record.from.user.as_ref().map(|user| user.to_string()))
+                    .bind(record.from.number.as_ref().map(|number| number.as_str().to_owned()))
+                    .bind(record.to.user.as_ref().map(|user| user.to_string()))
+                    .bind(record.to.number.as_ref().map(|number| number.as_str().to_owned()))
+                    .bind(record.trunk.as_ref().map(|trunk| trunk.to_string()))
+                    .bind(cause.as_ref().and_then(|cause| cause.as_str()).map(str::to_owned))
+                    .bind(json)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+            Ok(())
+        })
+    }
+
+    /// Records after a cursor, newest first.
+    pub(super) async fn list(
+        &self,
+        after: Option<Cursor>,
+        limit: i64,
+    ) -> Result<Vec<Record>, ReadError> {
+        let (started_at_ms, id) = match after {
+            Some(cursor) => (cursor.started_at_ms, cursor.id.to_string()),
+            None => (i64::MAX, String::new()),
+        };
+        on!(self, pool => sqlx::query(LIST)
+            .bind(started_at_ms)
+            .bind(id)
+            .bind(limit)
+            .fetch_all(pool)
+            .await?
+            .into_iter()
+            .map(|row| parse(row.try_get("record")?))
+            .collect())
+    }
+
+    /// The latest record with this id.
+    pub(super) async fn find(&self, id: CallId) -> Result<Option<Record>, ReadError> {
+        on!(self, pool => sqlx::query(FIND)
+            .bind(id.to_string())
+            .fetch_optional(pool)
+            .await?
+            .map(|row| parse(row.try_get("record")?))
+            .transpose())
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), ReadError> {
+        on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop)?);
+        Ok(())
+    }
+
+    pub(super) async fn close(&self) {
+        on!(self, pool => pool.close().await);
+    }
+}
+
+/// Why the store cannot start. One line for people each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration's `url` is none.
+    #[error("store.url cannot be used: {reason}")]
+    BadUrl {
+        /// What is wrong with it; never the URL itself, which may hold a password.
+        reason: String,
+    },
+    /// Another program holds the database.
+    #[error(
+        "the database {file} is locked by another program; stop it or give store.url another file"
+    )]
+    Locked {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file cannot be opened or is no database.
+    #[error("the database {file} cannot be used: {reason}")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The system's or SQLite's words.
+        reason: String,
+    },
+    /// The server does not answer or does not let us in.
+    #[error("the PostgreSQL server cannot be used: {reason}")]
+    Unreachable {
+        /// The server's or the system's words.
+        reason: String,
+    },
+    /// The database was made by another version.
+    #[error("the database cannot be migrated: {reason}")]
+    Migration {
+        /// What does not fit.
+        reason: String,
+    },
+    /// Another gateway works in the spool's folder.
+    #[error("the spool {folder} is in use by another gateway")]
+    SpoolInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The spool's folder cannot be used.
+    #[error("the spool {folder} cannot be used: {reason}")]
+    Spool {
+        /// The folder.
+        folder: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// The database cannot be read now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("records cannot be read: {0}")]
+pub struct ReadError(String);
+
+impl From<sqlx::Error> for ReadError {
+    fn from(error: sqlx::Error) -> ReadError {
+        ReadError(error.to_string())
+    }
+}
+
+/// Why a batch is not in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum WriteError {
+    /// Not now: locked, away, full, read-only.
+    Unavailable(String),
+    /// Never: one of the records breaks a rule of the table.
+    Refused(String),
+}
+
+impl From<sqlx::Error> for WriteError {
+    fn from(error: sqlx::Error) -> WriteError {
+        let refused = match &error {
+            sqlx::Error::Database(error) => is_refusal(error.as_ref()),
+            sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => true,
+            _ => false,
+        };
+        let words = error.to_string();
+        if refused { WriteError::Refused(words) } else { WriteError::Unavailable(words) }
+    }
+}
+
+/// SQLite: primary codes 18 (too big), 19 (constraint), 20 (mismatch). PostgreSQL: classes 22 (data)
+/// and 23 (integrity). Everything else can pass.
+fn is_refusal(error: &dyn DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    if code.len() == 5 {
+        return code.starts_with("22") || code.starts_with("23");
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 18..=20))
+}
+
+async fn open_sqlite(url: &str) -> Result<Database, OpenError> {
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|error| OpenError::BadUrl { reason: error.to_string() })?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // The spool is what survives a power cut; SQL only has to be consistent.
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(Duration::from_secs(2));
+    let file = options.get_filename().to_owned();
+    let trouble = |error: &sqlx::Error| {
+        let code = match error {
+            sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<u32>().ok()),
+            _ => None,
+        };
+        match code.map(|code| code & 0xff) {
+            // SQLITE_BUSY, SQLITE_LOCKED
+            Some(5 | 6) => OpenError::Locked { file: file.clone() },
+            _ => OpenError::Unreadable { file: file.clone(), reason: error.to_string() },
+        }
+    };
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options)
+        .await
+        .map_err(|error| trouble(&error))?;
+    let migrated = Migrator::with_migrations(migrations(SQLITE)).run(&pool).await;
+    migrated.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => trouble(&error),
+        other => OpenError::Migration { reason: other.to_string() },
+    })?;
+    // A database that is up to date was only read so far: see that it can be written, too.
+    sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK")
+        .execute(&pool)
+        .await
+        .map_err(|error| trouble(&error))?;
+    Ok(Database::Sqlite(pool))
+}
+
+async fn open_postgres(url: &str) -> Result<Database, OpenError> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl {
+        // The parser's words repeat parts of the URL.
+        reason: "expected postgres://user:password@host/database".into(),
+    })?;
+    let pool = PgPoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options)
+        .await
+        .map_err(|error| OpenError::Unreachable { reason: error.to_string() })?;
+    Migrator::with_migrations(migrations(POSTGRES))
+        .run(&pool)
+        .await
+        .map_err(|error| OpenError::Migration { reason: error.to_string() })?;
+    Ok(Database::Postgres(pool))
+}
+
+fn migrations(list: &[(i64, &'static str, &'static str)]) -> Vec<Migration> {
+    list.iter()
+        .map(|(version, name, sql)| {
+            let sql = (*sql).into_sql_str();
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+        })
+        .collect()
+}
+
+fn parse(json: String) -> Result<Record, ReadError> {
+    serde_json::from_str(&json).map_err(|error| ReadError(error.to_string()))
+}
+
+const SQLITE: &[(i64, &str, &str)] =
+    &[(1, "cdrs", include_str!("../../migrations/sqlite/0001_cdrs.sql"))];
+
+const POSTGRES: &[(i64, &str, &str)] =
+    &[(1, "cdrs", include_str!("../../migrations/postgres/0001_cdrs.sql"))];
+
+const UPSERT: &str = "
+INSERT INTO cdrs (id, started_at_ms, answered_at_ms, ended_at_ms, duration_ms, direction,
+                  from_user, from_number, to_user, to_number, trunk, cause, record)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (id, started_at_ms) DO UPDATE SET
+    answered_at_ms = excluded.answered_at_ms, ended_at_ms = excluded.ended_at_ms,
+    duration_ms = excluded.duration_ms, direction = excluded.direction,
+    from_user = excluded.from_user, from_number = excluded.from_number,
+    to_user = excluded.to_user, to_number = excluded.to_number,
+    trunk = excluded.trunk, cause = excluded.cause, record = excluded.record
+WHERE cdrs.ended_at_ms IS NULL";
+
+const LIST: &str = "
+SELECT record FROM cdrs
+WHERE started_at_ms < $1 OR (started_at_ms = $1 AND id < $2)
+ORDER BY started_at_ms DESC, id DESC
+LIMIT $3";
+
+const FIND: &str = "SELECT record FROM cdrs WHERE id = $1 ORDER BY started_at_ms DESC LIMIT 1";
