@@ -1,1 +1,13 @@
-//! A WebRTC client in its own right that places real calls and measures them.
+//! A self-test: a WebRTC client in its own right places real calls through a gateway to the demo's
+//! test lines, and measures what comes of them. It is a peer of the gateway, not a part of it: it
+//! speaks only what goes over the wire.
+
+mod calls;
+mod checks;
+mod page;
+mod peer;
+mod report;
+mod sound;
+
+pub use checks::{Options, run};
+pub use report::{Check, Report};

@@ -1,0 +1,192 @@
+//! What the self-test's peer says and hears: generated frames, and a recording on the sender's
+//! timeline with the moment each packet arrived.
+
+use std::f64::consts::TAU;
+use std::time::{Duration, Instant};
+
+/// What the peer sends.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Digital silence.
+    Silence,
+    /// A sine.
+    Tone {
+        /// Frequency in Hz, below 3400.
+        hz: f64,
+        /// Level in dBm0 (full-scale sine = +3.17 dBm0, ITU-T G.711).
+        dbm0: f64,
+        /// Phase so far, in radians; start with 0.
+        phase: f64,
+    },
+    /// Silence with one click that starts at a moment.
+    Click {
+        /// When the first sample of the click is sent.
+        at: Instant,
+    },
+}
+
+impl Source {
+    /// A sine of `hz` at `dbm0`.
+    pub fn tone(hz: f64, dbm0: f64) -> Source {
+        Source::Tone { hz, dbm0, phase: 0.0 }
+    }
+
+    /// Appends `samples` samples at 8 kHz; `now` is the moment the first of them is sent.
+    pub(super) fn fill(&mut self, samples: usize, now: Instant, pcm: &mut Vec<i16>) {
+        match self {
+            Source::Silence => pcm.extend(std::iter::repeat_n(0, samples)),
+            Source::Tone { hz, dbm0, phase } => {
+                let peak = FULL_SCALE * 10_f64.powf((*dbm0 - FULL_SCALE_DBM0) / 20.0);
+                for _ in 0..samples {
+                    pcm.push((phase.sin() * peak) as i16);
+                    *phase = (*phase + TAU * *hz / RATE) % TAU;
+                }
+            }
+            Source::Click { at } => {
+                for i in 0..samples {
+                    let moment = now + Duration::from_secs_f64(i as f64 / RATE);
+                    let into = moment.checked_duration_since(*at).map(|d| d.as_secs_f64());
+                    pcm.push(match into {
+                        Some(t) if t < CLICK_LENGTH => {
+                            ((TAU * CLICK_HZ * t).sin() * CLICK_PEAK) as i16
+                        }
+                        _ => 0,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A recording: decoded frames on the sender's timeline.
+#[derive(Debug, Default)]
+pub struct Heard {
+    frames: Vec<Frame>,
+}
+
+#[derive(Debug)]
+struct Frame {
+    arrived: Instant,
+    timestamp: u32,
+    pcm: Vec<i16>,
+}
+
+impl Heard {
+    /// Adds a decoded packet; `timestamp` is its RTP timestamp at 48 kHz.
+    pub(super) fn add(&mut self, arrived: Instant, timestamp: u32, pcm: &[i16]) {
+        self.frames.push(Frame { arrived, timestamp, pcm: pcm.to_vec() });
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.frames.clear();
+    }
+
+    /// How much was heard, in seconds of sound.
+    pub fn seconds(&self) -> f64 {
+        self.frames.iter().map(|f| f.pcm.len()).sum::<usize>() as f64 / RATE
+    }
+
+    /// The level in dBm0 of the component at `hz` over all that was heard.
+    pub fn level_at(&self, hz: f64) -> f64 {
+        let (mut re, mut im, mut n) = (0.0, 0.0, 0_usize);
+        for frame in &self.frames {
+            // Phase follows the sender's timeline, so that a lost packet does not break the sum.
+            let start = f64::from(frame.timestamp.wrapping_sub(self.frames[0].timestamp)) / 6.0;
+            for (i, sample) in frame.pcm.iter().enumerate() {
+                let angle = TAU * hz * (start + i as f64) / RATE;
+                re += f64::from(*sample) * angle.cos();
+                im += f64::from(*sample) * angle.sin();
+                n += 1;
+            }
+        }
+        let peak = 2.0 * re.hypot(im) / n.max(1) as f64;
+        20.0 * (peak.max(0.1) / FULL_SCALE).log10() + FULL_SCALE_DBM0
+    }
+
+    /// The strongest frequency between 200 and 3400 Hz in steps of 2 Hz, over at most half a second.
+    pub fn strongest(&self) -> f64 {
+        let mut pcm: Vec<f64> = Vec::new();
+        for frame in &self.frames {
+            pcm.extend(frame.pcm.iter().map(|s| f64::from(*s)));
+        }
+        pcm.truncate(RATE as usize / 2);
+        let power = |hz: f64| {
+            let (re, im) = pcm.iter().enumerate().fold((0.0, 0.0), |(re, im), (i, s)| {
+                let angle = TAU * hz * i as f64 / RATE;
+                (re + s * angle.cos(), im + s * angle.sin())
+            });
+            re.hypot(im)
+        };
+        (100..=1700)
+            .map(|step| f64::from(step) * 2.0)
+            .max_by(|a, b| power(*a).total_cmp(&power(*b)))
+            .unwrap_or(0.0)
+    }
+
+    /// When the first click after `from` was there to be played: its packet's arrival plus its place
+    /// in the packet.
+    pub fn click_after(&self, from: Instant) -> Option<Instant> {
+        let loud = CLICK_PEAK as i32 / 4;
+        self.frames.iter().filter(|f| f.arrived >= from).find_map(|frame| {
+            let place = frame.pcm.iter().position(|s| i32::from(*s).abs() > loud)?;
+            Some(frame.arrived + Duration::from_secs_f64(place as f64 / RATE))
+        })
+    }
+
+    /// The longest pause between two packets.
+    pub fn longest_gap(&self) -> Duration {
+        self.frames
+            .windows(2)
+            .map(|pair| pair[1].arrived.duration_since(pair[0].arrived))
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+const RATE: f64 = 8000.0;
+const FULL_SCALE: f64 = 32767.0;
+/// The level of a full-scale sine (ITU-T G.711 table 1: mu-law overload point).
+const FULL_SCALE_DBM0: f64 = 3.17;
+const CLICK_HZ: f64 = 1000.0;
+const CLICK_PEAK: f64 = 20000.0;
+/// Seconds: long enough to survive Opus at 8 kHz, short enough to be one place.
+const CLICK_LENGTH: f64 = 0.005;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_is_heard_at_its_level_and_frequency_even_with_a_lost_packet() {
+        let mut source = Source::tone(700.0, -20.0);
+        let mut heard = Heard::default();
+        let start = crate::base::epoch();
+        for i in 0..50_u32 {
+            let mut pcm = Vec::new();
+            source.fill(160, start, &mut pcm);
+            if i != 20 {
+                heard.add(start + Duration::from_millis(20) * i, i * 960, &pcm);
+            }
+        }
+        assert!((heard.level_at(700.0) + 20.0).abs() < 0.1, "{}", heard.level_at(700.0));
+        assert!(heard.level_at(900.0) < -50.0);
+        assert!((heard.strongest() - 700.0).abs() <= 4.0);
+    }
+
+    #[test]
+    fn a_click_is_found_at_its_sample() {
+        let start = crate::base::epoch();
+        let at = start + Duration::from_millis(45);
+        let mut source = Source::Click { at };
+        let mut heard = Heard::default();
+        for i in 0..5_u32 {
+            let now = start + Duration::from_millis(20) * i;
+            let mut pcm = Vec::new();
+            source.fill(160, now, &mut pcm);
+            heard.add(now, i * 960, &pcm);
+        }
+        let found = heard.click_after(start).expect("a click was played");
+        assert!(found.duration_since(at) < Duration::from_millis(1));
+    }
+}
