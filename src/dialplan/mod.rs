@@ -1,1 +1,34 @@
-//! The dial plan: load, check, evaluate, explain. Pure functions of their arguments.
+//! The dial plan: where a call goes, decided by total functions of the plan and the request.
+//!
+//! Load (`load`), check, evaluate (`Plan::evaluate_outbound`, `Plan::evaluate_inbound`), explain
+//! (`Plan::explain`), test. Pure: files and the time come as arguments.
+
+mod decision;
+mod emergency;
+mod evaluate;
+mod explain;
+mod flow;
+mod load;
+mod number;
+mod pattern;
+mod plan;
+mod rates;
+mod report;
+mod schedule;
+mod shadow;
+mod test_case;
+
+pub use decision::{
+    Decision, InboundRequest, Matched, OutboundRequest, Outcome, Refusal, Target, TrunkCall,
+};
+pub use flow::{Pressed, Walk};
+pub use load::{Files, Known, NoFiles, load};
+pub use number::{Number, NumberType, Region, RegionError};
+pub use pattern::{Pattern, PatternError};
+pub use plan::{
+    App, CallerIdentity, Destination, InboundRule, Menu, OutboundRule, Plan, Presentation, Ring,
+    RingStrategy, Route, Spread, Voicemail,
+};
+pub use report::{Format, Report, check, decision_json, explain_inbound, explain_outbound, test};
+pub use schedule::Schedule;
+pub use test_case::TestResult;

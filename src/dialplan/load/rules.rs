@@ -1,0 +1,252 @@
+//! Reads `[[outbound]]` and `[[inbound]]`.
+
+use super::{Loader, needed};
+use crate::base::document::{self, Field, Item, Reader, Value};
+use crate::base::{DtmfMode, Place};
+use crate::dialplan::number::{NumberType, Region};
+use crate::dialplan::pattern::Pattern;
+use crate::dialplan::plan::{
+    Action, Choice, Destination, InboundAction, InboundRule, OutboundRule, Route, Spread,
+};
+use crate::dialplan::rates::Rates;
+
+impl Loader<'_> {
+    pub(super) fn outbound(&self) -> Vec<OutboundRule> {
+        let mut rules: Vec<OutboundRule> = Vec::new();
+        for table in self.root.tables("outbound") {
+            let name = self.name(&table, rules.iter().map(|rule| rule.name.as_str()));
+            let to = self.patterns(&table, "to");
+            let region = self.choices(&table, "region", |field| self.region(field));
+            let kind = self.choices(&table, "type", |field| {
+                document::choice(field, "type", NumberType::WORDS, self.findings).map(|f| f.value)
+            });
+            let group = self.choices(&table, "group", |field| {
+                self.known_name("group", field.value, &field.at).then(|| field.value.to_owned())
+            });
+            let user = self.choices(&table, "user", |field| self.user(field, "user"));
+            let when = self.when(&table);
+            let conditions = ["to", "region", "type", "group", "user", "when"];
+            if !conditions.iter().any(|key| table.has(key)) {
+                let message = format!(
+                    "{} has no condition; write `region = \"any\"` if it is meant for all",
+                    table.name()
+                );
+                self.findings.error(table.at(), message);
+            }
+            let action = self.action(&table);
+            let at = table.at().clone();
+            table.finish();
+            if let (Some(name), Some(action)) = (name, action) {
+                rules.push(OutboundRule { name, at, to, region, kind, group, user, when, action });
+            }
+        }
+        rules
+    }
+
+    pub(super) fn inbound(&self) -> Vec<InboundRule> {
+        let mut rules: Vec<InboundRule> = Vec::new();
+        for table in self.root.tables("inbound") {
+            let name = self.name(&table, rules.iter().map(|rule| rule.name.as_str()));
+            needed(&table, "did");
+            let any = table.item("did").and_then(any_word);
+            let did = if any.is_some() { None } else { self.patterns(&table, "did") };
+            let from = self.patterns(&table, "from");
+            let trunk = self.choices(&table, "trunk", |f| self.trunk(f, "trunk").map(|f| f.value));
+            let when = self.when(&table);
+            let action = match (table.texts("flow"), table.text("deny")) {
+                (Some(flow), None) => Some(InboundAction::Flow(self.flow(flow))),
+                (None, Some(words)) => Some(InboundAction::Deny(words.value.to_owned())),
+                (Some(_), Some(words)) => {
+                    self.findings.error(&words.at, "a rule has `flow` or `deny`, not both");
+                    None
+                }
+                (None, None) => {
+                    if !table.has("flow") && !table.has("deny") {
+                        let message = format!("{} needs `flow` or `deny`", table.name());
+                        self.findings.error(table.at(), message);
+                    }
+                    None
+                }
+            };
+            let at = table.at().clone();
+            table.finish();
+            if let (Some(name), Some(action)) = (name, action) {
+                rules.push(InboundRule { name, at, did, from, trunk, when, action });
+            }
+        }
+        rules
+    }
+
+    fn name<'n>(
+        &self,
+        table: &Reader<'_>,
+        mut known: impl Iterator<Item = &'n str>,
+    ) -> Option<String> {
+        let name = table.required("name")?;
+        if known.any(|other| other == name.value) {
+            let message = format!("a second rule called {:?} in {}", name.value, table.name());
+            self.findings.error(&name.at, message);
+        }
+        Some(name.value.to_owned())
+    }
+
+    fn patterns(&self, table: &Reader<'_>, key: &'static str) -> Option<Vec<Pattern>> {
+        let list = table.texts(key)?;
+        let patterns = list.into_iter().filter_map(|field| {
+            document::parsed::<Pattern>(field, key, self.findings).map(|field| field.value)
+        });
+        Some(patterns.collect())
+    }
+
+    fn choices<T: PartialEq>(
+        &self,
+        table: &Reader<'_>,
+        key: &'static str,
+        read: impl Fn(Field<&str>) -> Option<T>,
+    ) -> Option<Choice<T>> {
+        let list = table.texts(key)?;
+        if list.iter().any(|field| field.value == "any") {
+            if list.len() > 1 {
+                let message = format!("`{key}`: \"any\" stands alone");
+                self.findings.error(&list[0].at, message);
+            }
+            return Some(Choice::Any);
+        }
+        let mut values: Vec<T> = Vec::new();
+        for field in list {
+            let (text, at) = (field.value, field.at.clone());
+            let Some(value) = read(field) else { continue };
+            if values.contains(&value) {
+                self.findings.error(&at, format!("`{key}` has {text:?} twice"));
+            } else {
+                values.push(value);
+            }
+        }
+        Some(Choice::OneOf(values))
+    }
+
+    fn region(&self, field: Field<&str>) -> Option<Region> {
+        document::parsed::<Region>(field, "region", self.findings).map(|field| field.value)
+    }
+
+    fn when(&self, table: &Reader<'_>) -> Option<String> {
+        let field = table.text("when")?;
+        self.known_name("schedule", field.value, &field.at).then(|| field.value.to_owned())
+    }
+
+    fn action(&self, table: &Reader<'_>) -> Option<Action> {
+        if let Some(item) = table.item("webhook") {
+            self.findings.error(&item.at, "`webhook` is not supported yet");
+        }
+        let route = table.item("route").and_then(|item| self.route(item));
+        let rates = table.text("rates").and_then(|field| self.rates(field, route.as_ref()));
+        let dtmf = table.choice("dtmf", DtmfMode::WORDS).map(|field| field.value);
+        let max_call = table.duration("max_call").map(|field| field.value);
+        let caller_id = self.identity_name(table, "caller_id");
+        let deny = table.text("deny");
+        match (deny, table.has("route")) {
+            (Some(words), false) => {
+                for key in ["rates", "dtmf", "max_call", "caller_id"] {
+                    if table.has(key) {
+                        let message = format!("`{key}` means nothing in a rule that denies");
+                        self.findings.error(&words.at, message);
+                    }
+                }
+                Some(Action::Deny(words.value.to_owned()))
+            }
+            (Some(words), true) => {
+                self.findings.error(&words.at, "a rule has `route` or `deny`, not both");
+                None
+            }
+            (None, true) => {
+                route.map(|route| Action::Route { route, rates, dtmf, max_call, caller_id })
+            }
+            (None, false) => {
+                if !table.has("deny") {
+                    let message = format!("{} needs `route` or `deny`", table.name());
+                    self.findings.error(table.at(), message);
+                }
+                None
+            }
+        }
+    }
+
+    fn route(&self, item: &Item) -> Option<Route> {
+        let (list, spread) = match &item.value {
+            Value::Table(_) => {
+                let table = Reader::new(item, "`route`", self.findings)?;
+                needed(&table, "balance");
+                let list = table.texts("balance");
+                let found = list.map(|list| self.trunks(list, "route"));
+                table.finish();
+                (found?, Spread::Balanced)
+            }
+            Value::List(items) if !items.is_empty() => {
+                let texts = items
+                    .iter()
+                    .filter_map(|item| document::text(item, "route", self.findings))
+                    .collect();
+                (self.trunks(texts, "route"), Spread::Ordered)
+            }
+            Value::Text(_) => {
+                let text = document::text(item, "route", self.findings)?;
+                (self.trunks(vec![text], "route"), Spread::Ordered)
+            }
+            _ => {
+                let message = "`route` is a list of trunks or { balance = [...] }, and not empty";
+                self.findings.error(&item.at, message);
+                return None;
+            }
+        };
+        Some(Route { trunks: list, spread })
+    }
+
+    fn rates(&self, field: Field<&str>, route: Option<&Route>) -> Option<Rates> {
+        let text = match self.files.read(field.value) {
+            Ok(text) => text,
+            Err(reason) => {
+                self.findings.error(&field.at, format!("`rates`: {reason}"));
+                return None;
+            }
+        };
+        let rates = Rates::parse(&text, field.value, self.findings);
+        if let Some(route) = route {
+            if route.spread == Spread::Balanced {
+                self.findings
+                    .error(&field.at, "`rates` sorts a route; a balanced one has no order");
+            }
+            for trunk in &route.trunks {
+                if !rates.trunks().contains(&trunk) {
+                    let message = format!("{} has no price by {trunk}", field.value);
+                    self.findings.warn(&field.at, message);
+                }
+            }
+        }
+        Some(rates)
+    }
+
+    fn flow(&self, list: Vec<Field<&str>>) -> Vec<Destination> {
+        let places: Vec<Place> = list.iter().map(|field| field.at.clone()).collect();
+        let mut flow = Vec::new();
+        for (index, field) in list.into_iter().enumerate() {
+            let Some(step) = self.destination(field) else { continue };
+            let goes_on = matches!(step, Destination::User(_) | Destination::Ring(_));
+            if let Some(next) = places.get(index + 1).filter(|_| !goes_on) {
+                let message = format!("never reached: the call does not come back from {step}");
+                self.findings.error(next, message);
+            }
+            flow.push(step);
+        }
+        flow
+    }
+}
+
+/// The word `any`, alone or in a list.
+fn any_word(item: &Item) -> Option<()> {
+    let is_any = |item: &Item| matches!(&item.value, Value::Text(text) if text == "any");
+    let found = match &item.value {
+        Value::List(items) => items.len() == 1 && is_any(&items[0]),
+        _ => is_any(item),
+    };
+    found.then_some(())
+}

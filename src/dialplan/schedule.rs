@@ -1,0 +1,296 @@
+//! Opening hours: `mon-fri 08:30-17:30`, days closed, in one time zone with its clock changes.
+//!
+//! Zones come from the database compiled into the program, so that a plan means the same everywhere.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+/// A time zone by its IANA name.
+#[derive(Clone)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// The zone of a name like `Europe/Berlin`.
+    pub fn named(name: &str) -> Option<Zone> {
+        TimeZoneDatabase::bundled().get(name).ok().map(Zone)
+    }
+
+    /// Every name there is.
+    pub fn names() -> Vec<String> {
+        TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect()
+    }
+
+    /// Local date and time of a moment.
+    pub fn local(&self, at: Timestamp) -> DateTime {
+        self.0.to_datetime(at)
+    }
+
+    /// The moment of a local date and time; in a gap the later, in a fold the earlier.
+    pub fn moment(&self, local: DateTime) -> Option<Timestamp> {
+        self.0.to_ambiguous_timestamp(local).compatible().ok()
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.iana_name().unwrap_or("?"))
+    }
+}
+
+/// A schedule of `[schedule.NAME]`.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    pub(super) zone: Zone,
+    pub(super) open: Vec<Hours>,
+    pub(super) closed: Vec<Day>,
+}
+
+impl Schedule {
+    /// Whether it is open at this moment.
+    pub fn is_open(&self, at: Timestamp) -> bool {
+        let local = self.zone.local(at);
+        if self.closed.iter().any(|day| day.is(local.date())) {
+            return false;
+        }
+        self.open.iter().any(|hours| hours.contain(local))
+    }
+
+    /// Whether it is open at no time at all, or at all times: such a schedule is a mistake.
+    pub fn is_constant(&self) -> bool {
+        let minutes: u32 = (0..7u8)
+            .map(|day| self.minutes_of(day).iter().map(|m| u32::from(*m)).sum::<u32>())
+            .sum();
+        minutes == 0 || (minutes == 7 * 1440 && self.closed.is_empty())
+    }
+
+    /// Whether it is open whenever `other` is, as far as the week and the days tell exactly.
+    pub fn covers(&self, other: &Schedule) -> bool {
+        let same_zone = self.zone.0 == other.zone.0;
+        let closed_too = self.closed.iter().all(|day| other.closed.contains(day));
+        same_zone
+            && closed_too
+            && (0..7u8).all(|day| {
+                let (own, theirs) = (self.minutes_of(day), other.minutes_of(day));
+                own.iter().zip(&theirs).all(|(own, theirs)| own >= theirs)
+            })
+    }
+
+    /// One cell a minute of a weekday (0 = Monday): 1 where open. Hours past midnight count for the
+    /// day they reach into.
+    fn minutes_of(&self, day: u8) -> Vec<u8> {
+        let mut cells = vec![0u8; 1440];
+        let before = (day + 6) % 7;
+        for hours in &self.open {
+            let (from, to) = (usize::from(hours.from), usize::from(hours.to));
+            if hours.days.contains(&day) {
+                let end = if to > from { to } else { 1440 };
+                cells[from..end].fill(1);
+            }
+            if to <= from && hours.days.contains(&before) {
+                cells[..to].fill(1);
+            }
+        }
+        cells
+    }
+}
+
+/// A span of hours on some days of the week.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hours {
+    /// 0 = Monday.
+    days: Vec<u8>,
+    /// Minute of the day.
+    from: u16,
+    /// Minute of the day, at most 1440; at or before `from` it is on the next day.
+    to: u16,
+}
+
+impl Hours {
+    /// Reads `mon-fri 08:30-17:30`, `sat 09:00-12:00`, `fri,sat 22:00-02:00`, `daily 00:00-24:00`.
+    pub fn parse(text: &str) -> Option<Hours> {
+        let (days, hours) = text.trim().split_once(char::is_whitespace)?;
+        let (from, to) = hours.trim().split_once('-')?;
+        let (from, to) = (minute(from)?, minute(to)?);
+        if from == 1440 || from == to {
+            return None;
+        }
+        Some(Hours { days: weekdays(days)?, from, to })
+    }
+
+    fn contain(&self, local: DateTime) -> bool {
+        let day = monday_zero(local.date().weekday());
+        let minute = minute_of(local.time());
+        if self.to > self.from {
+            return self.days.contains(&day) && (self.from..self.to).contains(&minute);
+        }
+        let before = (day + 6) % 7;
+        (self.days.contains(&day) && minute >= self.from)
+            || (self.days.contains(&before) && minute < self.to)
+    }
+}
+
+/// A day closed: one date (`2026-12-24`), or one of every year (`12-25`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Day {
+    /// One date.
+    Once(Date),
+    /// Month and day of every year.
+    Yearly(i8, i8),
+}
+
+impl Day {
+    /// Reads `2026-12-24` or `12-25`.
+    pub fn parse(text: &str) -> Option<Day> {
+        if text.len() == 10 {
+            return text.parse().ok().map(Day::Once);
+        }
+        let (month, day) = text.split_once('-')?;
+        if month.len() != 2 || day.len() != 2 {
+            return None;
+        }
+        // 2024 is a leap year, so that 02-29 is a day.
+        let date = Date::new(2024, month.parse().ok()?, day.parse().ok()?).ok()?;
+        Some(Day::Yearly(date.month(), date.day()))
+    }
+
+    fn is(&self, date: Date) -> bool {
+        match self {
+            Day::Once(once) => *once == date,
+            Day::Yearly(month, day) => date.month() == *month && date.day() == *day,
+        }
+    }
+}
+
+fn weekdays(text: &str) -> Option<Vec<u8>> {
+    if text == "daily" {
+        return Some((0..7).collect());
+    }
+    let mut days = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            None => days.push(weekday(part)?),
+            Some((first, last)) => {
+                let (first, last) = (weekday(first)?, weekday(last)?);
+                let count = (last + 7 - first) % 7;
+                days.extend((0..=count).map(|step| (first + step) % 7));
+            }
+        }
+    }
+    days.sort_unstable();
+    days.dedup();
+    Some(days)
+}
+
+fn weekday(text: &str) -> Option<u8> {
+    let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    names.iter().position(|name| *name == text).and_then(|index| u8::try_from(index).ok())
+}
+
+fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    if hour.len() != 2 || minute.len() != 2 {
+        return None;
+    }
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let total = hour * 60 + minute;
+    (minute < 60 && total <= 1440).then_some(total)
+}
+
+fn minute_of(time: Time) -> u16 {
+    u16::try_from(time.hour()).unwrap_or(0) * 60 + u16::try_from(time.minute()).unwrap_or(0)
+}
+
+fn monday_zero(day: Weekday) -> u8 {
+    u8::try_from(day.to_monday_zero_offset()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn office() -> Schedule {
+        Schedule {
+            zone: Zone::named("Europe/Berlin").unwrap(),
+            open: vec![Hours::parse("mon-fri 08:30-17:30").unwrap()],
+            closed: vec![Day::parse("2026-12-24").unwrap(), Day::parse("12-25").unwrap()],
+        }
+    }
+
+    fn open(schedule: &Schedule, local: &str) -> bool {
+        let at = schedule.zone.moment(local.parse().unwrap()).unwrap();
+        schedule.is_open(at)
+    }
+
+    #[test]
+    fn hours_days_and_holidays() {
+        for (local, expected) in [
+            ("2026-11-23T08:29", false),
+            ("2026-11-23T08:30", true),
+            ("2026-11-23T17:29", true),
+            ("2026-11-23T17:30", false),
+            ("2026-11-22T10:00", false),
+            ("2026-12-24T10:00", false),
+            ("2026-12-25T10:00", false),
+            ("2025-12-25T10:00", false),
+            ("2026-12-28T10:00", true),
+        ] {
+            assert_eq!(open(&office(), local), expected, "{local}");
+        }
+    }
+
+    #[test]
+    fn the_zone_follows_its_clock_changes() {
+        // 07:30 UTC is 09:30 in summer and 08:30 in winter.
+        let at = |text: &str| office().is_open(text.parse().unwrap());
+        assert!(at("2026-07-01T06:30:00Z") && !at("2026-07-01T06:29:59Z"));
+        assert!(at("2026-11-23T07:30:00Z") && !at("2026-11-23T07:29:59Z"));
+    }
+
+    #[test]
+    fn hours_past_midnight_belong_to_the_day_they_start() {
+        let mut night = office();
+        night.open = vec![Hours::parse("fri 22:00-02:00").unwrap()];
+        for (local, expected) in [
+            ("2026-11-27T22:00", true),
+            ("2026-11-28T01:59", true),
+            ("2026-11-28T02:00", false),
+            ("2026-11-28T22:30", false),
+            ("2026-11-27T01:00", false),
+        ] {
+            assert_eq!(open(&night, local), expected, "{local}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for bad in [
+            "",
+            "mon",
+            "mon 8:30-17:30",
+            "mon 08:30",
+            "mon 08:60-09:00",
+            "mon 25:00-26:00",
+            "funday 08:00-09:00",
+            "mon 24:00-08:00",
+            "mon 08:00-08:00",
+        ] {
+            assert_eq!(Hours::parse(bad), None, "{bad:?}");
+        }
+        for bad in ["2026-13-01", "2026-02-30", "02-30", "x", "1-1"] {
+            assert_eq!(Day::parse(bad), None, "{bad:?}");
+        }
+        assert!(Zone::named("Europe/Belrin").is_none());
+    }
+
+    #[test]
+    fn constant_schedules_are_seen() {
+        let mut always = office();
+        always.open = vec![Hours::parse("daily 00:00-24:00").unwrap()];
+        always.closed.clear();
+        assert!(always.is_constant() && !office().is_constant());
+        assert!(always.covers(&office()) && !office().covers(&always));
+    }
+}

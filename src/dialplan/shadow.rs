@@ -1,0 +1,300 @@
+//! Rules that can never match because one earlier rule takes everything they would.
+//!
+//! Exact for one rule against one rule, condition by condition: digits by their sets, regions,
+//! types and users as sets, schedules by the minute of the week. Where two conditions hang together
+//! in the real world (`+49` and region DE) nothing is claimed, so what is reported is never wrong.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::number::{NumberType, Region};
+use super::pattern::Pattern;
+use super::plan::{Action, Choice, Group, InboundRule, OutboundRule};
+use super::schedule::Schedule;
+use crate::base::{Place, UserId};
+
+/// A rule that can never match.
+pub(super) struct Shadow {
+    pub at: Place,
+    pub message: String,
+}
+
+/// The outbound rules that can never match.
+pub(super) fn outbound(
+    rules: &[OutboundRule],
+    groups: &[(String, Group)],
+    schedules: &BTreeMap<String, Schedule>,
+) -> Vec<Shadow> {
+    let reaches: Vec<Reach> = rules.iter().map(|rule| Reach::of(rule, groups)).collect();
+    let mut found = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        let reach = &reaches[index];
+        if reach.users.as_ref().is_some_and(BTreeSet::is_empty) {
+            let message = format!(
+                "rule {:?} can never match: nobody is in its `group` and `user`",
+                rule.name
+            );
+            found.push(Shadow { at: rule.at.clone(), message });
+            continue;
+        }
+        if reach.is_empty() {
+            let message = format!(
+                "rule {:?} can never match: a `to` without + is no number, so `region` and `type` \
+                 cannot hold",
+                rule.name
+            );
+            found.push(Shadow { at: rule.at.clone(), message });
+            continue;
+        }
+        let earlier = (0..index).find(|earlier| {
+            reaches[*earlier].covers(reach)
+                && hours_cover(rules[*earlier].when.as_deref(), rule.when.as_deref(), schedules)
+        });
+        if let Some(earlier) = earlier {
+            found.push(shadow(&rule.name, &rule.at, &rules[earlier].name, &rules[earlier].at));
+        }
+    }
+    found
+}
+
+/// The inbound rules that can never match.
+pub(super) fn inbound(
+    rules: &[InboundRule],
+    schedules: &BTreeMap<String, Schedule>,
+) -> Vec<Shadow> {
+    let covers = |a: &InboundRule, b: &InboundRule| {
+        patterns_cover(a.did.as_deref(), b.did.as_deref())
+            && patterns_cover(a.from.as_deref(), b.from.as_deref())
+            && match (&a.trunk, &b.trunk) {
+                (None | Some(Choice::Any), _) => true,
+                (Some(Choice::OneOf(own)), Some(Choice::OneOf(theirs))) => {
+                    theirs.iter().all(|trunk| own.contains(trunk))
+                }
+                _ => false,
+            }
+            && hours_cover(a.when.as_deref(), b.when.as_deref(), schedules)
+    };
+    let mut found = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        if let Some(earlier) = rules[..index].iter().find(|earlier| covers(earlier, rule)) {
+            found.push(shadow(&rule.name, &rule.at, &earlier.name, &earlier.at));
+        }
+    }
+    found
+}
+
+fn shadow(name: &str, at: &Place, earlier: &str, earlier_at: &Place) -> Shadow {
+    let message = format!(
+        "rule {name:?} can never match: {earlier:?} in line {} takes everything it would",
+        earlier_at.line
+    );
+    Shadow { at: at.clone(), message }
+}
+
+/// What an outbound rule reaches, apart from its hours.
+#[derive(Debug)]
+struct Reach {
+    /// Short codes, by pattern.
+    short: Vec<Pattern>,
+    /// Numbers by pattern; `None` is all.
+    numbers: Option<Vec<Pattern>>,
+    kinds: BTreeSet<NumberType>,
+    regions: Regions,
+    /// `None` is everybody and the plan's owner.
+    users: Option<BTreeSet<UserId>>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Regions {
+    All,
+    AllButWorld,
+    OneOf(BTreeSet<Region>),
+}
+
+impl Reach {
+    fn of(rule: &OutboundRule, groups: &[(String, Group)]) -> Reach {
+        let denies = matches!(rule.action, Action::Deny(_));
+        let of_numbers = rule.region.is_some() || rule.kind.is_some();
+        let (short, numbers) = match &rule.to {
+            None => (Vec::new(), None),
+            Some(patterns) => {
+                let (numbers, short): (Vec<_>, Vec<_>) =
+                    patterns.iter().cloned().partition(Pattern::is_international);
+                (if of_numbers { Vec::new() } else { short }, Some(numbers))
+            }
+        };
+        let kinds = match &rule.kind {
+            Some(Choice::OneOf(kinds)) => kinds.iter().copied().collect(),
+            _ => NumberType::WORDS
+                .iter()
+                .map(|(_, kind)| *kind)
+                .filter(|kind| denies || !kind.must_be_named())
+                .collect(),
+        };
+        let regions = match &rule.region {
+            Some(Choice::OneOf(regions)) => Regions::OneOf(regions.iter().copied().collect()),
+            _ if denies => Regions::All,
+            _ => Regions::AllButWorld,
+        };
+        let members: Option<BTreeSet<UserId>> = match &rule.group {
+            Some(Choice::OneOf(names)) => Some(
+                groups
+                    .iter()
+                    .filter(|(name, _)| names.contains(name))
+                    .flat_map(|(_, group)| group.users.iter().cloned())
+                    .collect(),
+            ),
+            _ => None,
+        };
+        let named: Option<BTreeSet<UserId>> = match &rule.user {
+            Some(Choice::OneOf(users)) => Some(users.iter().cloned().collect()),
+            _ => None,
+        };
+        let users = match (members, named) {
+            (Some(members), Some(named)) => Some(members.intersection(&named).cloned().collect()),
+            (members, named) => members.or(named),
+        };
+        Reach { short, numbers, kinds, regions, users }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.short.is_empty() && self.numbers.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    fn covers(&self, other: &Reach) -> bool {
+        let users = match (&self.users, &other.users) {
+            (None, _) => true,
+            (Some(own), Some(theirs)) => theirs.is_subset(own),
+            (Some(_), None) => false,
+        };
+        if !users || !other.short.iter().all(|b| union_covers(&self.short, b)) {
+            return false;
+        }
+        if other.numbers.as_ref().is_some_and(Vec::is_empty) {
+            return true;
+        }
+        other.kinds.is_subset(&self.kinds)
+            && match (&self.regions, &other.regions) {
+                (Regions::All, _) | (Regions::AllButWorld, Regions::AllButWorld) => true,
+                (Regions::AllButWorld, Regions::OneOf(theirs)) => !theirs.contains(&Region::WORLD),
+                (Regions::OneOf(own), Regions::OneOf(theirs)) => theirs.is_subset(own),
+                _ => false,
+            }
+            && patterns_cover(self.numbers.as_deref(), other.numbers.as_deref())
+    }
+}
+
+fn patterns_cover(own: Option<&[Pattern]>, theirs: Option<&[Pattern]>) -> bool {
+    match (own, theirs) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(own), Some(theirs)) => theirs.iter().all(|b| union_covers(own, b)),
+    }
+}
+
+fn hours_cover(own: Option<&str>, theirs: Option<&str>, all: &BTreeMap<String, Schedule>) -> bool {
+    match (own, theirs) {
+        (None, _) => true,
+        (Some(own), Some(theirs)) if own == theirs => true,
+        (Some(own), Some(theirs)) => match (all.get(own), all.get(theirs)) {
+            (Some(own), Some(theirs)) => own.covers(theirs),
+            _ => false,
+        },
+        (Some(_), None) => false,
+    }
+}
+
+/// Whether every value of `b` matches one of `patterns`, exactly: walks the values of `b` one
+/// character at a time and keeps who still matches.
+pub(super) fn union_covers(patterns: &[Pattern], b: &Pattern) -> bool {
+    if patterns.iter().any(|a| a.covers(b)) {
+        return true;
+    }
+    let alive: Vec<usize> = (0..patterns.len()).filter(|i| patterns[*i].overlaps(b)).collect();
+    alive.len() > 1 && walk(patterns, b, 0, alive, &mut HashMap::new())
+}
+
+fn walk(
+    patterns: &[Pattern],
+    b: &Pattern,
+    position: usize,
+    alive: Vec<usize>,
+    seen: &mut HashMap<(usize, Vec<usize>), bool>,
+) -> bool {
+    if alive.is_empty() {
+        return false;
+    }
+    // Past the sets of all of them nothing changes any more.
+    let end = alive.iter().map(|i| patterns[*i].len()).max().unwrap_or(0).max(b.len()) + 1;
+    if b.ends_at(position) && !alive.iter().any(|i| patterns[*i].ends_at(position)) {
+        return false;
+    }
+    let set = b.set(position);
+    if set == 0 || position >= end {
+        return true;
+    }
+    let key = (position, alive.clone());
+    if let Some(known) = seen.get(&key) {
+        return *known;
+    }
+    let mut left = set;
+    let mut all = true;
+    while left != 0 && all {
+        // All characters that are in the same of the alive sets behave alike.
+        let one = left & left.wrapping_neg();
+        let next: Vec<usize> =
+            alive.iter().copied().filter(|i| patterns[*i].set(position) & one != 0).collect();
+        let alike = alive.iter().fold(left, |alike, i| {
+            let own = patterns[*i].set(position);
+            alike & if own & one != 0 { own } else { !own }
+        });
+        left &= !alike;
+        all = walk(patterns, b, position + 1, next, seen);
+    }
+    seen.insert(key, all);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every value of up to five characters over an alphabet with a witness for each set.
+    fn values() -> Vec<String> {
+        let mut all = Vec::new();
+        let mut last = vec![String::new()];
+        for _ in 0..5 {
+            last =
+                last.iter().flat_map(|v| "01289".chars().map(move |c| format!("{v}{c}"))).collect();
+            all.extend(last.clone());
+        }
+        all
+    }
+
+    proptest! {
+        // X and [0-9] have the witness 9, [0-2] and [128] are told apart by 0, 2 and 8, so five
+        // characters decide what ten would; patterns of up to 3 sets decide within length 5.
+        #[test]
+        fn can_never_match_agrees_with_brute_force(
+            own in proptest::collection::vec("([012X]|N|Z|\\[0-2\\]|\\[128\\]){1,3}\\.?", 1..5),
+            b in "([012X]|N|Z|\\[0-2\\]|\\[128\\]){1,3}\\.?",
+        ) {
+            let own: Vec<Pattern> = own.iter().map(|p| p.parse().unwrap()).collect();
+            let b: Pattern = b.parse().unwrap();
+            let brute =
+                values().iter().all(|v| !b.matches(v) || own.iter().any(|a| a.matches(v)));
+            prop_assert_eq!(union_covers(&own, &b), brute, "{:?} over {:?}", own, b);
+        }
+    }
+
+    #[test]
+    fn a_union_covers_what_no_single_pattern_does() {
+        let parse =
+            |list: &[&str]| -> Vec<Pattern> { list.iter().map(|p| p.parse().unwrap()).collect() };
+        let x: Pattern = "6X".parse().unwrap();
+        assert!(union_covers(&parse(&["6[0-4]", "6[5-9]"]), &x));
+        assert!(!union_covers(&parse(&["6[0-4]", "6[6-9]"]), &x));
+        assert!(union_covers(&parse(&["60.", "6Z.", "6X"]), &"6XX".parse().unwrap()));
+    }
+}
