@@ -111,6 +111,8 @@ pub struct Rfc4733Encoder {
     config: EncoderConfig,
     queue: VecDeque<Waiting>,
     tone: Option<Tone>,
+    /// The interval that began with the last tick carries a tone, to its end or in part.
+    on: bool,
     /// The digit whose end copies are still to go.
     ending: Option<Ending>,
     /// Media time in ticks since the first tick, and the timestamp it stands for.
@@ -129,6 +131,7 @@ impl Rfc4733Encoder {
             config,
             queue: VecDeque::new(),
             tone: None,
+            on: false,
             ending: None,
             position: 0,
             last_timestamp: None,
@@ -138,9 +141,9 @@ impl Rfc4733Encoder {
         }
     }
 
-    /// A tone is on: no audio goes out.
+    /// A tone is on in the interval that began with the last tick: no audio goes out for it.
     pub fn is_on(&self) -> bool {
-        self.tone.is_some()
+        self.on
     }
 
     /// Nothing is on, queued or still to be repeated.
@@ -238,6 +241,7 @@ impl Rfc4733Encoder {
         self.position +=
             if step <= u64::from(self.config.clock_rate) * MAX_STEP_S { step } else { ptime };
         self.last_timestamp = Some(timestamp);
+        self.on = false;
         if self.tone.is_some() {
             return self.carry_on(ptime);
         }
@@ -289,6 +293,7 @@ impl Rfc4733Encoder {
     /// Sends the packet of this interval: an update, or the end.
     fn carry_on(&mut self, ptime: u64) {
         let Some(mut tone) = self.tone.take() else { return };
+        self.on = true;
         let covered = self.position - tone.start + ptime;
         let wanted = match tone.job.length {
             Length::Held => MAX_TONE,

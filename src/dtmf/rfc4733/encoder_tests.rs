@@ -132,6 +132,19 @@ fn a_digit_of_100_ms_is_five_packets_and_two_end_copies() {
 }
 
 #[test]
+fn the_tone_is_on_in_each_interval_it_fills_and_no_longer() {
+    let mut stream = Stream::new(8_000, 0);
+    stream.send("5", 50, 80);
+    let on: Vec<bool> = (0..5)
+        .map(|_| {
+            stream.run(20);
+            stream.encoder.is_on()
+        })
+        .collect();
+    assert_eq!(on, [true, true, true, false, false]);
+}
+
+#[test]
 fn the_gap_is_kept_and_counted() {
     let mut stream = Stream::new(8_000, u32::MAX - 100);
     stream.send("12", 100, 80);
