@@ -120,3 +120,154 @@ impl Decoder {
 
 /// libopus fades by itself; the last 20 of the 60 ms go over to noise.
 const OPUS_FADE_START: usize = 2 * FRAME;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{
+        Discontinuous, Encoded, Encoder, OpusSettings, Tone, Tones, dominant_frequency,
+        goertzel_dbm0, is_discontinuous, level_dbm0,
+    };
+
+    const CODECS: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::Opus];
+
+    fn test_tone() -> Tones {
+        Tones::new(&[Tone { frequency: 1004.0, dbm0: -16.0 }])
+    }
+
+    fn payloads(encoder: &mut Encoder, tones: &mut Tones, frames: usize) -> Vec<Vec<u8>> {
+        let mut pcm = [0; FRAME];
+        (0..frames)
+            .map(|_| {
+                let mut out = vec![];
+                tones.fill(&mut pcm);
+                encoder.encode(&pcm, &mut out).unwrap();
+                out
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_tone_keeps_level_and_pitch_through_each_codec() {
+        for (codec, tolerance) in [(Codec::Pcmu, 0.1), (Codec::Pcma, 0.1), (Codec::Opus, 1.0)] {
+            let mut encoder = Encoder::new(codec).unwrap();
+            let mut decoder = Decoder::new(codec).unwrap();
+            let (mut pcm, mut all) = (vec![], vec![]);
+            for payload in payloads(&mut encoder, &mut test_tone(), 100) {
+                assert_eq!(codec.duration(&payload), Some(codec.clock_rate() / 50));
+                decoder.decode(&payload, &mut pcm).unwrap();
+                assert_eq!(pcm.len(), FRAME);
+                all.extend_from_slice(&pcm);
+            }
+            let settled = &all[FRAME * 20..];
+            let level = level_dbm0(settled);
+            assert!((level + 16.0).abs() <= tolerance, "{codec:?}: {level}");
+            assert!((goertzel_dbm0(settled, 1004.0) + 16.0).abs() <= tolerance, "{codec:?}");
+            assert!((dominant_frequency(settled).unwrap() - 1004.0).abs() < 1.0, "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn opus_fec_fills_exactly_the_lost_length_and_better_than_concealment() {
+        // A tone that changes in the lost frame: only FEC can know.
+        let settings = OpusSettings { expected_loss_percent: 20, ..OpusSettings::default() };
+        let mut encoder = Encoder::opus(settings).unwrap();
+        let mut before = payloads(&mut encoder, &mut test_tone(), 50);
+        let mut changed = Tones::new(&[Tone { frequency: 400.0, dbm0: -10.0 }]);
+        let after = payloads(&mut encoder, &mut changed, 10);
+        before.extend_from_slice(&after[..3]);
+        let mut decoder = Decoder::new(Codec::Opus).unwrap();
+        let mut pcm = vec![];
+        for payload in &before[..50] {
+            decoder.decode(payload, &mut pcm).unwrap();
+        }
+        let mut blind = Decoder::new(Codec::Opus).unwrap();
+        for payload in &before[..50] {
+            blind.decode(payload, &mut pcm).unwrap();
+        }
+        decoder.decode_fec(&after[1], FRAME, &mut pcm).unwrap();
+        assert_eq!(pcm.len(), FRAME);
+        let with_fec = goertzel_dbm0(&pcm[40..], 400.0);
+        blind.conceal(FRAME, &mut pcm);
+        assert_eq!(pcm.len(), FRAME);
+        let without = goertzel_dbm0(&pcm[40..], 400.0);
+        assert!(with_fec > -16.0 && with_fec > without + 6.0, "{with_fec} and {without}");
+        decoder.decode(&after[1], &mut pcm).unwrap();
+        assert_eq!(pcm.len(), FRAME);
+    }
+
+    #[test]
+    fn a_long_gap_becomes_comfort_noise_in_every_codec() {
+        for codec in CODECS {
+            let mut encoder = Encoder::new(codec).unwrap();
+            let mut decoder = Decoder::new(codec).unwrap();
+            let mut pcm = vec![];
+            for payload in payloads(&mut encoder, &mut test_tone(), 30) {
+                decoder.decode(&payload, &mut pcm).unwrap();
+            }
+            let mut levels = vec![];
+            for _ in 0..6 {
+                decoder.conceal(FRAME, &mut pcm);
+                levels.push(level_dbm0(&pcm));
+            }
+            assert!(levels[0] > -22.0, "{codec:?} {levels:?}");
+            assert!(levels[4] < -43.0 && levels[4] > -80.0, "{codec:?} {levels:?}");
+            decoder.comfort_noise(FRAME, &mut pcm);
+            assert!(level_dbm0(&pcm) < -43.0 && level_dbm0(&pcm) > -80.0, "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn dtx_sends_nothing_in_silence_and_marks_itself() {
+        let settings = OpusSettings { discontinuous: Discontinuous::On, ..OpusSettings::default() };
+        let mut encoder = Encoder::opus(settings).unwrap();
+        let mut out = vec![];
+        let nothing = (0..100)
+            .filter(|_| encoder.encode(&[0; FRAME], &mut out).unwrap() == Encoded::Nothing)
+            .count();
+        assert!(nothing > 50, "{nothing} of 100");
+        assert!(is_discontinuous(&[0xf8]) && !is_discontinuous(&[0xf8, 0xff, 0xfe]));
+    }
+
+    #[test]
+    fn settings_change_during_a_call() {
+        let mut encoder = Encoder::new(Codec::Opus).unwrap();
+        encoder.set_complexity(99).unwrap();
+        encoder.set_expected_loss(15).unwrap();
+        let settings = encoder.opus_settings().unwrap();
+        assert_eq!((settings.complexity, settings.expected_loss_percent), (10, 15));
+        assert_eq!(encoder.encode(&[0; 100], &mut vec![]), Err(CodecError::FrameLength));
+        assert_eq!(Encoder::new(Codec::Pcmu).unwrap().opus_settings(), None);
+    }
+
+    #[test]
+    fn empty_payloads_are_refused_by_every_codec() {
+        for codec in CODECS {
+            let mut pcm = vec![1];
+            let refused = Decoder::new(codec).unwrap().decode(&[], &mut pcm);
+            assert_eq!((refused, pcm.len()), (Err(CodecError::Payload), 0), "{codec:?}");
+            assert_eq!(codec.duration(&[]), None);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn no_payload_makes_opus_panic_or_exceed_120_ms(
+            payload in proptest::collection::vec(any::<u8>(), 0..200), lost in 1usize..2000
+        ) {
+            let mut decoder = Decoder::new(Codec::Opus).unwrap();
+            let mut pcm = vec![];
+            if decoder.decode(&payload, &mut pcm).is_ok() {
+                prop_assert!(pcm.len() <= 960);
+            }
+            if decoder.decode_fec(&payload, lost, &mut pcm).is_ok() {
+                prop_assert_eq!(pcm.len(), lost);
+            }
+            decoder.conceal(lost, &mut pcm);
+            prop_assert_eq!(pcm.len(), lost);
+        }
+    }
+}

@@ -139,3 +139,65 @@ const FADE_START: usize = 80;
 const FADE_END: usize = 480;
 /// 4 ms back into the received signal.
 const BLEND: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Tone, Tones, dominant_frequency, level_dbm0};
+
+    fn heard(frequency: f64) -> (Concealer, Tones) {
+        let mut tones = Tones::new(&[Tone { frequency, dbm0: -15.0 }]);
+        let mut concealer = Concealer::new();
+        let mut frame = [0; 160];
+        for _ in 0..20 {
+            tones.fill(&mut frame);
+            concealer.good(&mut frame);
+        }
+        (concealer, tones)
+    }
+
+    #[test]
+    fn a_lost_frame_sounds_like_the_one_before() {
+        for frequency in [100.0, 200.0, 440.0] {
+            let (mut concealer, _) = heard(frequency);
+            let mut frame = [0; 160];
+            concealer.conceal(&mut frame);
+            assert!((level_dbm0(&frame[..80]) + 15.0).abs() < 1.5, "{frequency}");
+            if frequency > 150.0 {
+                let found = dominant_frequency(&frame).unwrap();
+                assert!((found - frequency).abs() < 12.0, "{frequency}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn after_60_ms_only_comfort_noise_is_left() {
+        let (mut concealer, _) = heard(300.0);
+        let mut gap = [0; 800];
+        concealer.conceal(&mut gap);
+        let levels: Vec<f64> = gap.chunks(160).map(level_dbm0).collect();
+        assert!(levels[0] > levels[1] && levels[1] > levels[2], "{levels:?}");
+        assert!(levels[3] < -43.0 && levels[4] < -43.0, "{levels:?}");
+        assert!(levels[4] > -80.0, "the line is not dead: {levels:?}");
+    }
+
+    #[test]
+    fn neither_end_of_a_gap_clicks() {
+        let (mut concealer, mut tones) = heard(300.0);
+        let mut all = vec![];
+        let mut frame = [0; 160];
+        for n in 0..30 {
+            let lost = n % 5 == 2 || n % 7 == 3;
+            tones.fill(&mut frame);
+            if lost {
+                concealer.conceal(&mut frame);
+            } else {
+                concealer.good(&mut frame);
+            }
+            all.extend_from_slice(&frame);
+        }
+        let steepest = crate::codec::peak_of_sine(-15.0) * std::f64::consts::TAU * 300.0 / 8000.0;
+        let largest = all.windows(2).map(|w| (i32::from(w[1]) - i32::from(w[0])).abs()).max();
+        assert!(f64::from(largest.unwrap()) < steepest * 1.6, "{largest:?} over {steepest}");
+    }
+}

@@ -60,3 +60,59 @@ pub enum PromptError {
 const FULL_SCALE: f64 = 32768.0;
 /// Ten minutes: a prompt, not a concert.
 const MAX_SECONDS: u32 = 600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{dominant_frequency, goertzel_dbm0};
+
+    /// A WAV file with 1000 Hz at a quarter of full scale in every channel.
+    fn wav(rate: u32, channels: u16, bits: u16, format: hound::SampleFormat) -> Vec<u8> {
+        let spec = hound::WavSpec {
+            channels,
+            sample_rate: rate,
+            bits_per_sample: bits,
+            sample_format: format,
+        };
+        let mut file = Cursor::new(vec![]);
+        let mut writer = hound::WavWriter::new(&mut file, spec).unwrap();
+        for i in 0..rate {
+            let value =
+                (std::f64::consts::TAU * 1000.0 * f64::from(i) / f64::from(rate)).sin() / 4.0;
+            for _ in 0..channels {
+                match format {
+                    hound::SampleFormat::Float => writer.write_sample(value as f32).unwrap(),
+                    hound::SampleFormat::Int => {
+                        let scale = f64::from(bits - 1).exp2() - 1.0;
+                        writer.write_sample((value * scale) as i32).unwrap();
+                    }
+                }
+            }
+        }
+        writer.finalize().unwrap();
+        file.into_inner()
+    }
+
+    #[test]
+    fn any_usual_file_becomes_8_khz_mono() {
+        use hound::SampleFormat::{Float, Int};
+        let expected = crate::codec::dbm0_of_rms(8192.0 / 2f64.sqrt());
+        for (rate, channels, bits, format) in
+            [(8000, 1, 16, Int), (44_100, 2, 16, Int), (48_000, 1, 24, Int), (16_000, 2, 32, Float)]
+        {
+            let pcm = read_wav(&wav(rate, channels, bits, format)).unwrap();
+            assert!((7998..=8002).contains(&pcm.len()), "{rate}: {}", pcm.len());
+            let middle = &pcm[2000..6000];
+            assert!((dominant_frequency(middle).unwrap() - 1000.0).abs() < 1.0, "{rate}");
+            assert!((goertzel_dbm0(middle, 1000.0) - expected).abs() < 0.1, "{rate}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_wav_is_refused() {
+        let good = wav(8000, 1, 16, hound::SampleFormat::Int);
+        for broken in [&b""[..], b"RIFF", &good[..20], &good[..good.len() - 9]] {
+            assert!(matches!(read_wav(broken), Err(PromptError::Format(_))));
+        }
+    }
+}
