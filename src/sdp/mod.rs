@@ -12,9 +12,11 @@ mod write;
 
 pub use address::{AddressPolicy, PrivateAddresses};
 pub use codec::AudioCodec;
-pub use model::{Address, AddressFamily, Attribute, Direction, Media, Origin, Session};
+pub use model::{
+    Address, AddressFamily, Attribute, Direction, Media, Origin, Receives, Sends, Session,
+};
 pub use negotiate::{
     LocalAudio, Negotiated, NegotiatedCodec, Refusal, TelephoneEvent, TelephoneEvents, accept,
     answer, offer,
 };
-pub use parse::{MAX_FORMATS, MAX_MEDIA, MAX_SDP, ParseError, parse};
+pub use parse::{Fault, MAX_FORMATS, MAX_MEDIA, MAX_SDP, ParseError, parse};

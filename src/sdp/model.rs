@@ -92,3 +92,144 @@ pub enum Direction {
     /// Nobody.
     Inactive,
 }
+
+impl Session {
+    /// The address of a stream: its own `c=`, or the session's.
+    pub fn connection_of<'a>(&'a self, media: &'a Media) -> Option<&'a Address> {
+        media.connection.as_ref().or(self.connection.as_ref())
+    }
+
+    /// The direction of a stream: its own, the session's, or both ways (section 6.7).
+    pub fn direction_of(&self, media: &Media) -> Direction {
+        Direction::among(&media.attributes)
+            .or_else(|| Direction::among(&self.attributes))
+            .unwrap_or(Direction::SendRecv)
+    }
+}
+
+impl Media {
+    /// The value of the first attribute of a name; `None` when there is none or it has no value.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|a| a.name == name && a.value.is_some())?.value.as_deref()
+    }
+
+    /// The values of all attributes of a name.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.attributes.iter().filter(move |a| a.name == name).filter_map(|a| a.value.as_deref())
+    }
+
+    /// The `a=rtpmap` of a payload type: encoding name and clock rate (section 6.6).
+    pub fn rtpmap(&self, payload_type: u8) -> Option<(&str, u32)> {
+        self.values("rtpmap").find_map(|value| {
+            let (number, map) = value.split_once(' ')?;
+            let (name, rate) = map.trim_start().split_once('/')?;
+            let rate = rate.split('/').next()?.trim();
+            (number.parse() == Ok(payload_type)).then_some((name, rate.parse().ok()?))
+        })
+    }
+
+    /// The formats that are payload types, in their order.
+    pub fn payload_types(&self) -> impl Iterator<Item = u8> {
+        self.formats.iter().filter_map(|f| f.parse().ok()).filter(|pt| *pt < 128)
+    }
+}
+
+impl Attribute {
+    /// `a=name`.
+    pub fn flag(name: &str) -> Attribute {
+        Attribute { name: name.into(), value: None }
+    }
+
+    /// `a=name:value`.
+    pub fn with(name: &str, value: impl Into<String>) -> Attribute {
+        Attribute { name: name.into(), value: Some(value.into()) }
+    }
+}
+
+impl Direction {
+    /// Its attribute's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        }
+    }
+
+    /// From whether the writer sends and receives.
+    pub const fn of(sends: Sends, receives: Receives) -> Direction {
+        match (sends, receives) {
+            (Sends::Yes, Receives::Yes) => Direction::SendRecv,
+            (Sends::Yes, Receives::No) => Direction::SendOnly,
+            (Sends::No, Receives::Yes) => Direction::RecvOnly,
+            (Sends::No, Receives::No) => Direction::Inactive,
+        }
+    }
+
+    /// Whether the writer sends.
+    pub const fn sends(self) -> Sends {
+        match self {
+            Direction::SendRecv | Direction::SendOnly => Sends::Yes,
+            Direction::RecvOnly | Direction::Inactive => Sends::No,
+        }
+    }
+
+    /// Whether the writer receives.
+    pub const fn receives(self) -> Receives {
+        match self {
+            Direction::SendRecv | Direction::RecvOnly => Receives::Yes,
+            Direction::SendOnly | Direction::Inactive => Receives::No,
+        }
+    }
+
+    /// What this direction is for the other side: sending and receiving change places.
+    #[must_use]
+    pub const fn reversed(self) -> Direction {
+        match self {
+            Direction::SendOnly => Direction::RecvOnly,
+            Direction::RecvOnly => Direction::SendOnly,
+            same => same,
+        }
+    }
+
+    /// What both directions allow.
+    #[must_use]
+    pub const fn and(self, other: Direction) -> Direction {
+        let sends = match (self.sends(), other.sends()) {
+            (Sends::Yes, Sends::Yes) => Sends::Yes,
+            _ => Sends::No,
+        };
+        let receives = match (self.receives(), other.receives()) {
+            (Receives::Yes, Receives::Yes) => Receives::Yes,
+            _ => Receives::No,
+        };
+        Direction::of(sends, receives)
+    }
+
+    fn among(attributes: &[Attribute]) -> Option<Direction> {
+        attributes.iter().find_map(|a| {
+            [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive]
+                .into_iter()
+                .find(|d| d.name() == a.name)
+        })
+    }
+}
+
+/// Whether a side sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sends {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// Whether a side receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receives {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}

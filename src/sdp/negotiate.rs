@@ -1,8 +1,15 @@
 //! Offer and answer of one audio stream on a trunk leg (RFC 3264).
+//!
+//! Payload types belong to a leg and a direction: what we send carries the number the other side
+//! gave, what we receive the number we gave, and only the newest description counts.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{AddressPolicy, AudioCodec, Direction, ParseError, Session};
+use super::parse::typed_address;
+use super::{
+    Address, AddressPolicy, Attribute, AudioCodec, Direction, Media, Origin, ParseError, Receives,
+    Session,
+};
 
 /// Our side of a leg.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +22,7 @@ pub struct LocalAudio {
     pub codecs: Vec<AudioCodec>,
     /// Whether we offer and take telephone events.
     pub telephone_events: TelephoneEvents,
-    /// Milliseconds of sound in a packet.
+    /// Milliseconds of sound in a packet: 10, 20, 30, 40 or 60.
     pub ptime_ms: u32,
     /// What we want.
     pub direction: Direction,
@@ -39,13 +46,16 @@ pub enum TelephoneEvents {
 /// What both sides agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
-    /// Where our RTP goes. With direction neither sending nor receiving it still holds.
+    /// Where our RTP goes. Unspecified (`0.0.0.0`) in a hold of the old style, where the
+    /// direction never sends and RTCP must not go either (RFC 3264 section 8.4).
     pub remote: SocketAddr,
     /// Where our RTCP goes: `a=rtcp`, or the port above.
     pub remote_rtcp: SocketAddr,
-    /// The audio codec.
+    /// The audio codec we send and expect.
     pub codec: NegotiatedCodec,
-    /// Telephone events, if both have them at the codec's clock.
+    /// Other codecs their answer lets them send as well.
+    pub others: Vec<NegotiatedCodec>,
+    /// Telephone events, if both have them: at the codec's clock, or else at 8000 Hz.
     pub telephone_event: Option<TelephoneEvent>,
     /// Milliseconds of sound in the packets we send.
     pub ptime_ms: u32,
@@ -76,18 +86,18 @@ pub struct TelephoneEvent {
 }
 
 /// Why no agreement came about.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The text is no description: 400.
     #[error(transparent)]
     Syntax(#[from] ParseError),
-    /// No stream of theirs is plain RTP audio: 488.
+    /// No stream of theirs is plain RTP audio with a port: 488.
     #[error("no audio stream over RTP/AVP")]
     NoAudio,
     /// No codec in common: 488.
     #[error("no audio codec in common")]
     NoCodec,
-    /// An address we must not send to: 488.
+    /// No address, a host name, or one we must not send to: 488.
     #[error("a media address that is not allowed")]
     Address,
     /// An answer that does not fit our offer: the peer broke RFC 3264.
@@ -95,26 +105,242 @@ pub enum Refusal {
     Mismatch,
 }
 
-/// Our offer.
+/// Our offer: one audio stream with every codec of ours.
 pub fn offer(local: &LocalAudio) -> Session {
-    let _ = local;
-    unimplemented!("lands with the next slice")
+    let codecs: Vec<(AudioCodec, u8)> =
+        local.codecs.iter().map(|c| (*c, c.payload_type())).collect();
+    let mut clocks: Vec<u32> = codecs.iter().map(|(c, _)| c.clock_rate()).collect();
+    clocks.dedup();
+    // The clock of each codec has an event of its own (RFC 4733 section 2.1); usually that is one.
+    let events: Vec<(u32, u8)> = match local.telephone_events {
+        TelephoneEvents::Off => vec![],
+        TelephoneEvents::Spoken => {
+            let all = [(8000, EVENT_8000), (48_000, EVENT_48000)];
+            all.into_iter().filter(|(clock, _)| clocks.contains(clock)).collect()
+        }
+    };
+    describe(local, vec![audio(local, "RTP/AVP", &codecs, &events, local.direction)])
 }
 
-/// Our answer to their offer, and what it agrees on.
+/// Our answer to their offer, and what it agrees on. Of their audio streams the first that can be
+/// is taken, of ours the first codec they have too; every other stream is refused with port 0.
 ///
 /// # Errors
 /// [`Refusal`] says why there is none.
 pub fn answer(local: &LocalAudio, remote: &Session) -> Result<(Session, Negotiated), Refusal> {
-    let _ = (local, remote);
-    Err(Refusal::NoAudio)
+    let chosen = remote.media.iter().position(is_plain_audio).ok_or(Refusal::NoAudio)?;
+    let theirs = &remote.media[chosen];
+    let codec = local
+        .codecs
+        .iter()
+        .find_map(|ours| codecs_of(theirs).find(|(codec, _)| codec == ours))
+        .map(|(codec, pt)| NegotiatedCodec { codec, send: pt, receive: pt })
+        .ok_or(Refusal::NoCodec)?;
+    // An answer uses the numbers of the offer in both directions (RFC 3264 section 6.1).
+    let event = events_for(local, theirs, codec.codec).map(|(clock_rate, pt)| TelephoneEvent {
+        send: pt,
+        receive: pt,
+        clock_rate,
+    });
+    let negotiated = agree(local, remote, theirs, codec, vec![], event)?;
+    let events: Vec<(u32, u8)> = event.iter().map(|e| (e.clock_rate, e.receive)).collect();
+    let ours = audio(
+        local,
+        &theirs.protocol,
+        &[(codec.codec, codec.receive)],
+        &events,
+        negotiated.direction,
+    );
+    let media = remote
+        .media
+        .iter()
+        .enumerate()
+        .map(|(i, media)| if i == chosen { ours.clone() } else { refused(media) })
+        .collect();
+    Ok((describe(local, media), negotiated))
 }
 
-/// What their answer to our [`offer`] agrees on.
+/// What their answer to our [`offer`] agrees on: the first codec of theirs that we offered.
 ///
 /// # Errors
 /// [`Refusal`] says why nothing.
 pub fn accept(local: &LocalAudio, remote: &Session) -> Result<Negotiated, Refusal> {
-    let _ = (local, remote);
-    Err(Refusal::NoAudio)
+    let theirs = remote.media.first().filter(|m| m.kind == "audio").ok_or(Refusal::Mismatch)?;
+    if !is_plain_audio(theirs) {
+        return Err(Refusal::NoAudio);
+    }
+    let mut agreed = codecs_of(theirs)
+        .filter(|(codec, _)| local.codecs.contains(codec))
+        .map(|(codec, pt)| NegotiatedCodec { codec, send: pt, receive: codec.payload_type() });
+    let codec = agreed.next().ok_or(Refusal::NoCodec)?;
+    let others = agreed.collect();
+    let event = events_for(local, theirs, codec.codec).map(|(clock_rate, pt)| {
+        let receive = if clock_rate == 8000 { EVENT_8000 } else { EVENT_48000 };
+        TelephoneEvent { send: pt, receive, clock_rate }
+    });
+    agree(local, remote, theirs, codec, others, event)
 }
+
+fn agree(
+    local: &LocalAudio,
+    remote: &Session,
+    theirs: &Media,
+    codec: NegotiatedCodec,
+    others: Vec<NegotiatedCodec>,
+    telephone_event: Option<TelephoneEvent>,
+) -> Result<Negotiated, Refusal> {
+    let Some(Address::Ip(ip)) = remote.connection_of(theirs) else {
+        return Err(Refusal::Address);
+    };
+    let mut their_direction = remote.direction_of(theirs);
+    if ip.is_unspecified() {
+        their_direction = Direction::of(their_direction.sends(), Receives::No);
+    } else if !local.policy.allows(*ip) {
+        return Err(Refusal::Address);
+    }
+    Ok(Negotiated {
+        remote: SocketAddr::new(*ip, theirs.port),
+        remote_rtcp: rtcp_address(local, theirs, *ip),
+        codec,
+        others,
+        telephone_event,
+        ptime_ms: ptime(local, theirs),
+        direction: their_direction.reversed().and(local.direction),
+    })
+}
+
+/// Plain RTP with a port; AVPF differs only in when RTCP is sent (RFC 4585).
+fn is_plain_audio(media: &Media) -> bool {
+    media.kind == "audio"
+        && media.port != 0
+        && matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+}
+
+/// Their codecs that have a name here, with their payload types, in their order.
+fn codecs_of(media: &Media) -> impl Iterator<Item = (AudioCodec, u8)> {
+    media.payload_types().filter_map(|pt| {
+        let codec = match media.rtpmap(pt) {
+            Some((name, clock)) => AudioCodec::from_rtpmap(name, clock),
+            None => AudioCodec::from_static(pt),
+        };
+        codec.map(|codec| (codec, pt))
+    })
+}
+
+/// Their telephone event that goes with a codec: clock and payload type.
+fn events_for(local: &LocalAudio, media: &Media, codec: AudioCodec) -> Option<(u32, u8)> {
+    if local.telephone_events == TelephoneEvents::Off {
+        return None;
+    }
+    let at = |wanted: u32| {
+        media
+            .payload_types()
+            .find(|pt| {
+                media.rtpmap(*pt).is_some_and(|(name, clock)| {
+                    name.eq_ignore_ascii_case("telephone-event") && clock == wanted
+                })
+            })
+            .map(|pt| (wanted, pt))
+    };
+    at(codec.clock_rate()).or_else(|| at(8000))
+}
+
+/// `a=rtcp:port [IN IP4 address]` (RFC 3605) where it may be sent to, or the port above.
+fn rtcp_address(local: &LocalAudio, media: &Media, ip: IpAddr) -> SocketAddr {
+    let above = SocketAddr::new(ip, media.port.checked_add(1).unwrap_or(media.port));
+    let Some(value) = media.value("rtcp") else { return above };
+    let fields: Vec<&str> = value.split_ascii_whitespace().collect();
+    let Some(port) = fields.first().and_then(|p| p.parse().ok()).filter(|p| *p != 0) else {
+        return above;
+    };
+    match fields[1..] {
+        [] => SocketAddr::new(ip, port),
+        [network, family, host] => match typed_address(network, family, host) {
+            Ok(Address::Ip(own)) if local.policy.allows(own) => SocketAddr::new(own, port),
+            _ => above,
+        },
+        _ => above,
+    }
+}
+
+/// Their wish where it is one of ours, held to their `a=maxptime`.
+fn ptime(local: &LocalAudio, media: &Media) -> u32 {
+    let read = |name| media.value(name).and_then(|v| v.trim().parse::<u32>().ok());
+    let wished = match read("ptime") {
+        Some(ms) if PTIMES_MS.contains(&ms) => ms,
+        Some(_) => DEFAULT_PTIME_MS,
+        None => local.ptime_ms,
+    };
+    match read("maxptime") {
+        Some(most) if most < wished => {
+            PTIMES_MS.into_iter().rev().find(|ms| *ms <= most).unwrap_or(DEFAULT_PTIME_MS)
+        }
+        _ => wished,
+    }
+}
+
+fn describe(local: &LocalAudio, media: Vec<Media>) -> Session {
+    Session {
+        origin: Origin {
+            username: "-".into(),
+            session_id: local.session_id,
+            version: local.version,
+            address: Address::Ip(local.address),
+        },
+        name: "-".into(),
+        connection: Some(Address::Ip(local.address)),
+        attributes: vec![],
+        media,
+    }
+}
+
+fn audio(
+    local: &LocalAudio,
+    protocol: &str,
+    codecs: &[(AudioCodec, u8)],
+    events: &[(u32, u8)],
+    direction: Direction,
+) -> Media {
+    let mut attributes = vec![];
+    for (codec, pt) in codecs {
+        let channels = codec.channels().map(|n| format!("/{n}")).unwrap_or_default();
+        let map = format!("{pt} {}/{}{channels}", codec.name(), codec.clock_rate());
+        attributes.push(Attribute::with("rtpmap", map));
+        if *codec == AudioCodec::Opus {
+            attributes.push(Attribute::with("fmtp", format!("{pt} {OPUS_PARAMETERS}")));
+        }
+    }
+    for (clock, pt) in events {
+        attributes.push(Attribute::with("rtpmap", format!("{pt} telephone-event/{clock}")));
+        attributes.push(Attribute::with("fmtp", format!("{pt} 0-16")));
+    }
+    attributes.push(Attribute::with("ptime", local.ptime_ms.to_string()));
+    attributes.push(Attribute::flag(direction.name()));
+    let numbers = codecs.iter().map(|(_, pt)| pt).chain(events.iter().map(|(_, pt)| pt));
+    Media {
+        kind: "audio".into(),
+        port: local.port,
+        protocol: protocol.to_owned(),
+        formats: numbers.map(u8::to_string).collect(),
+        connection: None,
+        attributes,
+    }
+}
+
+/// A stream refused in an answer (RFC 3264 section 6).
+fn refused(media: &Media) -> Media {
+    Media { port: 0, connection: None, attributes: vec![], ..media.clone() }
+}
+
+/// What almost everybody uses for telephone events.
+const EVENT_8000: u8 = 101;
+const EVENT_48000: u8 = 110;
+const PTIMES_MS: [u32; 5] = [10, 20, 30, 40, 60];
+const DEFAULT_PTIME_MS: u32 = 20;
+/// Narrowband, mono: what is on the other side of the gateway anyway (RFC 7587 section 6.1).
+const OPUS_PARAMETERS: &str =
+    "maxplaybackrate=8000;sprop-maxcapturerate=8000;stereo=0;useinbandfec=1";
+
+#[cfg(test)]
+#[path = "negotiate_tests.rs"]
+mod tests;
