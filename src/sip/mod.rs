@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod codec;
+pub mod digest;
 pub mod framing;
 pub mod grammar;
 pub mod header;
