@@ -1,0 +1,68 @@
+import type { Call, EndReason } from "./call.js";
+import type { PhoneError } from "./errors.js";
+
+/** An EventTarget that knows its events. */
+export class Target<M extends { [K in keyof M]: Event }> extends EventTarget {
+  override addEventListener<K extends keyof M & string>(type: K, listener: (ev: M[K]) => unknown, options?: boolean | AddEventListenerOptions): void;
+  override addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  override addEventListener(type: string, listener: any, options?: boolean | AddEventListenerOptions): void {
+    super.addEventListener(type, listener, options);
+  }
+  override removeEventListener<K extends keyof M & string>(type: K, listener: (ev: M[K]) => unknown, options?: boolean | EventListenerOptions): void;
+  override removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+  override removeEventListener(type: string, listener: any, options?: boolean | EventListenerOptions): void {
+    super.removeEventListener(type, listener, options);
+  }
+  /** Dispatches, and calls the `on…` property as the web platform does. @internal */
+  _fire(event: Event): void {
+    const handler = (this as unknown as Record<string, unknown>)["on" + event.type];
+    if (typeof handler === "function") {
+      super.addEventListener(event.type, handler as EventListener, { once: true });
+    }
+    this.dispatchEvent(event);
+  }
+}
+
+/** A key went down (`tone`), or came up (`tone` is ""), as RTCDTMFToneChangeEvent. */
+export class DTMFToneChangeEvent extends Event {
+  readonly tone: string;
+  /** In ms; set where a tone of the phone side ended. */
+  readonly duration: number | null;
+  readonly source: "rfc4733" | "sip-info" | "inband" | null;
+  /** @internal */
+  constructor(tone: string, duration: number | null = null, source: DTMFToneChangeEvent["source"] = null) {
+    super("tonechange");
+    this.tone = tone;
+    this.duration = duration;
+    this.source = source;
+  }
+}
+
+export class CallEndedEvent extends Event {
+  readonly reason: EndReason;
+  /** @internal */
+  constructor(reason: EndReason) {
+    super("ended");
+    this.reason = reason;
+  }
+}
+
+export class CallEvent extends Event {
+  readonly call: Call;
+  /** @internal */
+  constructor(type: string, call: Call) {
+    super(type);
+    this.call = call;
+  }
+}
+
+export class IncomingCallEvent extends CallEvent {}
+
+export class PhoneErrorEvent extends Event {
+  readonly error: PhoneError;
+  /** @internal */
+  constructor(error: PhoneError) {
+    super("error");
+    this.error = error;
+  }
+}

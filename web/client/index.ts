@@ -1,0 +1,11 @@
+export { Phone } from "./phone.js";
+export type { PhoneEventMap, PhoneInit, PhoneState } from "./phone.js";
+export { Call } from "./call.js";
+export type { CallDirection, CallEventMap, CallInit, CallState, EndCode, EndReason, Party } from "./call.js";
+export type { MediaInit } from "./media.js";
+export { CallDTMFReceiver, CallDTMFSender } from "./dtmf.js";
+export type { DTMFEventMap } from "./dtmf.js";
+export { CallEndedEvent, CallEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent } from "./events.js";
+export { PhoneError } from "./errors.js";
+export { ERRORS } from "./codes.js";
+export type { ErrorCode } from "./codes.js";

@@ -1,0 +1,114 @@
+import type { ErrorCode } from "./codes.js";
+import { PhoneError, type Refusal } from "./errors.js";
+
+/** A JSON object of the protocol. */
+export type Body = Record<string, any>;
+
+interface Waiting {
+  resolve(body: Body): void;
+  reject(error: PhoneError): void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+/** One WebSocket that speaks `crosspoint.v1`: requests with replies, events, liveness. */
+export class Wire {
+  onevent: (body: Body) => void = () => {};
+  onclose: (code: number, reason: string) => void = () => {};
+  lastSeq = 0;
+  private socket: WebSocket;
+  private nextId = 1;
+  private waiting = new Map<number, Waiting>();
+  private alive: ReturnType<typeof setInterval> | undefined;
+  private over = false;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.onmessage = (ev) => this.heard(ev.data);
+    socket.onclose = (ev) => this.shut(ev.code, ev.reason);
+    this.alive = setInterval(() => this.check(), PING_EVERY);
+  }
+
+  static open(url: string, signal?: AbortSignal): Promise<Wire> {
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(url, "crosspoint.v1");
+      const abandon = () => socket.close();
+      signal?.addEventListener("abort", abandon, { once: true });
+      const timer = setTimeout(abandon, OPEN_WITHIN);
+      socket.onopen = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abandon);
+        resolve(new Wire(socket));
+      };
+      socket.onclose = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abandon);
+        reject(new PhoneError("signal/unreachable"));
+      };
+    });
+  }
+
+  /** Sends a request and gives its reply; rejects with the refusal's code. */
+  request(type: string, body: Body = {}, within = REPLY_WITHIN): Promise<Body> {
+    if (this.over) return Promise.reject(new PhoneError("signal/connection-lost"));
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.waiting.delete(id);
+        reject(new PhoneError("signal/timeout"));
+      }, within);
+      this.waiting.set(id, { resolve, reject, timer });
+      this.socket.send(JSON.stringify({ id, type, ...body }));
+    });
+  }
+
+  close(): void {
+    this.shut(1000, "");
+  }
+
+  private heard(data: unknown): void {
+    let body: Body;
+    try {
+      body = JSON.parse(String(data));
+    } catch {
+      return;
+    }
+    if (typeof body["re"] === "number") {
+      const waiting = this.waiting.get(body["re"]);
+      if (!waiting) return;
+      this.waiting.delete(body["re"]);
+      clearTimeout(waiting.timer);
+      if (body["error"]) waiting.reject(new PhoneError(body["error"] as Refusal));
+      else waiting.resolve(body);
+    } else if (typeof body["type"] === "string") {
+      if (typeof body["seq"] === "number") this.lastSeq = body["seq"];
+      this.onevent(body);
+    }
+  }
+
+  private check(): void {
+    this.request("ping", {}, PONG_WITHIN).catch((error: PhoneError) => {
+      if (error.code === "signal/timeout") this.shut(4408, "");
+    });
+  }
+
+  private shut(code: number, reason: string): void {
+    if (this.over) return;
+    this.over = true;
+    clearInterval(this.alive);
+    this.socket.onclose = null;
+    this.socket.close();
+    // The gateway gives the registry's code as the reason where it has one.
+    const named = /^[a-z]+\/[a-z-]+$/.test(reason) ? (reason as ErrorCode) : "signal/connection-lost";
+    for (const waiting of this.waiting.values()) {
+      clearTimeout(waiting.timer);
+      waiting.reject(new PhoneError(named));
+    }
+    this.waiting.clear();
+    this.onclose(code, reason);
+  }
+}
+
+const OPEN_WITHIN = 10_000;
+const REPLY_WITHIN = 10_000;
+const PING_EVERY = 20_000;
+const PONG_WITHIN = 10_000;

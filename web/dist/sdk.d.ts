@@ -1,0 +1,447 @@
+// Crosspoint client library 0.1.0, MIT OR Apache-2.0. Built from web/client by `npm run build`.
+
+/** Every error code: whether a retry may help, and one sentence for people. */
+declare const ERRORS: {
+    readonly "auth/required": {
+        readonly retryable: false;
+        readonly message: "The first message must be `hello` with a token, within 5 seconds.";
+    };
+    readonly "auth/invalid": {
+        readonly retryable: false;
+        readonly message: "The token is not one of this gateway's.";
+    };
+    readonly "auth/expired": {
+        readonly retryable: true;
+        readonly message: "The token has expired; get a new one.";
+    };
+    readonly "auth/forbidden": {
+        readonly retryable: false;
+        readonly message: "The token does not allow this.";
+    };
+    readonly "auth/origin": {
+        readonly retryable: false;
+        readonly message: "Pages of this origin may not use this gateway.";
+    };
+    readonly "protocol/bad-message": {
+        readonly retryable: false;
+        readonly message: "The message is not as the protocol wants it.";
+    };
+    readonly "protocol/unknown-type": {
+        readonly retryable: false;
+        readonly message: "This gateway does not know a message of this type.";
+    };
+    readonly "protocol/too-many-messages": {
+        readonly retryable: true;
+        readonly message: "More than 50 messages a second were sent.";
+    };
+    readonly "signal/unknown-call": {
+        readonly retryable: false;
+        readonly message: "This session has no call of that id.";
+    };
+    readonly "signal/call-id-taken": {
+        readonly retryable: false;
+        readonly message: "The call id was already used for another call.";
+    };
+    readonly "signal/wrong-state": {
+        readonly retryable: false;
+        readonly message: "The call is not in a state in which this can be done.";
+    };
+    readonly "signal/stale-session": {
+        readonly retryable: false;
+        readonly message: "The session to resume is no longer kept.";
+    };
+    readonly "signal/unreachable": {
+        readonly retryable: true;
+        readonly message: "The gateway cannot be reached.";
+    };
+    readonly "signal/connection-lost": {
+        readonly retryable: true;
+        readonly message: "The connection to the gateway was lost.";
+    };
+    readonly "signal/timeout": {
+        readonly retryable: true;
+        readonly message: "The gateway did not answer in time.";
+    };
+    readonly "signal/closed": {
+        readonly retryable: false;
+        readonly message: "The phone was closed.";
+    };
+    readonly "call/invalid-number": {
+        readonly retryable: false;
+        readonly message: "This is not a complete number.";
+    };
+    readonly "call/unallocated": {
+        readonly retryable: false;
+        readonly message: "This number does not exist.";
+    };
+    readonly "call/blocked-by-dialplan": {
+        readonly retryable: false;
+        readonly message: "The dial plan does not allow this call.";
+    };
+    readonly "call/caller-id-not-allowed": {
+        readonly retryable: false;
+        readonly message: "This caller number is not yours to use.";
+    };
+    readonly "call/limit-reached": {
+        readonly retryable: true;
+        readonly message: "A limit on calls is reached.";
+    };
+    readonly "call/unreachable": {
+        readonly retryable: true;
+        readonly message: "The called party cannot be reached at the moment.";
+    };
+    readonly "call/trunk-failed": {
+        readonly retryable: true;
+        readonly message: "The telephone network did not take the call.";
+    };
+    readonly "call/ended": {
+        readonly retryable: false;
+        readonly message: "The call has ended.";
+    };
+    readonly "call/aborted": {
+        readonly retryable: false;
+        readonly message: "The call was given up before the gateway took it.";
+    };
+    readonly "media/bad-sdp": {
+        readonly retryable: false;
+        readonly message: "The session description cannot be used.";
+    };
+    readonly "media/no-common-codec": {
+        readonly retryable: false;
+        readonly message: "The two sides have no codec in common.";
+    };
+    readonly "media/restart-refused": {
+        readonly retryable: false;
+        readonly message: "The connection for sound cannot be renewed now.";
+    };
+    readonly "media/failed": {
+        readonly retryable: true;
+        readonly message: "No connection for sound could be made.";
+    };
+    readonly "media/permission-denied": {
+        readonly retryable: false;
+        readonly message: "The microphone is not allowed for this page.";
+    };
+    readonly "media/no-microphone": {
+        readonly retryable: false;
+        readonly message: "No microphone was found.";
+    };
+    readonly "media/microphone-failed": {
+        readonly retryable: true;
+        readonly message: "The microphone could not be opened; another program may hold it.";
+    };
+    readonly "media/unsupported": {
+        readonly retryable: false;
+        readonly message: "This browser cannot make calls from this page.";
+    };
+    readonly "server/draining": {
+        readonly retryable: true;
+        readonly message: "The gateway is being stopped and takes no new calls.";
+    };
+    readonly "server/overloaded": {
+        readonly retryable: true;
+        readonly message: "The gateway is busy; try again in a moment.";
+    };
+    readonly "server/internal": {
+        readonly retryable: true;
+        readonly message: "The gateway had a fault.";
+    };
+};
+/** A stable error code, `area/name`. */
+type ErrorCode = keyof typeof ERRORS;
+
+/** A ULID: 48 bits of milliseconds since 1970 and 80 random bits, in Crockford's base 32. */
+declare function ulid(unixMs?: number): string;
+
+/** What the gateway says of a refused request. */
+interface Refusal {
+    code: string;
+    message?: string;
+    retryable?: boolean;
+    docs?: string;
+    retry_after_ms?: number;
+    details?: unknown;
+}
+/** Every failure of the library. `code` is `area/name` and keeps its meaning. */
+declare class PhoneError extends Error {
+    readonly code: ErrorCode | `${"auth" | "signal" | "media" | "call" | "protocol" | "server"}/${string}`;
+    readonly retryable: boolean;
+    readonly call: Call | null;
+    readonly docs: string;
+    /** When a retry may help, in ms. */
+    readonly retryAfter: number | null;
+    /** Facts for programs, such as the SIP status or the rule that refused. */
+    readonly details: unknown;
+}
+
+/** An EventTarget that knows its events. */
+declare class Target<M extends {
+    [K in keyof M]: Event;
+}> extends EventTarget {
+    addEventListener<K extends keyof M & string>(type: K, listener: (ev: M[K]) => unknown, options?: boolean | AddEventListenerOptions): void;
+    addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+    removeEventListener<K extends keyof M & string>(type: K, listener: (ev: M[K]) => unknown, options?: boolean | EventListenerOptions): void;
+    removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+}
+/** A key went down (`tone`), or came up (`tone` is ""), as RTCDTMFToneChangeEvent. */
+declare class DTMFToneChangeEvent extends Event {
+    readonly tone: string;
+    /** In ms; set where a tone of the phone side ended. */
+    readonly duration: number | null;
+    readonly source: "rfc4733" | "sip-info" | "inband" | null;
+}
+declare class CallEndedEvent extends Event {
+    readonly reason: EndReason;
+}
+declare class CallEvent extends Event {
+    readonly call: Call;
+}
+declare class IncomingCallEvent extends CallEvent {
+}
+declare class PhoneErrorEvent extends Event {
+    readonly error: PhoneError;
+}
+
+/** A JSON object of the protocol. */
+type Body = Record<string, any>;
+/** One WebSocket that speaks `crosspoint.v1`: requests with replies, events, liveness. */
+declare class Wire {
+    onevent: (body: Body) => void;
+    onclose: (code: number, reason: string) => void;
+    lastSeq: number;
+    private socket;
+    private nextId;
+    private waiting;
+    private alive;
+    private over;
+    private constructor();
+    static open(url: string, signal?: AbortSignal): Promise<Wire>;
+    /** Sends a request and gives its reply; rejects with the refusal's code. */
+    request(type: string, body?: Body, within?: number): Promise<Body>;
+    close(): void;
+    private heard;
+    private check;
+    private shut;
+}
+
+interface MediaInit {
+    /** The sound to send; the microphone when absent. */
+    track?: MediaStreamTrack;
+    /** Where the far side is heard; an element of the library's own when absent. */
+    sink?: HTMLAudioElement | "none";
+    muted?: boolean;
+}
+/** Opens the microphone, or says in the registry's codes why not. */
+declare function microphone(constraints: MediaTrackConstraints | undefined): Promise<MediaStreamTrack>;
+
+interface DTMFEventMap {
+    tonechange: DTMFToneChangeEvent;
+}
+/** Same members as RTCDTMFSender, and digits work before media is up: then the gateway sends them. */
+declare class CallDTMFSender extends Target<DTMFEventMap> {
+    ontonechange: ((ev: DTMFToneChangeEvent) => unknown) | null;
+    private line;
+    private native;
+    /** Parts still to come; "w" stands between two parts. */
+    private parts;
+    private duration;
+    private gap;
+    private pause;
+    /** Tones that the gateway was asked to send and has not yet. */
+    private asked;
+    private busy;
+    get canInsertDTMF(): boolean;
+    /** How the next tones go: as RTP events of this browser, or sent by the gateway. */
+    get via(): "rtp" | "gateway";
+    get toneBuffer(): string;
+    /** 0-9 A-D # * and "," (2 s), also "w" (0.5 s). Replaces the buffer; "" empties it. */
+    insertDTMF(tones: string, duration?: number, interToneGap?: number): void;
+    /** Adds to the buffer. */
+    append(tones: string): void;
+    /** Sends and resolves after the last tone. */
+    send(tones: string, o?: {
+        duration?: number;
+        gap?: number;
+        signal?: AbortSignal;
+    }): Promise<void>;
+    private next;
+    private changed;
+    private done;
+}
+/** What the phone side presses. Browsers have no such thing: the gateway reports it. */
+declare class CallDTMFReceiver extends Target<DTMFEventMap> {
+    ontonechange: ((ev: DTMFToneChangeEvent) => unknown) | null;
+    private heard;
+    private down;
+    /** All received so far. */
+    get digits(): string;
+}
+
+type CallState = "new" | "connecting" | "ringing" | "early-media" | "active" | "reconnecting" | "ended";
+type CallDirection = "incoming" | "outgoing";
+interface Party {
+    uri: string;
+    number: string | null;
+    display: string | null;
+    verified: "A" | "B" | "C" | "failed" | null;
+}
+type EndCode = "hangup" | "busy" | "no-answer" | "declined" | "cancelled" | "answered-elsewhere" | "unallocated" | "unreachable" | "blocked-by-dialplan" | "caller-id-not-allowed" | "limit-reached" | "trunk-failed" | "media-failed" | "media-timeout" | "max-duration" | "server-shutdown" | "internal";
+interface EndReason {
+    code: EndCode;
+    by: "local" | "remote" | "gateway";
+    sip: {
+        status: number;
+        reason: string;
+    } | null;
+    q850: number | null;
+    /** One sentence for people. */
+    message: string;
+    /** Whether the same call may succeed when tried again soon. */
+    retryable: boolean;
+}
+interface CallInit extends MediaInit {
+    /** The caller number; must be one that the token and the dial plan allow. */
+    from?: string;
+    /** At most 32 words of the application's own. */
+    metadata?: Record<string, string>;
+    /** How long it may ring, in ms. */
+    timeout?: number;
+    /** Tones to send after the answer: "1w4242#". */
+    dtmfAfterAnswer?: string;
+    signal?: AbortSignal;
+}
+interface CallEventMap {
+    statechange: Event;
+    ended: CallEndedEvent;
+    mutechange: Event;
+}
+/** One call, from the first ring to its end. */
+declare class Call extends Target<CallEventMap> {
+    /** The id used by REST, records, traces and logs. */
+    readonly id: string;
+    readonly direction: CallDirection;
+    readonly from: Party;
+    readonly to: Party;
+    readonly metadata: Readonly<Record<string, string>>;
+    readonly dtmf: CallDTMFSender;
+    readonly remoteDTMF: CallDTMFReceiver;
+    /** One stable object for the life of the call. */
+    readonly remoteStream: MediaStream;
+    onstatechange: ((ev: Event) => unknown) | null;
+    onended: ((ev: CallEndedEvent) => unknown) | null;
+    onmutechange: ((ev: Event) => unknown) | null;
+    private line;
+    private now;
+    private pc;
+    private track;
+    private ownTrack;
+    private sink;
+    private ownSink;
+    private silent;
+    private answered;
+    private reason;
+    private offer;
+    /** Candidates of the page that wait until the gateway knows the call. */
+    private held;
+    private early;
+    private ringing;
+    private afterAnswer;
+    private abandon;
+    /** Rejects at the end of the call: work on a closed peer connection never settles by itself. */
+    private readonly abandoned;
+    private constructor();
+    get state(): CallState;
+    get answeredAt(): Date | null;
+    get endReason(): EndReason | null;
+    /** Replaced when media moves: do not keep it. */
+    get peerConnection(): RTCPeerConnection | null;
+    /** The sound that is sent. */
+    get localTrack(): MediaStreamTrack | null;
+    get muted(): boolean;
+    set muted(muted: boolean);
+    /** Takes an incoming call. */
+    answer(init?: MediaInit): Promise<void>;
+    /** Refuses an incoming call. */
+    reject(reason?: "busy" | "declined" | "unavailable"): Promise<void>;
+    /** Ends the call, whatever it is doing. */
+    hangup(): Promise<void>;
+    /** Sends another sound from now on, or none. */
+    replaceTrack(track: MediaStreamTrack | null): Promise<void>;
+    private alive;
+    private over;
+    private become;
+    private pickedUp;
+    private prepare;
+    private hear;
+    private trickle;
+    /** The gateway knows the call now. */
+    private release;
+    private tell;
+    private takeEarly;
+    private rtpDtmf;
+    /** Ends here, and at the gateway where it is known there. */
+    private fail;
+}
+
+type PhoneState = "new" | "connecting" | "ready" | "reconnecting" | "closed";
+interface PhoneInit {
+    /** wss://host/v1/rtc */
+    url: string | URL;
+    /** A string, or (better) a function: called at connect, before expiry and after a refusal. */
+    token: string | (() => string | Promise<string>);
+    /** Default true: receive calls. */
+    incoming?: boolean;
+    /** Used for getUserMedia when no track is given. */
+    audio?: MediaTrackConstraints;
+    iceTransportPolicy?: RTCIceTransportPolicy;
+    /** Waits before a new attempt in ms; null or the end of the list gives up. */
+    retryDelays?: number[] | ((attempt: number, elapsed: number) => number | null);
+    logger?: (level: "debug" | "info" | "warn" | "error", msg: string, data?: unknown) => void;
+}
+interface PhoneEventMap {
+    statechange: Event;
+    incomingcall: IncomingCallEvent;
+    error: PhoneErrorEvent;
+}
+/** The connection to a gateway: places and receives calls. */
+declare class Phone extends Target<PhoneEventMap> {
+    onstatechange: ((ev: Event) => unknown) | null;
+    onincomingcall: ((ev: IncomingCallEvent) => unknown) | null;
+    onerror: ((ev: PhoneErrorEvent) => unknown) | null;
+    private init;
+    private now;
+    private who;
+    private able;
+    private wire;
+    private ice;
+    private live;
+    private retry;
+    private renewing;
+    constructor(init: PhoneInit);
+    /** Whether this browser and page can make calls. */
+    static get supported(): boolean;
+    get state(): PhoneState;
+    get identity(): string | null;
+    get calls(): readonly Call[];
+    get features(): ReadonlySet<string>;
+    /** Connects and logs in; afterwards the connection is renewed by itself until `close()`. */
+    connect(options?: {
+        signal?: AbortSignal;
+    }): Promise<void>;
+    /** Places a call; resolves when the gateway took it. */
+    call(to: string, init?: CallInit): Promise<Call>;
+    /** Hangs up every call and disconnects. */
+    close(): void;
+    private open;
+    private token;
+    private line;
+    private event;
+    private incoming;
+    private renew;
+    private lost;
+    private again;
+    private become;
+    private report;
+}
+
+export { Phone, type PhoneEventMap, type PhoneInit, type PhoneState, Call, type CallDirection, type CallEventMap, type CallInit, type CallState, type EndCode, type EndReason, type Party, type MediaInit, CallDTMFReceiver, CallDTMFSender, type DTMFEventMap, CallEndedEvent, CallEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, PhoneError, ERRORS, type ErrorCode };

@@ -1,0 +1,100 @@
+// What the page does with sound beside the call itself: levels, key tones, the ring.
+
+let context = null;
+
+/** The one AudioContext, made at the first need (browsers want a click before it may sound). */
+export function audio() {
+  context ??= new AudioContext();
+  if (context.state === "suspended") context.resume().catch(() => {});
+  return context;
+}
+
+/** Listens to a stream without playing it. `close()` when the call is over. */
+export class Ear {
+  constructor(stream) {
+    this.source = audio().createMediaStreamSource(stream);
+    this.analyser = audio().createAnalyser();
+    this.analyser.fftSize = 8192;
+    this.analyser.smoothingTimeConstant = 0;
+    this.source.connect(this.analyser);
+    this.samples = new Float32Array(this.analyser.fftSize);
+    this.bins = new Float32Array(this.analyser.frequencyBinCount);
+  }
+
+  /** 0 to 1 over 60 dB, of the last 40 ms: what a meter shows. */
+  level() {
+    const rms = this.rms(Math.round(audio().sampleRate * 0.04));
+    return Math.min(1, Math.max(0, (20 * Math.log10(rms + 1e-9) + 60) / 60));
+  }
+
+  /** The strongest tone of the last 8192 samples in Hz, and the level in dB below full scale (a sine
+   *  of full scale is 0). */
+  measure() {
+    const rms = this.rms(this.samples.length);
+    this.analyser.getFloatFrequencyData(this.bins);
+    let peak = 1;
+    for (let bin = 2; bin < this.bins.length - 1; bin++) if (this.bins[bin] > this.bins[peak]) peak = bin;
+    const [left, top, right] = [this.bins[peak - 1], this.bins[peak], this.bins[peak + 1]];
+    // The top of a parabola through the three bins.
+    const shift = Number.isFinite(left + top + right) && left + right !== 2 * top ? (left - right) / (2 * (left - 2 * top + right)) : 0;
+    const hz = ((peak + shift) * audio().sampleRate) / this.analyser.fftSize;
+    return { hz: rms > 1e-5 ? hz : null, dbfs: 20 * Math.log10(rms * Math.SQRT2 + 1e-9), rms };
+  }
+
+  close() {
+    this.source.disconnect();
+  }
+
+  rms(count) {
+    this.analyser.getFloatTimeDomainData(this.samples);
+    let sum = 0;
+    for (let at = this.samples.length - count; at < this.samples.length; at++) sum += this.samples[at] ** 2;
+    return Math.sqrt(sum / count);
+  }
+}
+
+const ROWS = [697, 770, 852, 941];
+const COLUMNS = [1209, 1336, 1477];
+const KEYS = ["123", "456", "789", "*0#"];
+
+/** Sounds a key to the user for as long as it is held; gives the way to stop it. */
+export function keyTone(key) {
+  const row = KEYS.findIndex((keys) => keys.includes(key));
+  if (row < 0) return () => {};
+  return sound([ROWS[row], COLUMNS[KEYS[row].indexOf(key)]], 0.035);
+}
+
+/** Rings until stopped. */
+export function ring() {
+  let stop = () => {};
+  let beat = 0;
+  const notes = [[660], [880], [660], [880], null, null, null, null, null, null];
+  const timer = setInterval(() => {
+    stop();
+    const note = notes[beat++ % notes.length];
+    stop = note ? sound(note, 0.06) : () => {};
+  }, 220);
+  return () => {
+    clearInterval(timer);
+    stop();
+  };
+}
+
+function sound(frequencies, loudness) {
+  const out = audio();
+  const gain = out.createGain();
+  gain.gain.setValueAtTime(0, out.currentTime);
+  gain.gain.linearRampToValueAtTime(loudness, out.currentTime + 0.006);
+  gain.connect(out.destination);
+  const voices = frequencies.map((hz) => {
+    const voice = out.createOscillator();
+    voice.frequency.value = hz;
+    voice.connect(gain);
+    voice.start();
+    return voice;
+  });
+  return () => {
+    gain.gain.setTargetAtTime(0, out.currentTime, 0.012);
+    for (const voice of voices) voice.stop(out.currentTime + 0.1);
+  };
+}

@@ -1,0 +1,164 @@
+// A gateway of paper for the tests of the page: the pages over HTTP as the gateway serves them, and
+// crosspoint.v1 over a WebSocket. Its sound comes from `media`, which the test gives: a second page.
+import { createServer } from "node:http";
+import { readFile } from "node:fs/promises";
+import { WebSocketServer } from "ws";
+
+const root = new URL("../", import.meta.url);
+const FILES = {
+  "/": ["phone/index.html", "text/html; charset=utf-8"],
+  "/phone.css": ["phone/phone.css", "text/css; charset=utf-8"],
+  "/phone.js": ["phone/phone.js", "text/javascript; charset=utf-8"],
+  "/sound.js": ["phone/sound.js", "text/javascript; charset=utf-8"],
+  "/icon.svg": ["phone/icon.svg", "image/svg+xml"],
+  "/sdk.js": ["dist/sdk.js", "text/javascript; charset=utf-8"],
+};
+const HINTS = [
+  { dial: "600", name: "Echo", about: "Hear yourself." },
+  { dial: "601", name: "Menu", about: "A voice menu; press the keys it names." },
+  { dial: "602", name: "Tone", about: "1004 Hz at −16 dBm0." },
+  { dial: "603", name: "Read-back", about: "Reads back the digits you press." },
+  { dial: "604", name: "No answer", about: "Rings and is never picked up." },
+  { dial: "605", name: "Busy", about: "The line is busy." },
+  { dial: "606", name: "Early media", about: "An announcement before the answer, then 480." },
+  { dial: "607", name: "Call me back", about: "Hangs up and calls this page." },
+];
+
+export async function mock({ media, demo = true } = {}) {
+  const requests = [];
+  const sockets = new Set();
+  const server = createServer(async (request, response) => {
+    const path = new URL(request.url, "http://x").pathname;
+    const [file, type] = FILES[path] ?? [];
+    const headers = { "content-security-policy": "default-src 'self'; frame-ancestors 'none'", "cache-control": "no-store" };
+    if (path === "/phone.json" && demo) {
+      response.writeHead(200, { ...headers, "content-type": "application/json" });
+      response.end(JSON.stringify({ token: "cp1.mock", user: "demo", hints: HINTS }));
+    } else if (file) {
+      response.writeHead(200, { ...headers, "content-type": type });
+      response.end(await readFile(new URL(file, root)));
+    } else if (path === "/media") {
+      response.writeHead(200, { "content-type": "text/html" });
+      response.end("<!doctype html><title>media</title>");
+    } else {
+      response.writeHead(404, headers);
+      response.end();
+    }
+  });
+  const wss = new WebSocketServer({ server, path: "/v1/rtc", handleProtocols: () => "crosspoint.v1" });
+  wss.on("connection", (socket) => {
+    sockets.add(socket);
+    let seq = 0;
+    const event = (type, body) => socket.send(JSON.stringify({ seq: ++seq, type, ...body }));
+    socket.event = event;
+    const ended = (call, code, by, sip, message, retryable = false) => event("call.ended", { call, code, by, sip, q850: 16, message, retryable });
+    socket.on("message", async (data) => {
+      const body = JSON.parse(data);
+      requests.push(body);
+      const ok = (extra = {}) => socket.send(JSON.stringify({ re: body.id, ok: true, ...extra }));
+      const refuse = (code, message, details) => socket.send(JSON.stringify({ re: body.id, error: { code, message, retryable: false, docs: "", details } }));
+      switch (body.type) {
+        case "hello":
+          if (body.token !== "cp1.mock") {
+            refuse("auth/invalid", "The token is not one of this gateway's.");
+            return socket.close(4401, "auth/invalid");
+          }
+          return ok({ type: "welcome", session: "ses_1", identity: "demo", ice_servers: [], expires_at: 0, grace: 0, calls: [], features: [] });
+        case "call.start": {
+          if (body.to.startsWith("0900")) return refuse("call/blocked-by-dialplan", "No rule allows this number.", { sip: { status: 403, reason: "Forbidden" } });
+          const sdp = media ? await media.answer(body.call, body.sdp) : "";
+          ok({ sdp, to: body.to, rule: "demo" });
+          if (body.to === "605") return ended(body.call, "busy", "remote", { status: 486, reason: "Busy Here" }, "The line is busy.", true);
+          event("call.state", { call: body.call, state: "ringing", sip: { status: 180, reason: "Ringing" }, early_media: false });
+          if (body.to === "604") return;
+          if (body.to === "606") return event("call.state", { call: body.call, state: "early-media", early_media: true });
+          event("call.state", { call: body.call, state: "active", codec: "PCMA", early_media: false });
+          if (body.to === "607") {
+            ended(body.call, "hangup", "remote", { status: 200, reason: "OK" }, "The call was hung up.");
+            const call = "call_01HF7YAT00000000000000002A";
+            event("call.incoming", { call, from: { number: "+49301234607", display: "Call me back", uri: "sip:607@demo" }, to: { uri: "sip:demo" }, metadata: {}, sdp: await media.offer(call) });
+          }
+          return;
+        }
+        case "call.answer":
+          await media.accept(body.call, body.sdp);
+          ok();
+          return event("call.state", { call: body.call, state: "active", early_media: false });
+        case "call.reject":
+          ok();
+          return ended(body.call, "declined", "local", null, "The call was declined.");
+        case "call.hangup":
+          ok();
+          return ended(body.call, requests.some((r) => r.to === "604" && r.call === body.call) ? "cancelled" : "hangup", "local", { status: 487, reason: "Request Terminated" }, "The call was cancelled before it was answered.");
+        case "ice":
+          ok();
+          return media?.candidate(body.call, body.candidate);
+        case "dtmf.send":
+          ok();
+          for (const tone of body.tones.replace(/[,w]/g, "")) event("dtmf.sent", { call: body.call, tone, receipt: {} });
+          return;
+        default:
+          return ok();
+      }
+    });
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return {
+    url: `http://localhost:${server.address().port}/`,
+    requests,
+    /** An event to every page. */
+    event: (type, body) => sockets.forEach((socket) => socket.event(type, body)),
+    drop: (code) => sockets.forEach((socket) => socket.close(code)),
+    close: () => {
+      sockets.forEach((socket) => socket.terminate());
+      server.closeAllConnections();
+      return new Promise((done) => server.close(done));
+    },
+  };
+}
+
+/** The far side's sound: a page with peer connections that send a sine of `hz`. */
+export async function mediaPage(browser, url, hz = 1004) {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(url + "media");
+  await page.evaluate((hz) => {
+    const peers = new Map();
+    const context = new AudioContext();
+    const tone = context.createOscillator();
+    tone.frequency.value = hz;
+    const gain = context.createGain();
+    gain.gain.value = 0.2;
+    const out = context.createMediaStreamDestination();
+    tone.connect(gain).connect(out);
+    tone.start();
+    const peer = (call) => {
+      const pc = new RTCPeerConnection();
+      peers.set(call, { pc, early: [] });
+      return pc;
+    };
+    const gathered = (pc) => pc.iceGatheringState === "complete" ? null : new Promise((done) => pc.addEventListener("icegatheringstatechange", () => pc.iceGatheringState === "complete" && done()));
+    const track = () => out.stream.getAudioTracks()[0];
+    window.media = {
+      async answer(call, sdp) {
+        const pc = peer(call);
+        await pc.setRemoteDescription({ type: "offer", sdp });
+        pc.addTrack(track());
+        await pc.setLocalDescription();
+        await gathered(pc);
+        return pc.localDescription.sdp;
+      },
+      async offer(call) {
+        const pc = peer(call);
+        pc.addTrack(track());
+        await pc.setLocalDescription();
+        await gathered(pc);
+        return pc.localDescription.sdp;
+      },
+      accept: (call, sdp) => peers.get(call).pc.setRemoteDescription({ type: "answer", sdp }),
+      candidate: (call, candidate) => peers.get(call)?.pc.addIceCandidate(candidate ?? undefined).catch(() => {}),
+    };
+  }, hz);
+  const ask = (name) => (...args) => page.evaluate(([name, args]) => window.media[name](...args), [name, args]);
+  return { answer: ask("answer"), offer: ask("offer"), accept: ask("accept"), candidate: ask("candidate") };
+}

@@ -1,0 +1,236 @@
+// The web phone and the client library in Chromium against a gateway of paper (mock.mjs).
+// SHOTS=folder also takes pictures.
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { mediaPage, mock } from "./mock.mjs";
+
+const shots = process.env.SHOTS;
+if (shots) mkdirSync(shots, { recursive: true });
+let home, context, browser, gateway, media;
+
+const SIZES = { narrow: { width: 390, height: 844 }, small: { width: 360, height: 640 }, wide: { width: 1280, height: 820 } };
+
+before(async () => {
+  home = mkdtempSync(join(tmpdir(), "crosspoint-chromium-"));
+  context = await chromium.launchPersistentContext(home, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+      "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection",
+      "--disable-features=WebRtcHideLocalIpsWithMdns", "--autoplay-policy=no-user-gesture-required"],
+  });
+  browser = { newContext: async () => context };
+  const sound = {};
+  gateway = await mock({ media: new Proxy({}, { get: (_, name) => (...args) => sound[name](...args) }) });
+  Object.assign(sound, (media = await mediaPage(browser, gateway.url)));
+});
+
+after(async () => {
+  await context?.close();
+  await gateway?.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+async function open(path = "#test", size = "narrow", at = gateway.url) {
+  const page = await context.newPage();
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && !/404/.test(message.text()) && page.faults.push(message.text()));
+  await page.setViewportSize(SIZES[size]);
+  await page.goto(at + path);
+  return page;
+}
+
+async function ready(path, size) {
+  const page = await open(path, size);
+  await page.locator('#line[data-state="ready"]').waitFor();
+  return page;
+}
+
+async function shot(page, name) {
+  if (!shots) return;
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      await page.setViewportSize(viewport);
+      await page.waitForTimeout(150);
+      await page.screenshot({ path: join(shots, `${name}-${size}-${colorScheme}.png`) });
+    }
+  }
+  await page.setViewportSize(SIZES.narrow);
+}
+
+async function leave(page) {
+  assert.deepEqual(page.faults, []);
+  await page.close();
+}
+
+const stateIs = (page, state) => page.locator(`#phone[data-view="talk"] #talk[data-state="${state}"]`).waitFor();
+const sent = (type) => gateway.requests.filter((request) => request.type === type);
+
+test("idle: the number is typed on the pad, by keyboard and by a long press, on one screen", async () => {
+  for (const size of Object.keys(SIZES)) {
+    const page = await ready("#test", size);
+    const overflow = await page.evaluate(() => [document.documentElement.scrollHeight - innerHeight, document.documentElement.scrollWidth - innerWidth]);
+    assert.ok(overflow[0] <= 0 && overflow[1] <= 0, `${size} scrolls by ${overflow}`);
+    await leave(page);
+  }
+  const page = await ready();
+  await page.locator('[data-key="4"]').click();
+  await page.keyboard.type("9#");
+  await page.locator('[data-key="0"]').click({ delay: 700 });
+  assert.equal(await page.locator("#number").inputValue(), "49#+");
+  await page.locator("#erase").click();
+  assert.equal(await page.locator("#number").inputValue(), "49#");
+  await page.locator("#erase").click({ delay: 700 });
+  assert.equal(await page.locator("#number").inputValue(), "");
+  await shot(page, "idle");
+  await leave(page);
+});
+
+test("a call: sound both ways is measured, digits go out at once and as RTP, digits come in", async () => {
+  const page = await ready();
+  await page.locator("#number").fill("600");
+  await page.keyboard.press("Enter");
+  await stateIs(page, "active");
+  await page.waitForFunction(() => crosspoint.call?.peerConnection?.connectionState === "connected");
+  await page.waitForFunction(() => Math.abs((crosspoint.measure("remote")?.hz ?? 0) - 1004) < 3);
+  await page.waitForFunction(() => (crosspoint.measure("local")?.rms ?? 0) > 0.001);
+  const { dbfs } = await page.evaluate(() => crosspoint.measure("remote"));
+  assert.ok(Math.abs(dbfs - 20 * Math.log10(0.2)) < 2, `level ${dbfs}`);
+
+  assert.equal(await page.evaluate(() => crosspoint.call.dtmf.via), "rtp");
+  await page.keyboard.press("1");
+  await page.locator('[data-key="5"]').click();
+  await page.locator('[data-key="#"]').click();
+  await page.waitForFunction(() => document.getElementById("sent").textContent === "15#");
+  const tones = await page.evaluate(async () => {
+    const heard = [];
+    crosspoint.call.dtmf.addEventListener("tonechange", (ev) => heard.push(ev.tone));
+    await crosspoint.call.dtmf.send("12w3", { duration: 60, gap: 40 });
+    return heard;
+  });
+  assert.deepEqual(tones.filter((tone) => tone !== ""), ["1", "2", "3"]);
+  assert.equal(tones.at(-1), "");
+  assert.equal(sent("dtmf.send").length, 0);
+
+  const call = await page.evaluate(() => crosspoint.call.id);
+  assert.match(call, /^call_[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
+  for (const tone of "42#") {
+    gateway.event("dtmf", { call, tone, phase: "start", source: "rfc4733", at: 1 });
+    gateway.event("dtmf", { call, tone, phase: "end", duration: 100, source: "rfc4733", at: 101 });
+  }
+  await page.waitForFunction(() => document.getElementById("received").textContent === "42#");
+  assert.equal(await page.evaluate(() => crosspoint.call.remoteDTMF.digits), "42#");
+
+  await page.locator("#mute").click();
+  assert.equal(await page.locator("#mute").getAttribute("aria-pressed"), "true");
+  assert.equal(await page.evaluate(() => crosspoint.call.localTrack.enabled), false);
+  await shot(page, "muted");
+  await page.locator("#mute").click();
+  await shot(page, "talk");
+  await page.locator("#hangup").click();
+  await page.locator('#last[data-code="hangup"]').waitFor();
+  assert.equal(await page.evaluate(() => crosspoint.last.peerConnection.connectionState), "closed");
+  await shot(page, "hung-up");
+  await leave(page);
+});
+
+test("before the answer digits go by the gateway; giving up is a cancelled call", async () => {
+  const page = await ready();
+  await page.locator('[data-dial="604"]').click();
+  await stateIs(page, "ringing");
+  await page.evaluate(() => Object.defineProperty(crosspoint.call.peerConnection, "connectionState", { value: "connecting" }));
+  await page.evaluate(() => crosspoint.call.dtmf.send("7w8"));
+  assert.equal(sent("dtmf.send").at(-1).tones, "7w8");
+  await page.waitForFunction(() => document.getElementById("sent").textContent === "78");
+  await shot(page, "ringing");
+  await page.locator("#hangup").click();
+  await page.locator('#last[data-code="cancelled"]').waitFor();
+  assert.match(await page.locator("#end-detail").textContent(), /487 Request Terminated/);
+  await leave(page);
+});
+
+test("busy and refused calls say why, in words and with the SIP status", async () => {
+  const page = await ready();
+  await page.locator('[data-dial="605"]').click();
+  await page.locator('#last[data-code="busy"]').waitFor();
+  assert.equal(await page.locator("#end-message").textContent(), "The line is busy.");
+  assert.match(await page.locator("#end-detail").textContent(), /605 · 486 Busy Here/);
+  await shot(page, "busy");
+  await page.locator("#number").fill("0900 123456");
+  await page.locator("#call").click();
+  await page.locator('#last[data-code="blocked-by-dialplan"]').waitFor();
+  assert.match(await page.locator("#end-detail").textContent(), /403 Forbidden/);
+  await leave(page);
+});
+
+test("the far side calls back: it rings, is answered and heard; or declined", async () => {
+  const page = await ready();
+  await page.locator('[data-dial="607"]').click();
+  await page.locator('#phone[data-view="ring"]').waitFor();
+  await shot(page, "incoming");
+  await page.locator("#answer").click();
+  await stateIs(page, "active");
+  await page.waitForFunction(() => Math.abs((crosspoint.measure("remote")?.hz ?? 0) - 1004) < 3);
+  assert.equal(await page.locator("#peer").textContent(), "Call me back");
+  await page.locator("#hangup").click();
+  await page.locator("#last").waitFor();
+
+  const call = "call_01HF7YAT00000000000000003A";
+  gateway.event("call.incoming", { call, from: { number: "+4930999", uri: "sip:x" }, to: {}, metadata: {}, sdp: "v=0" });
+  await page.locator("#reject").click();
+  await page.locator('#last[data-code="declined"]').waitFor();
+  const other = call.replace("3A", "4A");
+  gateway.event("call.incoming", { call: other, from: { number: "+4930999", uri: "sip:x" }, to: {}, metadata: {}, sdp: "v=0" });
+  await page.locator('#phone[data-view="ring"]').waitFor();
+  gateway.event("call.cancelled", { call: other, code: "answered-elsewhere" });
+  await page.locator('#last[data-code="answered-elsewhere"]').waitFor();
+  await leave(page);
+});
+
+test("without a microphone the page says what to do", async () => {
+  const page = await ready();
+  for (const [name, code] of [["NotAllowedError", "media/permission-denied"], ["NotFoundError", "media/no-microphone"], ["NotReadableError", "media/microphone-failed"]]) {
+    await page.evaluate((name) => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", name); }; }, name);
+    await page.locator('[data-dial="600"]').click();
+    await page.locator(`#notice[data-code="${code}"]`).waitFor();
+    assert.equal(await page.locator("#phone").getAttribute("data-view"), "idle");
+  }
+  await page.evaluate(() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", "NotAllowedError"); }; });
+  await page.locator('[data-dial="600"]').click();
+  await page.locator('#notice[data-code="media/permission-denied"]').waitFor();
+  await shot(page, "no-microphone");
+  await leave(page);
+});
+
+test("a lost connection ends the call in words and comes back by itself", async () => {
+  const page = await ready();
+  await page.locator('[data-dial="600"]').click();
+  await stateIs(page, "active");
+  gateway.drop(1011);
+  await page.locator('#last[data-code="internal"]').waitFor();
+  await page.locator('#line[data-state="ready"]').waitFor();
+  await page.locator('[data-dial="600"]').click();
+  await stateIs(page, "active");
+  await leave(page);
+});
+
+test("no token: the page asks for one, and says when it is wrong", async () => {
+  const strict = await mock({ demo: false });
+  const page = await open("#test", "narrow", strict.url);
+  await page.locator("#login").waitFor();
+  await shot(page, "login");
+  await page.locator("#token").fill("cp1.wrong");
+  await page.keyboard.press("Enter");
+  await page.locator('#notice[data-code="auth/invalid"]').waitFor();
+  await page.locator("#token").fill("cp1.mock");
+  await page.keyboard.press("Enter");
+  await page.locator('#line[data-state="ready"]').waitFor();
+  await page.close();
+  await strict.close();
+});
