@@ -3,12 +3,10 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::base::{CallId, Cause, Party, SipStatus, TrunkId};
-use crate::dtmf::ToneItem;
+use crate::base::{CallId, Cause, Party, SipStatus};
 
-use super::{Decision, Leg, LegEvent, LegKind, Record, Target, Who};
+use super::{Decision, Leg, LegEvent, LegKind, Record, Target, Tone, Who};
 
 /// What is known when a call begins.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +16,7 @@ pub struct Setup {
     /// What carries the caller's leg.
     pub caller: LegKind,
     /// The trunk that the call came from, where it came from one.
-    pub trunk: Option<TrunkId>,
+    pub trunk: Option<crate::base::TrunkId>,
     /// Who calls.
     pub from: Party,
     /// Who is called, as it was dialled.
@@ -62,7 +60,7 @@ pub enum Output {
     /// Connect the media of the caller and this callee, both ways.
     Connect(Leg),
     /// Send these digits on this leg.
-    SendTones(Leg, Vec<ToneItem>),
+    SendTones(Leg, Vec<Tone>),
     /// Take back the dialling of a leg that has not answered (CANCEL; the page stops ringing).
     /// A trunk leg stays known until it is rejected, ended or answered after all.
     Cancel(Leg, Cause),
@@ -119,8 +117,7 @@ pub struct End {
 }
 
 /// Where a call is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// The dial plan is asked.
     Routing,

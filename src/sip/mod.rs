@@ -2,22 +2,43 @@
 
 pub mod address;
 pub mod codec;
+mod command;
+mod dialog;
 pub mod digest;
+pub mod driver;
+mod endpoint;
+mod event;
 pub mod framing;
 pub mod grammar;
 pub mod header;
+mod make;
 pub mod message;
 pub mod method;
 pub mod params;
+mod random;
+mod schedule;
 pub mod status;
+mod transaction;
+mod transport;
 pub mod uri;
 
 pub use address::NameAddr;
 pub use codec::{Limits, ParseError, Policy, Refusal, check, parse, write, write_into};
+pub use command::{
+    Body, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests, Network,
+    NetworkError, Options, RequestKey, Session, Transport,
+};
+pub use driver::{DriverConfig, Handle, StartError, Stopped};
+pub use endpoint::{
+    Admission, ConnectionId, Counts, Endpoint, EndpointConfig, Error, Input, Listener, Output,
+    Path, Transmit,
+};
+pub use event::{Answer, End, Event, Incoming, OfferIn, Origin, Privacy};
 pub use framing::{Frame, Framer};
 pub use grammar::Malformed;
 pub use header::TypedHeader;
 pub use message::{Message, MessageExt, Request, Response};
 pub use params::Params;
 pub use rsip::{Method, StatusCode};
+pub use transaction::{Reliability, Timing};
 pub use uri::{Host, Scheme, Uri};

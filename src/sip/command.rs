@@ -1,0 +1,364 @@
+//! What the owner of the SIP endpoint asks of it.
+//!
+//! A [`Session`] is one INVITE and the dialogs it makes. The owner picks the key of a session it
+//! starts ([`crate::sip::Handle::new_session`]); one that a peer starts comes with
+//! [`crate::sip::Event::Incoming`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use crate::base::Secret;
+
+use super::digest;
+use super::header::{Reason, TypedHeader};
+use super::{NameAddr, Uri};
+
+/// Names one session between owner and endpoint. Never on the wire, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Session(pub(super) u64);
+
+/// Names one request within or beside a session (INFO, OPTIONS): chosen by the owner, given back in
+/// the event that tells how it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestKey(pub u64);
+
+/// How messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// Datagrams (RFC 3261 18).
+    Udp,
+    /// A stream without protection.
+    Tcp,
+}
+
+impl Transport {
+    /// As written into Via.
+    pub fn token(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        }
+    }
+}
+
+/// A header that the owner adds to a message: it holds no control bytes, and none of those headers
+/// that the endpoint makes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraHeader {
+    name: String,
+    value: String,
+}
+
+impl ExtraHeader {
+    /// A header by name; `None` where the name is no token or one of the endpoint's own, or where the
+    /// value holds control bytes.
+    pub fn new(name: &str, value: &str) -> Option<ExtraHeader> {
+        let ours = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
+        if ours || name.len() < 2 || !super::grammar::is_token(name) {
+            return None;
+        }
+        let value = super::grammar::trim(value);
+        if value.is_empty() || value.chars().any(char::is_control) {
+            return None;
+        }
+        Some(ExtraHeader { name: name.to_owned(), value: value.to_owned() })
+    }
+
+    /// A typed header: `Reason`, `Warning`, `Retry-After`.
+    pub fn of<H: TypedHeader>(header: &H) -> Option<ExtraHeader> {
+        ExtraHeader::new(H::NAME, &header.to_string())
+    }
+
+    pub(super) fn parts(&self) -> (&str, &str) {
+        (&self.name, &self.value)
+    }
+}
+
+/// What the endpoint writes itself.
+const OWN_HEADERS: [&str; 18] = [
+    "Via",
+    "Route",
+    "Record-Route",
+    "Max-Forwards",
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+    "Contact",
+    "Allow",
+    "User-Agent",
+    "Server",
+    "Content-Type",
+    "Content-Length",
+    "Authorization",
+    "Proxy-Authorization",
+    "Require",
+    "P-Asserted-Identity",
+];
+
+/// Where requests are sent: locating a name (RFC 3263) is done before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// Address and port of the next hop.
+    pub address: SocketAddr,
+    /// Whether a request too long for a datagram may go by TCP to the same address (RFC 3261 18.1.1).
+    pub long_requests: LongRequests,
+}
+
+/// What happens to a UDP request over 1300 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LongRequests {
+    /// It goes by UDP all the same: the peer is not known to take TCP.
+    #[default]
+    ByUdp,
+    /// It goes by TCP.
+    ByTcp,
+}
+
+impl Destination {
+    /// A next hop that is reached by UDP only.
+    pub fn udp(address: SocketAddr) -> Destination {
+        Destination { transport: Transport::Udp, address, long_requests: LongRequests::ByUdp }
+    }
+
+    /// A next hop that is reached by TCP.
+    pub fn tcp(address: SocketAddr) -> Destination {
+        Destination { transport: Transport::Tcp, address, long_requests: LongRequests::ByTcp }
+    }
+}
+
+/// What answers a trunk's challenges.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// As the trunk gave it.
+    pub username: String,
+    /// As the trunk gave it.
+    pub password: Secret<String>,
+    /// Challenges of this realm only; of any realm where `None`.
+    pub realm: Option<String>,
+}
+
+impl Credentials {
+    pub(super) fn client(self) -> digest::Client {
+        digest::Client::new(&self.username, self.password, self.realm)
+    }
+}
+
+/// A body with its `Content-Type`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// For instance `application/sdp`, with parameters if any.
+    pub content_type: String,
+    /// As on the wire.
+    pub bytes: Vec<u8>,
+}
+
+impl Body {
+    /// An SDP body.
+    pub fn sdp(text: impl Into<Vec<u8>>) -> Body {
+        Body { content_type: "application/sdp".to_owned(), bytes: text.into() }
+    }
+}
+
+/// An INVITE to send.
+#[derive(Debug, Clone)]
+pub struct Invite {
+    /// From [`crate::sip::Handle::new_session`].
+    pub session: Session,
+    /// The request URI.
+    pub target: Uri,
+    /// The next hop. Requests of this session never leave for another IP address than this one,
+    /// except to an accepted one that the peer names in Contact or Record-Route.
+    pub destination: Destination,
+    /// Without tag; the endpoint makes it.
+    pub from: NameAddr,
+    /// Without tag.
+    pub to: NameAddr,
+    /// `P-Asserted-Identity` (RFC 3325).
+    pub asserted_identity: Option<NameAddr>,
+    /// Further headers. Those that the endpoint makes itself are ignored here.
+    pub headers: Vec<ExtraHeader>,
+    /// The offer; `None` sends an INVITE without one, whose answer goes by [`Command::Ack`].
+    pub body: Option<Body>,
+    /// Used for challenges that come from `destination` only.
+    pub credentials: Option<Credentials>,
+}
+
+/// An OPTIONS to send outside of any dialog.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Comes back in [`crate::sip::Event::RequestDone`].
+    pub request: RequestKey,
+    /// The request URI, and To.
+    pub target: Uri,
+    /// The next hop.
+    pub destination: Destination,
+    /// Without tag.
+    pub from: NameAddr,
+    /// Used for challenges that come from `destination` only.
+    pub credentials: Option<Credentials>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Start a session.
+    Invite(Box<Invite>),
+    /// Send a provisional response (101-199) to an incoming INVITE.
+    Progress {
+        /// Which one.
+        session: Session,
+        /// 101-199: usually 180 or 183.
+        status: u16,
+        /// The usual phrase where `None`.
+        phrase: Option<String>,
+        /// Further headers.
+        headers: Vec<ExtraHeader>,
+        /// Early media: the answer to the offer.
+        body: Option<Body>,
+    },
+    /// Send the 200 to an incoming INVITE or re-INVITE.
+    Answer {
+        /// Which one.
+        session: Session,
+        /// Further headers.
+        headers: Vec<ExtraHeader>,
+        /// The answer, or the offer where the INVITE had none.
+        body: Option<Body>,
+    },
+    /// Refuse an incoming INVITE or re-INVITE.
+    Reject {
+        /// Which one.
+        session: Session,
+        /// 300-699.
+        status: u16,
+        /// The usual phrase where `None`.
+        phrase: Option<String>,
+        /// `Reason`, `Warning`, `Retry-After` and the like.
+        headers: Vec<ExtraHeader>,
+    },
+    /// Acknowledge a 2xx that carried an offer ([`crate::sip::Event::Answered::offer`]).
+    Ack {
+        /// Which session.
+        session: Session,
+        /// The answer.
+        body: Option<Body>,
+    },
+    /// End a session in whatever state it is: CANCEL, BYE, or 603 to an INVITE not yet answered.
+    HangUp {
+        /// Which one.
+        session: Session,
+        /// `Reason` headers (RFC 3326) to send.
+        reasons: Vec<Reason>,
+    },
+    /// Send a re-INVITE in an answered session.
+    Reinvite {
+        /// Which one.
+        session: Session,
+        /// The new offer; `None` asks the peer for one.
+        body: Option<Body>,
+    },
+    /// Send INFO in an answered (or early) session.
+    Info {
+        /// Which one.
+        session: Session,
+        /// Comes back in [`crate::sip::Event::RequestDone`].
+        request: RequestKey,
+        /// For instance `application/dtmf-relay`.
+        body: Body,
+    },
+    /// Send OPTIONS outside of any dialog: is the peer alive?
+    Options(Box<Options>),
+}
+
+/// A range of IP addresses: `192.0.2.0/24`, `2001:db8::/32`, or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// The `prefix` first bits of `address`; `None` where the address has fewer bits.
+    pub fn new(address: IpAddr, prefix: u8) -> Option<Network> {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        (prefix <= bits).then_some(Network { address, prefix })
+    }
+
+    /// One address only.
+    pub fn host(address: IpAddr) -> Network {
+        Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
+    /// Whether `address` is in the range. An IPv4 address within IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let differ = match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(a.to_bits() ^ b.to_bits()) << 96,
+            (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() ^ b.to_bits(),
+            _ => return false,
+        };
+        differ.leading_zeros() >= u32::from(self.prefix)
+    }
+}
+
+/// A text that is no range of IP addresses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an IP address or network")]
+pub struct NetworkError;
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Network, NetworkError> {
+        let Some((address, prefix)) = text.split_once('/') else {
+            return text.parse().map(Network::host).map_err(|_| NetworkError);
+        };
+        let (Ok(address), Ok(prefix)) = (address.parse(), prefix.parse()) else {
+            return Err(NetworkError);
+        };
+        Network::new(address, prefix).ok_or(NetworkError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extra_headers_smuggle_nothing() {
+        assert!(ExtraHeader::new("Reason", "Q.850;cause=16").is_some());
+        for (name, value) in [
+            ("via", "x"),
+            ("Subject", "a\r\nVia: x"),
+            ("X\u{1}", "a"),
+            ("a b", "c"),
+            ("v", "SIP/2.0/UDP h"),
+            ("Subject", ""),
+        ] {
+            assert_eq!(ExtraHeader::new(name, value), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn networks_contain_their_addresses() {
+        for (network, address, expected) in [
+            ("192.0.2.0/24", "192.0.2.255", true),
+            ("192.0.2.0/24", "192.0.3.0", false),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.6", false),
+            ("0.0.0.0/0", "203.0.113.9", true),
+            ("0.0.0.0/0", "::1", false),
+            ("2001:db8::/32", "2001:db8:ffff::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+            ("192.0.2.0/24", "::ffff:192.0.2.1", true),
+        ] {
+            let network: Network = network.parse().unwrap();
+            assert_eq!(network.contains(address.parse().unwrap()), expected, "{address}");
+        }
+        for text in ["", "192.0.2.0/33", "::/129", "a/8", "192.0.2.0/"] {
+            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
+        }
+    }
+}

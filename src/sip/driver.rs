@@ -1,0 +1,407 @@
+//! The driver: one task owns the endpoint, its sockets and its clock.
+//!
+//! It never waits for a peer: datagrams that cannot be sent at once are dropped, streams have bounded
+//! queues, and events that the owner does not take yet are kept in a backlog that closes admission.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::command::{Command, Network, Session, Transport};
+use super::endpoint::{
+    Admission, ConnectionId, Counts, Endpoint, EndpointConfig, Input, Listener, Output, Path,
+    Transmit,
+};
+use super::event::Event;
+use super::transport::{self, Arrival, Connection, StreamLimits, Unsent};
+
+/// What the driver is told at its start.
+#[derive(Debug, Clone)]
+pub struct DriverConfig {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: Vec<(Transport, SocketAddr)>,
+    /// The address that peers are told in Via and Contact in place of the bound one. Needed where an
+    /// unspecified address is listened on, or behind a NAT.
+    pub advertise: Option<IpAddr>,
+    /// The endpoint's own.
+    pub endpoint: EndpointConfig,
+    /// Streams from one address at once.
+    pub connections_per_source: usize,
+    /// Streams at once.
+    pub max_connections: usize,
+    /// For the first message of a stream, and for the rest of a message that has begun.
+    pub first_message: Duration,
+    /// Longest silence between the messages of a stream.
+    pub idle: Duration,
+    /// To open a stream, and for one write.
+    pub write_deadline: Duration,
+}
+
+impl Default for DriverConfig {
+    fn default() -> DriverConfig {
+        DriverConfig {
+            listen: Vec::new(),
+            advertise: None,
+            endpoint: EndpointConfig::default(),
+            // A trunk uses one or two; sixteen are room for its whole cluster behind one address.
+            connections_per_source: 16,
+            max_connections: 1_024,
+            first_message: Duration::from_secs(10),
+            // Longer than the OPTIONS and pings that trunks keep their streams open with.
+            idle: Duration::from_secs(600),
+            write_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why the driver did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which one.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `0.0.0.0` or `::` is listened on, and nobody says what peers are to be told.
+    #[error("listening on {0} needs `advertise`: peers must be told an address")]
+    Unspecified(SocketAddr),
+    /// The system gives no randomness.
+    #[error("no randomness: {0}")]
+    Random(getrandom::Error),
+}
+
+/// The driver is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the SIP driver has stopped")]
+pub struct Stopped;
+
+/// The owner's end. The driver stops when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    requests: mpsc::Sender<Ask>,
+    counts: watch::Receiver<Counts>,
+    addresses: Arc<[(Transport, SocketAddr)]>,
+    last_session: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Ask {
+    Command(Command),
+    Accept(Vec<Network>),
+    Stop,
+}
+
+impl Handle {
+    /// A key for a session that the owner is going to start.
+    pub fn new_session(&self) -> Session {
+        Endpoint::session_key(self.last_session.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Gives a command. Waits only while the queue of commands is full.
+    pub async fn send(&self, command: Command) -> Result<(), Stopped> {
+        self.requests.send(Ask::Command(command)).await.map_err(|_| Stopped)
+    }
+
+    /// Replaces the accepted networks. Sessions that run go on.
+    pub async fn accept(&self, networks: Vec<Network>) -> Result<(), Stopped> {
+        self.requests.send(Ask::Accept(networks)).await.map_err(|_| Stopped)
+    }
+
+    /// Where it listens, in the order of the configuration, with the ports that the system chose.
+    pub fn local_addrs(&self) -> &[(Transport, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The first address of this transport.
+    pub fn local_addr(&self, transport: Transport) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(own, _)| *own == transport).map(|(_, address)| *address)
+    }
+
+    /// What is alive at the moment.
+    pub fn counts(&self) -> Counts {
+        *self.counts.borrow()
+    }
+
+    /// Waits until nothing is alive.
+    pub async fn idle(&self) -> Result<(), Stopped> {
+        let mut counts = self.counts.clone();
+        counts.wait_for(Counts::is_zero).await.map(|_| ()).map_err(|_| Stopped)
+    }
+
+    /// Stops the driver at once, whatever is alive.
+    pub async fn stop(&self) {
+        let _ = self.requests.send(Ask::Stop).await;
+        self.requests.closed().await;
+    }
+}
+
+/// Opens the sockets and starts the driver's task.
+pub async fn start(config: DriverConfig) -> Result<(Handle, mpsc::Receiver<Event>), StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(StartError::Random)?;
+    let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
+    let mut tasks = JoinSet::new();
+    let mut sockets = HashMap::new();
+    let mut listeners = Vec::new();
+    for (transport, address) in &config.listen {
+        let failed = |source| StartError::Listen { address: *address, source };
+        let local = match transport {
+            Transport::Udp => {
+                let socket = Arc::new(UdpSocket::bind(address).await.map_err(failed)?);
+                let local = socket.local_addr().map_err(failed)?;
+                tasks.spawn(transport::receive(socket.clone(), arrivals_in.clone()));
+                sockets.insert(local, socket);
+                local
+            }
+            Transport::Tcp => {
+                let listener = TcpListener::bind(address).await.map_err(failed)?;
+                let local = listener.local_addr().map_err(failed)?;
+                tasks.spawn(transport::accept(listener, arrivals_in.clone()));
+                local
+            }
+        };
+        let ip = match config.advertise {
+            Some(ip) => ip,
+            None if local.ip().is_unspecified() => return Err(StartError::Unspecified(local)),
+            None => local.ip(),
+        };
+        let advertised = SocketAddr::new(ip, local.port());
+        listeners.push(Listener { transport: *transport, local, advertised });
+    }
+    let addresses = listeners.iter().map(|own| (own.transport, own.local)).collect();
+    let (requests, asked) = mpsc::channel(REQUESTS);
+    let (events, receiver) = mpsc::channel(EVENTS);
+    let (counts_in, counts) = watch::channel(Counts::default());
+    let driver = Driver {
+        accept: config.endpoint.accept.clone(),
+        endpoint: Endpoint::new(config.endpoint.clone(), listeners, seed),
+        config,
+        sockets,
+        connections: HashMap::new(),
+        last_connection: 0,
+        arrivals_in,
+        tasks,
+        events,
+        backlog: VecDeque::new(),
+        counts: counts_in,
+    };
+    tokio::spawn(driver.run(arrivals, asked));
+    let last_session = Arc::new(AtomicU64::new(0));
+    Ok((Handle { requests, counts, addresses, last_session }, receiver))
+}
+
+struct Driver {
+    config: DriverConfig,
+    accept: Vec<Network>,
+    endpoint: Endpoint,
+    sockets: HashMap<SocketAddr, Arc<UdpSocket>>,
+    connections: HashMap<ConnectionId, Connection>,
+    last_connection: u64,
+    arrivals_in: mpsc::Sender<Arrival>,
+    /// Readers and connections; all end with the driver.
+    tasks: JoinSet<()>,
+    events: mpsc::Sender<Event>,
+    backlog: VecDeque<Event>,
+    counts: watch::Sender<Counts>,
+}
+
+impl Driver {
+    async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>, mut asked: mpsc::Receiver<Ask>) {
+        let mut due = None;
+        loop {
+            let wake = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let events = self.events.clone();
+            // Cancel safe: every branch only receives or waits; what is received is handled below.
+            let input = tokio::select! {
+                ask = asked.recv() => match ask {
+                    Some(Ask::Stop) | None => return,
+                    Some(ask) => Woken::Asked(ask),
+                },
+                Some(arrival) = arrivals.recv() => Woken::Arrived(arrival),
+                () = tokio::time::sleep_until(wake.into()) => Woken::Due,
+                Ok(permit) = events.reserve(), if !self.backlog.is_empty() => {
+                    if let Some(event) = self.backlog.pop_front() {
+                        permit.send(event);
+                    }
+                    Woken::Due
+                }
+                Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => continue,
+            };
+            let now = Instant::now();
+            match input {
+                Woken::Asked(ask) => self.asked(now, ask),
+                Woken::Arrived(arrival) => self.arrived(now, arrival),
+                Woken::Due => {}
+            }
+            let full = self.backlog.len() > BACKLOG;
+            let admission = if full { Admission::Closed } else { Admission::Open };
+            self.input(now, Input::Admission(admission));
+            self.input(now, Input::Timeout);
+            due = self.drain(now);
+            let counts = self.endpoint.counts();
+            self.counts.send_if_modified(|own| std::mem::replace(own, counts) != counts);
+        }
+    }
+
+    fn asked(&mut self, now: Instant, ask: Ask) {
+        match ask {
+            Ask::Command(command) => self.input(now, Input::Command(command)),
+            Ask::Accept(networks) => {
+                self.accept.clone_from(&networks);
+                self.input(now, Input::Accept(networks));
+            }
+            Ask::Stop => {}
+        }
+    }
+
+    fn input(&mut self, now: Instant, input: Input<'_>) {
+        if let Err(error) = self.endpoint.handle_input(now, input) {
+            // The owner and the peer crossed: the session ended while the command was on its way.
+            tracing::debug!(%error, "SIP command came too late");
+        }
+    }
+
+    fn arrived(&mut self, now: Instant, arrival: Arrival) {
+        match arrival {
+            Arrival::Datagram { local, remote, bytes } => {
+                let path = Path { transport: Transport::Udp, local, remote, connection: None };
+                self.input(now, Input::Message { path, bytes: &bytes });
+            }
+            Arrival::Accepted { local, remote, stream } => self.accepted(local, remote, stream),
+            Arrival::Message { connection, bytes } => {
+                let Some(own) = self.connections.get(&connection) else { return };
+                let (transport, local, remote) = (Transport::Tcp, own.local, own.remote);
+                let path = Path { transport, local, remote, connection: Some(connection) };
+                self.input(now, Input::Message { path, bytes: &bytes });
+            }
+            Arrival::Closed { connection, unsent } => {
+                let Some(own) = self.connections.remove(&connection) else { return };
+                if unsent == Unsent::Some {
+                    let (transport, local, remote) = (Transport::Tcp, own.local, own.remote);
+                    let path = Path { transport, local, remote, connection: Some(connection) };
+                    self.input(now, Input::SendFailed(path));
+                }
+            }
+        }
+    }
+
+    /// Takes a stream of an accepted source, within the limits; any other is closed without a word.
+    fn accepted(&mut self, local: SocketAddr, remote: SocketAddr, stream: TcpStream) {
+        let known = self.accept.iter().any(|network| network.contains(remote.ip()));
+        let same = self.connections.values().filter(|own| own.remote.ip() == remote.ip()).count();
+        let full = self.connections.len() >= self.config.max_connections;
+        if known && !full && same < self.config.connections_per_source {
+            self.open(local, remote, async { Ok(stream) });
+        }
+    }
+
+    fn open(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        stream: impl Future<Output = std::io::Result<TcpStream>> + Send + 'static,
+    ) -> ConnectionId {
+        self.last_connection += 1;
+        let id = ConnectionId(self.last_connection);
+        let (connection, messages) = Connection::new(local, remote);
+        self.connections.insert(id, connection);
+        let limits = StreamLimits {
+            message: self.config.endpoint.limits,
+            write: self.config.write_deadline,
+            first_message: self.config.first_message,
+            idle: self.config.idle,
+        };
+        self.tasks.spawn(transport::connect(
+            id,
+            stream,
+            messages,
+            self.arrivals_in.clone(),
+            limits,
+        ));
+        id
+    }
+
+    fn drain(&mut self, now: Instant) -> Option<Instant> {
+        loop {
+            match self.endpoint.poll_output() {
+                Output::Transmit(transmit) => self.transmit(now, transmit),
+                Output::Event(event) => self.tell(event),
+                Output::Timeout(due) => return due,
+            }
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, Transmit { path, bytes }: Transmit) {
+        match path.transport {
+            Transport::Udp => {
+                let Some(socket) = self.sockets.get(&path.local) else { return };
+                // A full socket buffer drops like a full network does.
+                if let Err(error) = socket.try_send_to(&bytes, path.remote) {
+                    tracing::debug!(%error, "datagram not sent");
+                }
+            }
+            Transport::Tcp => {
+                let id = self.connection(path);
+                let sent = self.connections.get(&id).map(|own| own.queue.try_send(bytes));
+                if !matches!(sent, Some(Ok(()))) {
+                    // The peer does not read: it is given up, and its stream with it.
+                    self.connections.remove(&id);
+                    self.input(now, Input::SendFailed(path));
+                }
+            }
+        }
+    }
+
+    /// The stream that the path names, else one to its peer, else a new one.
+    fn connection(&mut self, path: Path) -> ConnectionId {
+        if let Some(id) = path.connection.filter(|id| self.connections.contains_key(id)) {
+            return id;
+        }
+        let same = |own: &Connection| own.remote == path.remote && !own.queue.is_closed();
+        if let Some((id, _)) = self.connections.iter().find(|(_, own)| same(own)) {
+            return *id;
+        }
+        self.open(path.local, path.remote, TcpStream::connect(path.remote))
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.backlog.push_back(event);
+        while let Some(event) = self.backlog.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(event)) => {
+                    self.backlog.push_front(event);
+                    break;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return,
+            }
+        }
+    }
+}
+
+enum Woken {
+    Asked(Ask),
+    Arrived(Arrival),
+    Due,
+}
+
+/// Datagrams and messages that wait for the driver; more datagrams are dropped.
+const ARRIVALS: usize = 4_096;
+
+/// Commands that wait for the driver; the owner waits with more.
+const REQUESTS: usize = 1_024;
+
+/// Events that wait for the owner before the backlog begins.
+const EVENTS: usize = 1_024;
+
+/// With a longer backlog new sessions of peers get 503.
+const BACKLOG: usize = 256;

@@ -1,0 +1,263 @@
+//! INVITEs that peers send: ringing, answering, refusing, CANCEL, and the 2xx until its ACK.
+
+use std::time::Instant;
+
+use super::receive::Received;
+use super::session::{Deadline, Fork, ForkState, OpenInvite, OpenState, Phase, SessionState};
+use super::{Endpoint, Error};
+use crate::sip::Method;
+use crate::sip::command::{Body, Destination, ExtraHeader, LongRequests, Session};
+use crate::sip::dialog::Dialog;
+use crate::sip::event::{End, Event};
+use crate::sip::header::Reason;
+use crate::sip::make::{self, Reply};
+use crate::sip::transaction::Backoff;
+
+impl Endpoint {
+    /// An INVITE that starts a session; source, limits and extensions have been checked.
+    pub(super) fn receive_invite(&mut self, now: Instant, received: Received) {
+        let Received { request, facts, echo, source, reply } = received;
+        let Some(contact) = facts.contact.clone() else {
+            let received = Received { request, facts, echo, source, reply };
+            return self.reply_stateless(received, Reply::status(400));
+        };
+        let key = self.next_session();
+        let tag = self.random.token();
+        let local = format!("{};tag={tag}", facts.to.text);
+        let Some(incoming) = make::incoming(request, source, key) else { return };
+        let routes = facts.record_routes.clone();
+        let mut dialog = Dialog::new(&facts.call_id, &local, &facts.from, contact, routes);
+        dialog.remote_cseq = Some(facts.cseq);
+        dialog.local_cseq = self.random.cseq();
+        let destination = Destination {
+            transport: source.transport,
+            address: source.remote,
+            long_requests: LongRequests::ByUdp,
+        };
+        let transaction = self.open_server(now, Method::Invite, reply, echo, Some(key), &tag);
+        let phase = Phase::Ringing;
+        let mut session =
+            SessionState::new(phase, &facts.call_id, local, &tag, source, destination);
+        session.forks.push(Fork::new(dialog, ForkState::Early));
+        session.incoming = Some(self.open_invite(transaction, facts.cseq));
+        session.set_deadline(Deadline::NotAnswered, now + self.config.timing.answer);
+        self.dialogs.insert((facts.call_id, tag), key);
+        self.sessions.insert(key, session);
+        self.learn_sources(key);
+        self.schedule_session(key);
+        self.emit(Event::Incoming(Box::new(incoming)));
+    }
+
+    pub(super) fn open_invite(&self, transaction: u64, cseq: u32) -> OpenInvite {
+        let timing = &self.config.timing;
+        let backoff = Backoff::new(timing.t1, Some(timing.t2));
+        OpenInvite { transaction, cseq, last: None, state: OpenState::Unanswered, backoff }
+    }
+
+    pub(super) fn progress(
+        &mut self,
+        now: Instant,
+        key: Session,
+        (status, phrase): (u16, Option<String>),
+        headers: Vec<ExtraHeader>,
+        body: Option<Body>,
+    ) -> Result<(), Error> {
+        let transaction = self.unanswered(key)?;
+        let ringing = self.sessions.get(&key).is_some_and(|s| s.phase == Phase::Ringing);
+        if !ringing || !(101..200).contains(&status) {
+            return Err(Error::WrongState(key));
+        }
+        let sent = self.respond(now, transaction, Reply { status, phrase, headers, body });
+        let repeat = now + self.config.timing.repeat_provisional;
+        if let Some(session) = self.sessions.get_mut(&key) {
+            if let Some(open) = &mut session.incoming {
+                open.last = sent;
+            }
+            session.set_deadline(Deadline::RepeatProvisional, repeat);
+        }
+        self.schedule_session(key);
+        Ok(())
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        key: Session,
+        headers: Vec<ExtraHeader>,
+        body: Option<Body>,
+    ) -> Result<(), Error> {
+        let transaction = self.unanswered(key)?;
+        let reply = Reply { status: 200, phrase: None, headers, body };
+        let Some(sent) = self.respond(now, transaction, reply) else {
+            return Err(Error::WrongState(key));
+        };
+        let give_up = now + self.config.timing.give_up();
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.stop_deadline(Deadline::NotAnswered);
+            session.stop_deadline(Deadline::RepeatProvisional);
+            session.phase = Phase::Confirmed;
+            if let Some(fork) = session.main_fork() {
+                fork.state = ForkState::Confirmed;
+            }
+            if let Some(open) = &mut session.incoming {
+                open.state = OpenState::Unacknowledged;
+                open.last = Some(sent);
+                let first = open.backoff.first(now);
+                session.set_deadline(Deadline::RepeatFinal, first);
+            }
+            session.set_deadline(Deadline::NoAck, give_up);
+        }
+        self.schedule_session(key);
+        Ok(())
+    }
+
+    pub(super) fn reject(
+        &mut self,
+        now: Instant,
+        key: Session,
+        (status, phrase): (u16, Option<String>),
+        headers: Vec<ExtraHeader>,
+    ) -> Result<(), Error> {
+        let transaction = self.unanswered(key)?;
+        if !(300..700).contains(&status) {
+            return Err(Error::WrongState(key));
+        }
+        self.respond(now, transaction, Reply { status, phrase, headers, body: None });
+        self.invite_closed(key, End::ByUs);
+        Ok(())
+    }
+
+    /// The final refusal of the open INVITE has been sent: the session goes with its first one.
+    fn invite_closed(&mut self, key: Session, end: End) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.incoming = None;
+        session.stop_deadline(Deadline::NotAnswered);
+        if session.phase == Phase::Ringing {
+            self.emit(Event::Ended { session: key, end, reasons: Vec::new() });
+            self.finish(key);
+        } else {
+            self.schedule_session(key);
+        }
+    }
+
+    /// CANCEL for an INVITE that we know (RFC 3261 9.2).
+    pub(super) fn cancelled(&mut self, now: Instant, invite: u64, received: Received) {
+        let reasons = make::reasons(&received.request);
+        let Received { echo, reply, .. } = received;
+        self.answer_request(now, Method::Cancel, reply, echo, Reply::status(200));
+        if !self.is_open(invite) {
+            return;
+        }
+        self.respond(now, invite, Reply::status(487));
+        let Some(key) = self.servers.get(&invite).and_then(|own| own.session) else { return };
+        self.withdrawn(key, reasons);
+    }
+
+    /// The peer takes its INVITE back.
+    fn withdrawn(&mut self, key: Session, reasons: Vec<Reason>) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.incoming = None;
+        session.stop_deadline(Deadline::NotAnswered);
+        if session.phase == Phase::Ringing {
+            self.emit(Event::Cancelled { session: key, reasons });
+            self.finish(key);
+        } else {
+            self.schedule_session(key);
+        }
+    }
+
+    /// BYE before the final response (RFC 3261 15.1.2): the INVITE gets 487.
+    pub(super) fn bye_while_ringing(&mut self, now: Instant, key: Session, reasons: Vec<Reason>) {
+        if let Ok(transaction) = self.unanswered(key) {
+            self.respond(now, transaction, Reply::status(487));
+        }
+        self.withdrawn(key, reasons);
+    }
+
+    /// The ACK of our 2xx.
+    pub(super) fn receive_ack(&mut self, now: Instant, key: Session, mut received: Received) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let awaited = |open: &OpenInvite| {
+            open.state == OpenState::Unacknowledged && open.cseq == received.facts.cseq
+        };
+        if !session.incoming.as_ref().is_some_and(awaited) {
+            return;
+        }
+        session.incoming = None;
+        session.stop_deadline(Deadline::RepeatFinal);
+        session.stop_deadline(Deadline::NoAck);
+        if session.phase == Phase::Closing {
+            return self.close_now(now, key);
+        }
+        self.schedule_session(key);
+        let body = make::take_body(&mut received.request);
+        self.emit(Event::Acked { session: key, body });
+    }
+
+    /// The BYE that waited for the ACK (RFC 3261 15) goes out.
+    fn close_now(&mut self, now: Instant, key: Session) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let reasons = std::mem::take(&mut session.closing_reasons);
+        let tag = session.main_fork().map(|fork| fork.dialog.remote_tag.clone());
+        if let Some(tag) = tag {
+            self.send_bye(now, key, &tag, reasons);
+        }
+        self.finish(key);
+    }
+
+    pub(super) fn session_timeout(&mut self, now: Instant, key: Session) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return self.schedule.set(super::Owner::Session(key), None);
+        };
+        let Some((deadline, due)) = session.expire(now) else {
+            return self.schedule_session(key);
+        };
+        match deadline {
+            Deadline::RepeatFinal | Deadline::RepeatProvisional => {
+                self.repeat(now, key, deadline, due)
+            }
+            Deadline::NoAck => self.no_ack(now, key),
+            Deadline::NotAnswered => {
+                if let Ok(transaction) = self.unanswered(key) {
+                    self.respond(now, transaction, Reply::status(480));
+                }
+                self.invite_closed(key, End::NotAnswered);
+            }
+            Deadline::Quiet => self.quiet(now, key),
+            Deadline::CancelUnheard => self.cancel_unheard(now, key),
+        }
+        self.schedule_session(key);
+    }
+
+    fn repeat(&mut self, now: Instant, key: Session, deadline: Deadline, due: Instant) {
+        let provisional = now + self.config.timing.repeat_provisional;
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(open) = &mut session.incoming else { return };
+        let next = match deadline {
+            Deadline::RepeatFinal => open.backoff.after(due, now),
+            _ => provisional,
+        };
+        let last = open.last.clone();
+        session.set_deadline(deadline, next);
+        if let Some((path, bytes)) = last {
+            self.transmit(path, bytes);
+        }
+    }
+
+    fn no_ack(&mut self, now: Instant, key: Session) {
+        let closing = self.sessions.get(&key).is_some_and(|s| s.phase == Phase::Closing);
+        if !closing {
+            self.emit(Event::Ended { session: key, end: End::NoAck, reasons: Vec::new() });
+        }
+        self.close_now(now, key);
+    }
+
+    /// The server transaction of the INVITE that the owner owes a final response.
+    pub(super) fn unanswered(&self, key: Session) -> Result<u64, Error> {
+        let session = self.sessions.get(&key).ok_or(Error::NoSession(key))?;
+        match &session.incoming {
+            Some(open) if open.state == OpenState::Unanswered => Ok(open.transaction),
+            _ => Err(Error::WrongState(key)),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! INVITEs that we send: forks, the answer, CANCEL and its races, hanging up.
+//!
+//! ```text
+//! Calling    -> 18x -> Calling(early fork)      Calling    -> 2xx -> Confirmed(ack)
+//! Calling    -> hang up -> Cancelling           Cancelling -> 2xx -> Over(ack, bye)
+//! Calling    -> 300-699 -> Over                 Cancelling -> 300-699 -> Over
+//! Confirmed, Over -> 2xx of another fork -> same (ack, bye for it)
+//! Confirmed, Over -> 2xx again -> same (ack again)
+//! ```
+
+use std::time::Instant;
+
+use super::client::{Identity, Sending, User};
+use super::session::{Cancel, Deadline, Fork, ForkState, OpenState, OwedAck, Phase, SessionState};
+use super::{Endpoint, Error};
+use crate::sip::Method;
+use crate::sip::command::{Body, Credentials, ExtraHeader, Invite, Session};
+use crate::sip::dialog::Dialog;
+use crate::sip::event::{End, Event, OfferIn, Origin};
+use crate::sip::header::Reason;
+use crate::sip::make::{Arrived, Draft, Reply, WithContact};
+
+impl Endpoint {
+    pub(super) fn invite(&mut self, now: Instant, invite: Invite) -> Result<(), Error> {
+        let key = invite.session;
+        if self.sessions.contains_key(&key) {
+            return Err(Error::WrongState(key));
+        }
+        let path = self
+            .path_to(&invite.destination)
+            .ok_or(Error::NoListener(invite.destination.address))?;
+        if self.sessions.len() >= self.config.max_sessions || self.is_full() {
+            let answer = Arrived::made_here(Origin::Local).answer();
+            let origin = Origin::Local;
+            self.emit(Event::Rejected { session: key, answer, origin });
+            return Ok(());
+        }
+        let tag = self.random.token();
+        let call_id = self.random.call_id();
+        let local = invite.from.with_tag(&tag).to_string();
+        let phase = Phase::Calling;
+        let destination = invite.destination;
+        let mut session =
+            SessionState::new(phase, &call_id, local.clone(), &tag, path, destination);
+        session.digest = invite.credentials.map(Credentials::client);
+        session.offer = if invite.body.is_some() { OfferIn::Invite } else { OfferIn::Response };
+        session.invite_cseq = self.random.cseq();
+        session.first_target = Some(invite.target.clone());
+        let draft = Draft {
+            method: Method::Invite,
+            uri: invite.target,
+            routes: Vec::new(),
+            from: local,
+            to: invite.to.to_string(),
+            call_id: call_id.clone(),
+            cseq: session.invite_cseq,
+            contact: WithContact::Yes,
+            asserted_identity: invite.asserted_identity,
+            extra: invite.headers,
+            authorization: Vec::new(),
+            body: invite.body,
+        };
+        self.dialogs.insert((call_id, tag), key);
+        self.sessions.insert(key, session);
+        self.start(
+            now,
+            Sending {
+                draft,
+                path,
+                long_requests: destination.long_requests,
+                user: User::Invite(key),
+                challenges: 0,
+                identity: Identity::OfSession,
+                fork: String::new(),
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn invite_response(&mut self, now: Instant, key: Session, id: u64, answer: Arrived) {
+        match answer.status {
+            100..=199 => self.invite_progress(now, key, id, answer),
+            200..=299 => self.invite_answered(now, key, answer),
+            _ => self.invite_failed(key, answer),
+        }
+    }
+
+    fn invite_progress(&mut self, now: Instant, key: Session, id: u64, answer: Arrived) {
+        let quiet = now + self.config.timing.c;
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let calling = session.phase == Phase::Calling;
+        if calling {
+            session.set_deadline(Deadline::Quiet, quiet);
+        }
+        if answer.status > 100 {
+            session.learn_fork(&answer, ForkState::Early);
+        }
+        let waiting = match std::mem::replace(&mut session.cancel, Cancel::No) {
+            Cancel::Waiting(reasons) => Some(reasons),
+            other => {
+                session.cancel = other;
+                None
+            }
+        };
+        self.learn_sources(key);
+        self.schedule_session(key);
+        if let Some(reasons) = waiting {
+            self.send_cancel(now, key, id, reasons);
+        } else if calling && answer.status > 100 {
+            self.emit(Event::Provisional { session: key, answer: answer.answer() });
+        }
+    }
+
+    fn invite_answered(&mut self, now: Instant, key: Session, answer: Arrived) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let cseq = session.invite_cseq;
+        let tag = answer.fork().to_owned();
+        if session.fork(&tag).is_some_and(|fork| fork.state != ForkState::Early) {
+            let again = session.fork(&tag).and_then(|fork| fork.ack(cseq));
+            if let Some((path, bytes)) = again {
+                self.transmit(path, bytes);
+            }
+            return;
+        }
+        let wanted = session.phase == Phase::Calling;
+        let state = if wanted { ForkState::Confirmed } else { ForkState::Dropped };
+        if !session.learn_fork(&answer, state) {
+            return;
+        }
+        let offer = session.offer;
+        let cancelling = session.phase == Phase::Cancelling;
+        if wanted {
+            session.phase = Phase::Confirmed;
+            session.stop_all_deadlines();
+            session.forks.retain(|fork| fork.state != ForkState::Early);
+            if offer == OfferIn::Response {
+                session.owed_ack = Some(OwedAck { fork: tag.clone(), cseq });
+            }
+        }
+        self.learn_sources(key);
+        self.schedule_session(key);
+        if !wanted || offer == OfferIn::Invite {
+            self.send_ack(key, &tag, cseq, None);
+        }
+        if wanted {
+            let answer = answer.answer();
+            self.emit(Event::Answered { session: key, answer, offer });
+        } else {
+            self.send_bye(now, key, &tag, Vec::new());
+        }
+        if cancelling {
+            self.emit(Event::Ended { session: key, end: End::ByUs, reasons: Vec::new() });
+            self.finish(key);
+        }
+    }
+
+    /// The INVITE has its final refusal, or none came.
+    pub(super) fn invite_failed(&mut self, key: Session, answer: Arrived) {
+        let Some(session) = self.sessions.get(&key) else { return };
+        if matches!(session.phase, Phase::Calling | Phase::Cancelling) {
+            let origin = answer.origin;
+            self.emit(Event::Rejected { session: key, answer: answer.answer(), origin });
+            self.finish(key);
+        }
+    }
+
+    /// Timer C: no response for long. The owner is told; the INVITE is cancelled.
+    pub(super) fn quiet(&mut self, now: Instant, key: Session) {
+        let Some(session) = self.sessions.get(&key) else { return };
+        let outgoing = session.outgoing;
+        if session.phase == Phase::Calling {
+            self.invite_failed(key, Arrived::made_here(Origin::Timeout));
+            if let Some(id) = outgoing {
+                self.send_cancel(now, key, id, Vec::new());
+            }
+        } else if let Some(id) = outgoing {
+            self.give_up_client(now, id, Origin::Timeout);
+        }
+    }
+
+    /// 64*T1 after CANCEL: the INVITE is taken as cancelled (RFC 3261 9.1).
+    pub(super) fn cancel_unheard(&mut self, now: Instant, key: Session) {
+        if let Some(id) = self.sessions.get(&key).and_then(|session| session.outgoing)
+            && self.is_unanswered_invite(id)
+        {
+            self.give_up_client(now, id, Origin::Timeout);
+        }
+    }
+
+    fn send_cancel(&mut self, now: Instant, key: Session, id: u64, reasons: Vec<ExtraHeader>) {
+        if !self.may_cancel(id) {
+            return;
+        }
+        let unheard = now + self.config.timing.give_up();
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.cancel = Cancel::Sent;
+            session.set_deadline(Deadline::CancelUnheard, unheard);
+        }
+        self.schedule_session(key);
+        self.start_cancel(now, id, reasons);
+    }
+
+    pub(super) fn hang_up(
+        &mut self,
+        now: Instant,
+        key: Session,
+        reasons: Vec<Reason>,
+    ) -> Result<(), Error> {
+        let session = self.sessions.get_mut(&key).ok_or(Error::NoSession(key))?;
+        let reasons: Vec<ExtraHeader> = reasons.iter().filter_map(ExtraHeader::of).collect();
+        match session.phase {
+            Phase::Calling => {
+                session.phase = Phase::Cancelling;
+                session.stop_deadline(Deadline::Quiet);
+                session.cancel = Cancel::Waiting(reasons.clone());
+                if let Some(id) = session.outgoing {
+                    self.send_cancel(now, key, id, reasons);
+                }
+                self.schedule_session(key);
+                Ok(())
+            }
+            Phase::Cancelling => Ok(()),
+            Phase::Ringing => self.reject(now, key, (480, None), reasons),
+            Phase::Confirmed => {
+                self.hang_up_answered(now, key, reasons);
+                Ok(())
+            }
+            Phase::Closing | Phase::Over => Err(Error::NoSession(key)),
+        }
+    }
+
+    fn hang_up_answered(&mut self, now: Instant, key: Session, reasons: Vec<ExtraHeader>) {
+        if let Ok(transaction) = self.unanswered(key) {
+            self.respond(now, transaction, Reply::status(487));
+        }
+        let owed = self.sessions.get_mut(&key).and_then(|session| session.owed_ack.take());
+        if let Some(OwedAck { fork, cseq }) = owed {
+            self.send_ack(key, &fork, cseq, None);
+        }
+        self.emit(Event::Ended { session: key, end: End::ByUs, reasons: Vec::new() });
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let unacknowledged =
+            session.incoming.as_ref().is_some_and(|open| open.state == OpenState::Unacknowledged);
+        if unacknowledged {
+            session.phase = Phase::Closing;
+            session.closing_reasons = reasons;
+            return;
+        }
+        let tag = session.main_fork().map(|fork| fork.dialog.remote_tag.clone());
+        if let Some(tag) = tag {
+            self.send_bye(now, key, &tag, reasons);
+        }
+        self.finish(key);
+    }
+
+    /// The owner's answer to an offer that came in a 2xx.
+    pub(super) fn acknowledge(&mut self, key: Session, body: Option<Body>) -> Result<(), Error> {
+        let session = self.sessions.get_mut(&key).ok_or(Error::NoSession(key))?;
+        let owed = session.owed_ack.take().ok_or(Error::WrongState(key))?;
+        self.send_ack(key, &owed.fork, owed.cseq, body);
+        Ok(())
+    }
+}
+
+impl SessionState {
+    /// Makes or refreshes the dialog that a response to our first INVITE belongs to. `false` where the
+    /// response makes none: no To tag in a provisional one, or no Contact in a first one.
+    fn learn_fork(&mut self, answer: &Arrived, state: ForkState) -> bool {
+        let Some(facts) = &answer.facts else { return false };
+        let early = state == ForkState::Early;
+        if early && facts.to.tag.is_empty() {
+            return false;
+        }
+        let mut routes = facts.record_routes.clone();
+        routes.reverse();
+        if let Some(fork) = self.fork_mut(&facts.to.tag) {
+            if let Some(contact) = facts.contact.clone() {
+                fork.dialog.target = contact;
+            }
+            if !early {
+                fork.dialog.set_routes(routes);
+                fork.state = state;
+            }
+            return true;
+        }
+        if self.forks.len() >= MOST_FORKS {
+            return false;
+        }
+        let Some(contact) = facts.contact.clone().or_else(|| self.first_target.clone()) else {
+            return false;
+        };
+        let mut dialog = Dialog::new(&self.call_id, &self.local, &facts.to, contact, routes);
+        dialog.local_cseq = self.invite_cseq;
+        self.forks.push(Fork::new(dialog, state));
+        true
+    }
+}
+
+/// More forks of one call than any proxy makes.
+const MOST_FORKS: usize = 32;

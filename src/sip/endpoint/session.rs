@@ -1,0 +1,285 @@
+//! What the endpoint keeps of one session: its dialogs, its open INVITE and its deadlines.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Endpoint, Owner, Path};
+use crate::sip::Uri;
+use crate::sip::command::{Destination, ExtraHeader, Session};
+use crate::sip::dialog::Dialog;
+use crate::sip::digest;
+use crate::sip::event::OfferIn;
+use crate::sip::transaction::Backoff;
+
+/// The life of a session as its owner sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Our INVITE has no final response.
+    Calling,
+    /// The owner hung up while our INVITE had no final response.
+    Cancelling,
+    /// The peer's INVITE has no final response.
+    Ringing,
+    /// Answered.
+    Confirmed,
+    /// The owner has been told the end; BYE waits for the ACK of our 2xx (RFC 3261 15).
+    Closing,
+    /// The owner has been told the end; late messages are still taken care of.
+    Over,
+}
+
+/// A deadline of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deadline {
+    /// No ACK of our 2xx came: BYE (RFC 3261 13.3.1.4).
+    NoAck,
+    /// Our 2xx is to be sent again.
+    RepeatFinal,
+    /// Timer C: no response to our INVITE for long.
+    Quiet,
+    /// No final response 64*T1 after CANCEL.
+    CancelUnheard,
+    /// The owner has not answered the peer's INVITE.
+    NotAnswered,
+    /// Our provisional response is to be repeated.
+    RepeatProvisional,
+}
+
+/// One dialog of a session with the ACKs that belong to it.
+#[derive(Debug)]
+pub(super) struct Fork {
+    pub(super) dialog: Dialog,
+    pub(super) state: ForkState,
+    /// ACKs of 2xx by CSeq, to be sent again with each repetition; the last few only.
+    acks: Vec<(u32, Path, Arc<[u8]>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ForkState {
+    /// No 2xx.
+    Early,
+    /// The session's dialog.
+    Confirmed,
+    /// A 2xx that came after the end or beside another one: ACKed and ended by BYE.
+    Dropped,
+}
+
+impl Fork {
+    pub(super) fn new(dialog: Dialog, state: ForkState) -> Fork {
+        Fork { dialog, state, acks: Vec::new() }
+    }
+
+    pub(super) fn ack(&self, cseq: u32) -> Option<(Path, Arc<[u8]>)> {
+        let (_, path, bytes) = self.acks.iter().find(|(own, _, _)| *own == cseq)?;
+        Some((*path, bytes.clone()))
+    }
+
+    pub(super) fn keep_ack(&mut self, cseq: u32, path: Path, bytes: Arc<[u8]>) {
+        if self.acks.len() >= KEPT_ACKS {
+            self.acks.remove(0);
+        }
+        self.acks.push((cseq, path, bytes));
+    }
+}
+
+/// The peer's INVITE or re-INVITE that is not done: no final response, or no ACK of the 2xx.
+#[derive(Debug)]
+pub(super) struct OpenInvite {
+    /// Its server transaction.
+    pub(super) transaction: u64,
+    /// Its sequence number, which the ACK carries too.
+    pub(super) cseq: u32,
+    /// The last response of ours that is sent again: a provisional one or the 2xx.
+    pub(super) last: Option<(Path, Arc<[u8]>)>,
+    pub(super) state: OpenState,
+    pub(super) backoff: Backoff,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenState {
+    /// The owner owes a final response.
+    Unanswered,
+    /// The peer owes the ACK.
+    Unacknowledged,
+}
+
+/// A 2xx with an offer whose ACK the owner owes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwedAck {
+    pub(super) fork: String,
+    pub(super) cseq: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct SessionState {
+    pub(super) phase: Phase,
+    pub(super) call_id: String,
+    /// Our From (caller) or To (called) value, with our tag.
+    pub(super) local: String,
+    pub(super) local_tag: String,
+    /// Where requests go when Contact and routes name no accepted address.
+    pub(super) path: Path,
+    pub(super) destination: Destination,
+    /// Addresses that requests within the session's dialogs may come from.
+    pub(super) sources: Vec<IpAddr>,
+    pub(super) digest: Option<digest::Client>,
+    pub(super) forks: Vec<Fork>,
+    /// Our INVITE or re-INVITE in progress.
+    pub(super) outgoing: Option<u64>,
+    pub(super) offer: OfferIn,
+    pub(super) invite_cseq: u32,
+    /// The request URI of our INVITE, for peers whose responses lack Contact.
+    pub(super) first_target: Option<Uri>,
+    /// `Reason` headers for a CANCEL that has to wait for a provisional response.
+    pub(super) cancel: Cancel,
+    /// The peer's INVITE or re-INVITE in progress.
+    pub(super) incoming: Option<OpenInvite>,
+    pub(super) owed_ack: Option<OwedAck>,
+    /// For the BYE of [`Phase::Closing`].
+    pub(super) closing_reasons: Vec<ExtraHeader>,
+    /// Client transactions that still refer to this session.
+    pub(super) pending: usize,
+    deadlines: Vec<(Deadline, Instant)>,
+}
+
+/// How far the cancelling of our INVITE is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cancel {
+    /// Nobody wants it.
+    No,
+    /// CANCEL goes out with the first provisional response.
+    Waiting(Vec<ExtraHeader>),
+    /// It has been sent.
+    Sent,
+}
+
+impl SessionState {
+    pub(super) fn new(
+        phase: Phase,
+        call_id: &str,
+        local: String,
+        local_tag: &str,
+        path: Path,
+        destination: Destination,
+    ) -> SessionState {
+        SessionState {
+            phase,
+            call_id: call_id.to_owned(),
+            local,
+            local_tag: local_tag.to_owned(),
+            path,
+            destination,
+            sources: vec![path.remote.ip()],
+            digest: None,
+            forks: Vec::new(),
+            outgoing: None,
+            offer: OfferIn::Invite,
+            invite_cseq: 0,
+            first_target: None,
+            cancel: Cancel::No,
+            incoming: None,
+            owed_ack: None,
+            closing_reasons: Vec::new(),
+            pending: 0,
+            deadlines: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_hung_up(&self) -> bool {
+        matches!(self.phase, Phase::Cancelling | Phase::Closing | Phase::Over)
+    }
+
+    /// The INVITE goes out again with another number: early dialogs of the old one are gone.
+    pub(super) fn restart_invite(&mut self, cseq: u32) {
+        self.invite_cseq = cseq;
+        self.forks.clear();
+    }
+
+    pub(super) fn forget_transaction(&mut self, id: u64) {
+        if self.outgoing == Some(id) {
+            self.outgoing = None;
+        }
+    }
+
+    pub(super) fn fork(&self, tag: &str) -> Option<&Fork> {
+        self.forks.iter().find(|fork| fork.dialog.remote_tag == tag)
+    }
+
+    pub(super) fn fork_mut(&mut self, tag: &str) -> Option<&mut Fork> {
+        self.forks.iter_mut().find(|fork| fork.dialog.remote_tag == tag)
+    }
+
+    /// The dialog that requests of ours go in: the confirmed one, else the first early one.
+    pub(super) fn main_fork(&mut self) -> Option<&mut Fork> {
+        let confirmed = self.forks.iter().position(|fork| fork.state == ForkState::Confirmed);
+        let early = || self.forks.iter().position(|fork| fork.state == ForkState::Early);
+        let index = confirmed.or_else(early)?;
+        self.forks.get_mut(index)
+    }
+
+    pub(super) fn set_deadline(&mut self, deadline: Deadline, due: Instant) {
+        self.stop_deadline(deadline);
+        self.deadlines.push((deadline, due));
+    }
+
+    pub(super) fn stop_deadline(&mut self, deadline: Deadline) {
+        self.deadlines.retain(|(own, _)| *own != deadline);
+    }
+
+    pub(super) fn stop_all_deadlines(&mut self) {
+        self.deadlines.clear();
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.iter().map(|(_, due)| *due).min()
+    }
+
+    /// Takes the earliest deadline that has come; giving up comes before repeating.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<(Deadline, Instant)> {
+        let due = self.next_deadline().filter(|due| *due <= now)?;
+        let repeats =
+            |own: Deadline| matches!(own, Deadline::RepeatFinal | Deadline::RepeatProvisional);
+        let of_now = |own: &(Deadline, Instant)| own.1 == due;
+        let index = self
+            .deadlines
+            .iter()
+            .position(|own| of_now(own) && !repeats(own.0))
+            .or_else(|| self.deadlines.iter().position(of_now))?;
+        Some(self.deadlines.remove(index))
+    }
+}
+
+impl Endpoint {
+    /// Puts the session's next deadline into the schedule.
+    pub(super) fn schedule_session(&mut self, key: Session) {
+        let due = self.sessions.get(&key).and_then(SessionState::next_deadline);
+        self.schedule.set(Owner::Session(key), due);
+    }
+
+    /// The owner has been told the end: nothing of the session runs any more but its transactions.
+    pub(super) fn finish(&mut self, key: Session) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.phase = Phase::Over;
+        session.incoming = None;
+        session.owed_ack = None;
+        session.stop_all_deadlines();
+        self.schedule_session(key);
+        self.sweep(key);
+    }
+
+    /// Forgets a session that is over and that no transaction needs.
+    pub(super) fn sweep(&mut self, key: Session) {
+        let done = |session: &SessionState| session.phase == Phase::Over && session.pending == 0;
+        if !self.sessions.get(&key).is_some_and(done) {
+            return;
+        }
+        if let Some(session) = self.sessions.remove(&key) {
+            self.dialogs.remove(&(session.call_id, session.local_tag));
+        }
+        self.schedule.set(Owner::Session(key), None);
+    }
+}
+
+/// Repetitions of a 2xx come within 32 s; more INVITEs than this in that time are not answered well.
+const KEPT_ACKS: usize = 8;
