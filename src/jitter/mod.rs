@@ -1,5 +1,9 @@
 //! The playout buffer: reordering, target delay, playout decisions.
 
 mod buffer;
+mod decision;
+mod delay;
+mod slots;
 
-pub use buffer::{Activity, Config, Content, Counts, Decision, Inserted, PlayoutBuffer};
+pub use buffer::PlayoutBuffer;
+pub use decision::{Activity, Config, Content, Counts, Decision, Inserted};
