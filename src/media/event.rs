@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{LegSide, TrunkCodec};
+use crate::dtmf::{DigitEvent, Receipt};
 use crate::webrtc::{BrowserCodec, LostReason};
 
 /// One thing that happened to a call's media.
@@ -25,6 +26,20 @@ pub enum MediaEvent {
     MediaStarted {
         /// Which leg.
         leg: LegSide,
+    },
+    /// A step of a digit that a leg sends, whatever way it came.
+    Digit {
+        /// The leg it comes from.
+        from: LegSide,
+        /// The step.
+        event: DigitEvent,
+    },
+    /// A digit is out on a leg, with all its end copies.
+    DigitSent {
+        /// The leg it went to.
+        to: LegSide,
+        /// How it went.
+        receipt: Receipt,
     },
     /// A connected leg has been silent for `PoolConfig::lost_after`.
     MediaLost {

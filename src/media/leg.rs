@@ -1,9 +1,5 @@
 //! Words shared by all of media: the two legs, what the browser hears, digits to send.
 
-use std::time::Duration;
-
-use crate::base::Digit;
-
 /// Which of the two legs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LegSide {
@@ -25,17 +21,6 @@ pub enum Feed {
     },
     /// What the trunk sends.
     Trunk,
-}
-
-/// One digit to send, and the pause after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ToneItem {
-    /// The digit.
-    pub digit: Digit,
-    /// How long it sounds; raised to the leg's minimum.
-    pub tone: Duration,
-    /// The pause after it; raised to the leg's minimum.
-    pub gap: Duration,
 }
 
 /// Which answer of a trunk an SDP body came in.

@@ -3,22 +3,36 @@
 //! A caller holds a [`Pool`], opens one [`Session`] a call and reads its [`MediaEvent`]s. Media never
 //! sees SIP: it takes and gives SDP bodies, RTP, digits and facts.
 
+mod bridge;
+mod browser_side;
+mod call;
 mod config;
+mod digits;
+mod downlink;
 mod error;
 mod event;
 mod leg;
+mod outbox;
 mod pool;
+mod ports;
+mod source_lock;
 mod trunk;
-#[allow(dead_code, reason = "the threads follow")]
+mod trunk_leg;
+mod trunk_side;
+mod uplink;
+mod watch;
+
 mod worker;
 
 pub use config::{Interface, OpusSettings, PoolConfig};
 pub use error::Error;
 pub use event::{LegStats, MediaEvent};
-pub use leg::{Feed, LegSide, Phase, ToneItem};
+pub use leg::{Feed, LegSide, Phase};
 pub use pool::{Gauges, Pool};
 
-pub use trunk::{AddressRange, DigitPacing, PrivateAddresses, TrunkAudio, TrunkCodec, TrunkMedia};
+pub use trunk::{AddressRange, DigitPacing, TrunkAudio, TrunkCodec, TrunkMedia};
 pub use worker::Session;
 
+pub use crate::dtmf::ToneItem;
+pub use crate::sdp::{AddressPolicy, PrivateAddresses};
 pub use crate::webrtc::{BrowserCodec, LostReason};

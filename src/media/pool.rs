@@ -1,11 +1,32 @@
 //! The workers as one: placement of new calls, gauges, shutdown.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use mio::{Poll, Token, Waker};
+use tokio::sync::mpsc;
+
+use super::ports::Ports;
+use super::worker::{CallKey, Inbox, Load, Message, Worker, WorkerConfig, channel};
 use super::{Error, MediaEvent, PoolConfig, Session};
 use crate::base::CallId;
 
 /// All media workers. Dropping it ends every session and joins the threads.
 #[derive(Debug)]
-pub struct Pool {}
+pub struct Pool {
+    workers: Vec<Handle>,
+    ports: Ports,
+    calls_per_worker: usize,
+    next_key: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Handle {
+    inbox: Inbox,
+    load: Arc<Load>,
+    thread: Option<JoinHandle<()>>,
+}
 
 /// Numbers of the pool as they are now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,30 +37,116 @@ pub struct Gauges {
     pub capacity: usize,
     /// UDP ports held toward trunks (RTP and RTCP each count).
     pub ports: usize,
-    /// Latest lateness of a worker's ticks in microseconds, the worst of them.
+    /// How late the latest worker meets its deadlines, in microseconds, averaged.
     pub tick_late_us: u64,
     /// Defects caught so far, each of which ended one call.
     pub panics: u64,
+    /// Datagrams the system did not take and events that were not read, of ended calls.
+    pub dropped: u64,
 }
+
+/// Events that wait for a session's owner.
+const MAX_EVENTS: usize = 256;
+/// A worker this late takes no new call: half a packet interval, what a jitter buffer still hides.
+const TOO_LATE_US: u64 = 10_000;
 
 impl Pool {
     /// Binds the sockets and starts the threads.
-    pub fn start(_config: PoolConfig) -> Result<Self, Error> {
-        Err(Error::Internal)
+    ///
+    /// # Errors
+    /// [`Error::System`] for an address that cannot be bound, [`Error::NoPort`] for a port range
+    /// without a pair.
+    pub fn start(config: PoolConfig) -> Result<Self, Error> {
+        let ports = Ports::new(config.rtp_bind, &config.rtp_ports)?;
+        let advertised = config.rtp_advertise.unwrap_or(config.rtp_bind);
+        if advertised.is_unspecified() || config.interfaces.is_empty() {
+            let text = "media needs an address to advertise, to browsers and to trunks";
+            return Err(Error::System(text.to_owned()));
+        }
+        let count = match config.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let mut pool = Self {
+            workers: Vec::with_capacity(count),
+            ports: ports.clone(),
+            calls_per_worker: config.calls_per_worker,
+            next_key: AtomicU64::new(1),
+        };
+        for number in 0..count {
+            let worker = WorkerConfig {
+                number,
+                interfaces: config.interfaces.clone(),
+                ice_lite: config.ice_lite,
+                ports: ports.clone(),
+                rtp_advertise: config.rtp_advertise,
+                opus: config.opus,
+                lost_after: config.lost_after,
+                stats_every: config.stats_every,
+            };
+            pool.workers.push(Handle::start(worker)?);
+        }
+        Ok(pool)
     }
 
     /// Opens the media of one call on the worker with the least load.
     ///
     /// The receiver must be read: it holds 256 events, and those beyond are dropped and counted.
-    pub fn open(
-        &self,
-        _call: CallId,
-    ) -> Result<(Session, tokio::sync::mpsc::Receiver<MediaEvent>), Error> {
-        Err(Error::Overloaded)
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when every worker is full or late; calls in progress are not touched.
+    pub fn open(&self, call: CallId) -> Result<(Session, mpsc::Receiver<MediaEvent>), Error> {
+        let ready = self.workers.iter().filter(|w| w.load.late_us() < TOO_LATE_US);
+        let worker = ready.min_by_key(|w| w.inbox.calls()).ok_or(Error::Overloaded)?;
+        worker.inbox.reserve(self.calls_per_worker)?;
+        let key = CallKey(self.next_key.fetch_add(1, Ordering::Relaxed));
+        let (events, receiver) = mpsc::channel(MAX_EVENTS);
+        if let Err(error) = worker.inbox.send(Message::Open { key, call, events }) {
+            worker.inbox.unreserve();
+            return Err(error);
+        }
+        Ok((Session::new(key, worker.inbox.clone()), receiver))
     }
 
     /// Current numbers.
     pub fn gauges(&self) -> Gauges {
-        Gauges::default()
+        let loads = self.workers.iter().map(|w| &w.load);
+        Gauges {
+            sessions: self.workers.iter().map(|w| w.inbox.calls()).sum(),
+            capacity: self.calls_per_worker * self.workers.len(),
+            ports: self.ports.in_use(),
+            tick_late_us: loads.clone().map(|l| l.late_us()).max().unwrap_or(0),
+            panics: loads.clone().map(|l| l.panics()).sum(),
+            dropped: loads.map(|l| l.dropped()).sum(),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            worker.inbox.stop();
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                // A worker that panicked has ended too; its calls are gone with it.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Handle {
+    fn start(config: WorkerConfig) -> Result<Self, Error> {
+        let system = |error: std::io::Error| Error::System(error.to_string());
+        let poll = Poll::new().map_err(system)?;
+        let waker = Waker::new(poll.registry(), Token(0)).map_err(system)?;
+        let (inbox, mailbox) = channel(Arc::new(waker));
+        let load = Arc::new(Load::default());
+        let name = format!("media-{}", config.number);
+        let worker = Worker::new(config, poll, mailbox, Arc::clone(&load))?;
+        let thread =
+            std::thread::Builder::new().name(name).spawn(move || worker.run()).map_err(system)?;
+        Ok(Self { inbox, load, thread: Some(thread) })
     }
 }

@@ -3,6 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::codec::Codec;
+use crate::sdp::{AddressPolicy, AudioCodec, PrivateAddresses};
+
 /// A codec of the plain RTP leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrunkCodec {
@@ -10,6 +13,30 @@ pub enum TrunkCodec {
     Pcmu,
     /// G.711 A-law, payload type 8.
     Pcma,
+}
+
+impl TrunkCodec {
+    pub(super) fn in_sdp(self) -> AudioCodec {
+        match self {
+            TrunkCodec::Pcmu => AudioCodec::Pcmu,
+            TrunkCodec::Pcma => AudioCodec::Pcma,
+        }
+    }
+
+    pub(super) fn from_sdp(codec: AudioCodec) -> Option<Self> {
+        match codec {
+            AudioCodec::Pcmu => Some(TrunkCodec::Pcmu),
+            AudioCodec::Pcma => Some(TrunkCodec::Pcma),
+            AudioCodec::G722 | AudioCodec::Opus => None,
+        }
+    }
+
+    pub(super) fn coding(self) -> Codec {
+        match self {
+            TrunkCodec::Pcmu => Codec::Pcmu,
+            TrunkCodec::Pcma => Codec::Pcma,
+        }
+    }
 }
 
 /// A range of addresses, as `192.0.2.0/24`.
@@ -68,19 +95,10 @@ pub struct TrunkMedia {
     pub codecs: Vec<TrunkCodec>,
     /// Addresses RTP may come from beside the signalled one (a provider's media farm).
     pub media_from: Vec<AddressRange>,
-    /// Whether SDP may name loopback and private addresses: for a trunk inside one's own network.
-    pub private_addresses: PrivateAddresses,
+    /// Which addresses the trunk's SDP may name.
+    pub addresses: AddressPolicy,
     /// Pacing of digits toward the trunk.
     pub pacing: DigitPacing,
-}
-
-/// Whether a trunk's SDP may name addresses that are not public.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrivateAddresses {
-    /// Refused: the leg is on the public network.
-    Refused,
-    /// Allowed: the trunk is inside one's own network or on this machine.
-    Allowed,
 }
 
 impl Default for TrunkMedia {
@@ -88,7 +106,7 @@ impl Default for TrunkMedia {
         Self {
             codecs: vec![TrunkCodec::Pcmu, TrunkCodec::Pcma],
             media_from: Vec::new(),
-            private_addresses: PrivateAddresses::Refused,
+            addresses: AddressPolicy::Public(PrivateAddresses::Refused),
             pacing: DigitPacing::default(),
         }
     }

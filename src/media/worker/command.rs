@@ -1,25 +1,26 @@
 //! What goes from a session's handle to the worker that owns its call, and the way there.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base::{CallId, Digit};
-use crate::media::{Error, Feed, LegSide, MediaEvent, Phase, ToneItem, TrunkAudio, TrunkMedia};
+use crate::dtmf::{DigitEvent, ToneItem};
+use crate::media::{Error, Feed, LegSide, MediaEvent, Phase, TrunkAudio, TrunkMedia};
 
 /// A call within its pool; never used twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct CallKey(pub(super) u64);
+pub(in crate::media) struct CallKey(pub(in crate::media) u64);
 
 /// Where the result of a command goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// To a worker.
 #[derive(Debug)]
-pub(super) enum Message {
+pub(in crate::media) enum Message {
     /// A new call; its place was reserved by the pool.
     Open { key: CallKey, call: CallId, events: mpsc::Sender<MediaEvent> },
     /// Something for a call.
@@ -28,7 +29,7 @@ pub(super) enum Message {
 
 /// To a call. The meaning of each is on the method of `Session` that sends it.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(in crate::media) enum Command {
     BrowserOffer { sdp: String, reply: Reply<String> },
     OfferBrowser { reply: Reply<String> },
     BrowserAnswer { sdp: String, reply: Reply<()> },
@@ -38,9 +39,11 @@ pub(super) enum Command {
     AnswerTrunk { sdp: String, media: TrunkMedia, reply: Reply<String> },
     Feed(Feed),
     Connect,
-    SendDigits { to: LegSide, digits: Vec<ToneItem> },
-    Press { to: LegSide, digit: Digit },
-    Release { to: LegSide },
+    SendDigits { to: LegSide, digits: Vec<ToneItem>, reply: Reply<()> },
+    CancelDigits { to: LegSide },
+    Press { digit: Digit, reply: Reply<()> },
+    Release,
+    ReportDigit { from: LegSide, event: DigitEvent },
 }
 
 /// The sending end of a worker's channel.
@@ -48,40 +51,63 @@ pub(super) enum Command {
 /// The channel is bounded and a full one refuses the command. Closing must never be refused, so it
 /// goes beside the channel: a set of keys, bounded by the calls the worker carries.
 #[derive(Debug, Clone)]
-pub(super) struct Inbox {
+pub(in crate::media) struct Inbox {
     sender: SyncSender<Message>,
-    closing: Arc<Closing>,
+    shared: Arc<Shared>,
     waker: Arc<mio::Waker>,
 }
 
-/// Calls whose owner is gone.
-#[derive(Debug, Default)]
-pub(super) struct Closing {
-    any: AtomicBool,
-    keys: Mutex<HashSet<CallKey>>,
+/// The receiving end.
+#[derive(Debug)]
+pub(in crate::media) struct Mailbox {
+    receiver: Receiver<Message>,
+    shared: Arc<Shared>,
 }
 
-impl Closing {
-    /// Takes all, if there are any. Without one, no lock is taken.
-    pub(super) fn take(&self) -> Option<HashSet<CallKey>> {
-        if !self.any.swap(false, Ordering::AcqRel) {
-            return None;
-        }
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(std::mem::take(&mut keys))
-    }
+/// What both ends see.
+#[derive(Debug, Default)]
+struct Shared {
+    any_closing: AtomicBool,
+    closing: Mutex<HashSet<CallKey>>,
+    stop: AtomicBool,
+    /// Calls that have or were promised a place.
+    calls: AtomicUsize,
+}
+
+/// Commands waiting at most: several for each call a worker carries.
+const MAX_WAITING: usize = 1024;
+
+/// Both ends of a worker's channel.
+pub(in crate::media) fn channel(waker: Arc<mio::Waker>) -> (Inbox, Mailbox) {
+    let (sender, receiver) = sync_channel(MAX_WAITING);
+    let shared = Arc::new(Shared::default());
+    let inbox = Inbox { sender, shared: Arc::clone(&shared), waker };
+    (inbox, Mailbox { receiver, shared })
 }
 
 impl Inbox {
-    pub(super) fn new(
-        sender: SyncSender<Message>,
-        closing: Arc<Closing>,
-        waker: Arc<mio::Waker>,
-    ) -> Self {
-        Self { sender, closing, waker }
+    /// Promises a place to one more call, if fewer than `limit` have one.
+    pub(in crate::media) fn reserve(&self, limit: usize) -> Result<(), Error> {
+        self.shared
+            .calls
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |calls| {
+                (calls < limit).then_some(calls + 1)
+            })
+            .map(|_| ())
+            .map_err(|_| Error::Overloaded)
     }
 
-    pub(super) fn send(&self, message: Message) -> Result<(), Error> {
+    /// Takes a promise back.
+    pub(in crate::media) fn unreserve(&self) {
+        self.shared.calls.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Calls that have or were promised a place.
+    pub(in crate::media) fn calls(&self) -> usize {
+        self.shared.calls.load(Ordering::Acquire)
+    }
+
+    pub(in crate::media) fn send(&self, message: Message) -> Result<(), Error> {
         self.sender.try_send(message).map_err(|error| match error {
             TrySendError::Full(_) => Error::Overloaded,
             TrySendError::Disconnected(_) => Error::Closed,
@@ -90,16 +116,47 @@ impl Inbox {
         Ok(())
     }
 
-    pub(super) fn close(&self, key: CallKey) {
-        let mut keys = self.closing.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(key);
-        drop(keys);
-        self.closing.any.store(true, Ordering::Release);
+    pub(in crate::media) fn close(&self, key: CallKey) {
+        self.shared.closing.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        self.shared.any_closing.store(true, Ordering::Release);
         self.wake();
     }
 
-    pub(super) fn wake(&self) {
-        // A worker that cannot be woken still wakes every 20 ms while it has calls.
+    /// Ends the worker and all its calls.
+    pub(in crate::media) fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // A worker that cannot be woken still looks every 20 ms while it has calls.
         let _ = self.waker.wake();
+    }
+}
+
+impl Mailbox {
+    /// Calls whose owner is gone. To be asked **before** the messages are taken and acted on after
+    /// them: so that a call closed at once after it was opened is known.
+    pub(super) fn closing(&self) -> HashSet<CallKey> {
+        if !self.shared.any_closing.swap(false, Ordering::AcqRel) {
+            return HashSet::new();
+        }
+        std::mem::take(&mut *self.shared.closing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn next(&self) -> Option<Message> {
+        match self.receiver.try_recv() {
+            Ok(message) => Some(message),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.shared.stop.load(Ordering::Acquire)
+    }
+
+    /// A call's place is free again.
+    pub(super) fn closed(&self) {
+        self.shared.calls.fetch_sub(1, Ordering::AcqRel);
     }
 }

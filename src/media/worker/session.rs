@@ -4,7 +4,8 @@ use tokio::sync::oneshot;
 
 use super::command::{CallKey, Command, Inbox, Message, Reply};
 use crate::base::Digit;
-use crate::media::{Error, Feed, LegSide, Phase, ToneItem, TrunkAudio, TrunkMedia};
+use crate::dtmf::{DigitEvent, ToneItem};
+use crate::media::{Error, Feed, LegSide, Phase, TrunkAudio, TrunkMedia};
 
 /// Media of one call. Dropping it ends the media and frees its ports.
 ///
@@ -17,7 +18,7 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn new(key: CallKey, inbox: Inbox) -> Self {
+    pub(in crate::media) fn new(key: CallKey, inbox: Inbox) -> Self {
         Self { key, inbox }
     }
 
@@ -70,21 +71,40 @@ impl Session {
         self.tell(Command::Connect)
     }
 
-    /// Sends digits of our own making toward a leg, after those already queued. Toward the browser
-    /// there is no such thing as a received digit (RFC 7874 leaves it without an API); they are
-    /// sent as events all the same, for peers that can hear them.
-    pub fn send_digits(&self, to: LegSide, digits: Vec<ToneItem>) -> Result<(), Error> {
-        self.tell(Command::SendDigits { to, digits })
+    /// Sends digits of known length toward a leg, after those already queued, with its own pacing;
+    /// a [`MediaEvent::DigitSent`](crate::media::MediaEvent::DigitSent) follows each. A page has no
+    /// way to hear them (RFC 7874): toward [`LegSide::Browser`] they are for other peers.
+    ///
+    /// # Errors
+    /// [`Error::DigitsUnavailable`] where the leg takes no telephone events: send SIP INFO instead.
+    pub async fn send_digits(&self, to: LegSide, digits: Vec<ToneItem>) -> Result<(), Error> {
+        self.ask(|reply| Command::SendDigits { to, digits, reply }).await
     }
 
-    /// Starts a digit toward a leg that lasts until [`Session::release`].
-    pub fn press(&self, to: LegSide, digit: Digit) -> Result<(), Error> {
-        self.tell(Command::Press { to, digit })
+    /// Forgets the digits that wait toward a leg and ends the one that is on.
+    pub fn cancel_digits(&self, to: LegSide) -> Result<(), Error> {
+        self.tell(Command::CancelDigits { to })
     }
 
-    /// Ends the digit started by [`Session::press`].
-    pub fn release(&self, to: LegSide) -> Result<(), Error> {
-        self.tell(Command::Release { to })
+    /// A key of the page goes down (its JSON message). It is a digit of the page's leg like one
+    /// that comes as a telephone event: it reaches the trunk and is told as a
+    /// [`MediaEvent::Digit`](crate::media::MediaEvent::Digit). It lasts until [`Session::release`].
+    ///
+    /// # Errors
+    /// [`Error::DigitsUnavailable`] where the trunk takes no telephone events.
+    pub async fn press(&self, digit: Digit) -> Result<(), Error> {
+        self.ask(|reply| Command::Press { digit, reply }).await
+    }
+
+    /// The key comes up.
+    pub fn release(&self) -> Result<(), Error> {
+        self.tell(Command::Release)
+    }
+
+    /// A digit that a leg sent another way than as RTP (SIP INFO): the leg's arbiter makes one of
+    /// it and of the same key as a telephone event, and tells it as a `MediaEvent::Digit`.
+    pub fn report_digit(&self, from: LegSide, event: DigitEvent) -> Result<(), Error> {
+        self.tell(Command::ReportDigit { from, event })
     }
 
     /// Ends the media. Idempotent; the same as dropping the session.

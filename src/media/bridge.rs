@@ -1,0 +1,434 @@
+//! The bridge of one call: the page's leg on one side, the trunk's on the other, sound and digits
+//! between them. Pure: packets and time come in, packets and events go out.
+//!
+//! Toward the trunk everything happens on the tick, every 20 ms. Toward the page sound of the trunk
+//! goes out as it comes, ringback on the tick.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::rngs::ChaCha12Rng;
+use rand::{Rng, SeedableRng};
+
+use super::browser_side::BrowserSide;
+use super::outbox::{Outbox, TrunkPort};
+use super::trunk_leg::{Received, Seeds};
+use super::trunk_side::TrunkSide;
+use super::watch::Watch;
+use super::{Error, Feed, LegSide, LegStats, MediaEvent, OpusSettings, TrunkAudio, TrunkMedia};
+use crate::base::Digit;
+use crate::codec::{Cadence, FRAME, ringback};
+use crate::dtmf::{DigitEvent, DigitId, EncoderInput, EndReason, Mode, Phase, ToneItem};
+use crate::webrtc::{Negotiated, RtpIn};
+
+pub(super) use super::outbox::Output;
+
+/// What a bridge is made with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BridgeConfig {
+    pub(super) opus: OpusSettings,
+    pub(super) lost_after: Duration,
+    pub(super) stats_every: Duration,
+    /// For all numbers that must not be guessed.
+    pub(super) seed: [u8; 32],
+    /// Wall clock since 1970 at the bridge's start, for RTCP.
+    pub(super) wall: Duration,
+    /// From the start to the first tick, so that calls of one worker tick at different moments.
+    pub(super) first_tick: Duration,
+}
+
+/// What happens to a bridge beside commands.
+#[derive(Debug)]
+pub(super) enum Input<'a> {
+    /// A packet of the page.
+    BrowserRtp(&'a RtpIn),
+    /// What the page says about our packets.
+    BrowserReception { loss: Option<f32>, round_trip: Option<Duration> },
+    /// The page can be sent to.
+    BrowserUp,
+    /// It cannot any more.
+    BrowserDown,
+    /// A datagram on a port of the RTP leg.
+    TrunkDatagram { port: TrunkPort, source: SocketAddr, contents: &'a [u8] },
+    /// The time of the last timeout has come.
+    Timeout,
+}
+
+/// One call's bridge.
+#[derive(Debug)]
+pub(super) struct Bridge {
+    config: BridgeConfig,
+    started: Instant,
+    rng: ChaCha12Rng,
+    browser: Option<BrowserSide>,
+    trunk: Option<TrunkSide>,
+    feed: Feed,
+    ringback: Option<Cadence>,
+    connected: bool,
+    /// Presses of the page's JSON, so that the end finds its start.
+    pressed: Option<DigitEvent>,
+    presses: u64,
+    browser_watch: Watch,
+    trunk_watch: Watch,
+    next_tick: Instant,
+    next_stats: Instant,
+    next_report: Instant,
+    frame: Vec<i16>,
+    outbox: Outbox,
+}
+
+/// The packet interval (RFC 3551 4.2).
+const TICK: Duration = Duration::from_millis(20);
+/// Ticks made up for after a stall; beyond it the time is let go.
+const MAX_LATE_TICKS: u32 = 5;
+/// RFC 3550 6.2: five seconds, spread by half of it either way.
+const REPORT_EVERY_MS: u64 = 5_000;
+
+impl Bridge {
+    pub(super) fn new(now: Instant, config: BridgeConfig) -> Self {
+        Self {
+            config,
+            started: now,
+            rng: ChaCha12Rng::from_seed(config.seed),
+            browser: None,
+            trunk: None,
+            feed: Feed::Silence,
+            ringback: None,
+            connected: false,
+            pressed: None,
+            presses: 0,
+            browser_watch: Watch::new(LegSide::Browser, config.lost_after),
+            trunk_watch: Watch::new(LegSide::Trunk, config.lost_after),
+            next_tick: now + config.first_tick,
+            next_stats: now + config.stats_every,
+            next_report: now + Duration::from_millis(REPORT_EVERY_MS / 2),
+            frame: Vec::with_capacity(FRAME),
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// The page's leg as negotiated: of a new peer, whose row of numbers begins anew.
+    pub(super) fn set_browser(
+        &mut self,
+        now: Instant,
+        negotiated: &Negotiated,
+    ) -> Result<(), Error> {
+        let (seq, timestamp) = (self.rng.next_u32() as u16, self.rng.next_u32());
+        self.browser = Some(BrowserSide::new(now, negotiated, self.config.opus, seq, timestamp)?);
+        Ok(())
+    }
+
+    /// Opens a leg that receives at `local`; one that was open is gone. Its reports end with a
+    /// goodbye.
+    pub(super) fn open_trunk(&mut self, local: SocketAddr, media: TrunkMedia) {
+        self.close_trunk();
+        let seeds = Seeds {
+            ssrc: self.rng.next_u32(),
+            seq: self.rng.next_u32() as u16,
+            timestamp: self.rng.next_u32(),
+            session_id: self.rng.next_u64(),
+        };
+        self.trunk = Some(TrunkSide::new(local, media, seeds));
+        self.trunk_watch = Watch::new(LegSide::Trunk, self.config.lost_after);
+        if let Some(browser) = &mut self.browser {
+            browser.downlink.switch();
+        }
+    }
+
+    /// Ends the trunk's leg, with an RTCP BYE.
+    pub(super) fn close_trunk(&mut self) {
+        if let Some(mut trunk) = self.trunk.take() {
+            trunk.bye(&mut self.outbox);
+        }
+    }
+
+    pub(super) fn trunk_offer(&mut self) -> Result<String, Error> {
+        Ok(self.trunk_side()?.leg.offer())
+    }
+
+    pub(super) fn trunk_accept(&mut self, now: Instant, answer: &str) -> Result<TrunkAudio, Error> {
+        self.trunk_side()?.accept(now, answer)
+    }
+
+    pub(super) fn trunk_answer(
+        &mut self,
+        now: Instant,
+        offer: &str,
+    ) -> Result<(String, TrunkAudio), Error> {
+        self.trunk_side()?.answer(now, offer)
+    }
+
+    pub(super) fn has_trunk(&self) -> bool {
+        self.trunk.is_some()
+    }
+
+    /// What the page hears from now on.
+    pub(super) fn feed(&mut self, feed: Feed) {
+        if feed == self.feed {
+            return;
+        }
+        self.ringback = match &feed {
+            Feed::Ringback { country } => Some(ringback(country)),
+            Feed::Silence | Feed::Trunk => None,
+        };
+        self.feed = feed;
+        if let Some(browser) = &mut self.browser {
+            browser.downlink.switch();
+        }
+    }
+
+    /// The call is answered.
+    pub(super) fn connect(&mut self, now: Instant) {
+        self.feed(Feed::Trunk);
+        self.connected = true;
+        self.browser_watch.start(now);
+        self.trunk_watch.start(now);
+    }
+
+    /// Digits of known length toward a leg.
+    pub(super) fn send_digits(
+        &mut self,
+        now: Instant,
+        to: LegSide,
+        items: &[ToneItem],
+    ) -> Result<(), Error> {
+        let encoder = match to {
+            LegSide::Trunk => self.trunk.as_mut().and_then(TrunkSide::digits),
+            LegSide::Browser => self.browser.as_mut().and_then(|b| b.digits.as_mut()),
+        };
+        let encoder = encoder.ok_or(Error::DigitsUnavailable)?;
+        encoder
+            .handle_input(now, EncoderInput::Send { source: Mode::Client, items })
+            .map_err(|_| Error::Overloaded)
+    }
+
+    /// Forgets the digits that wait toward a leg and ends the one that is on.
+    pub(super) fn cancel_digits(&mut self, now: Instant, to: LegSide) {
+        let encoder = match to {
+            LegSide::Trunk => self.trunk.as_mut().and_then(TrunkSide::digits),
+            LegSide::Browser => self.browser.as_mut().and_then(|b| b.digits.as_mut()),
+        };
+        if let Some(encoder) = encoder {
+            let _ = encoder.handle_input(now, EncoderInput::Cancel);
+        }
+    }
+
+    /// A key of the page goes down (its JSON): a digit of the page's leg like any other.
+    pub(super) fn press(&mut self, now: Instant, digit: Digit) {
+        self.release(now);
+        self.presses += 1;
+        let event = DigitEvent {
+            id: DigitId(self.presses),
+            digit,
+            mode: Mode::Client,
+            started_at: now,
+            duration: Duration::ZERO,
+            phase: Phase::Start,
+            wrong_clock: false,
+        };
+        self.pressed = Some(event);
+        self.report_digit(now, LegSide::Browser, event);
+    }
+
+    /// The key comes up.
+    pub(super) fn release(&mut self, now: Instant) {
+        if let Some(press) = self.pressed.take() {
+            let event = DigitEvent {
+                duration: now.saturating_duration_since(press.started_at),
+                phase: Phase::End(EndReason::Released),
+                ..press
+            };
+            self.report_digit(now, LegSide::Browser, event);
+        }
+    }
+
+    /// A digit of a leg that came another way than as RTP.
+    pub(super) fn report_digit(&mut self, now: Instant, from: LegSide, event: DigitEvent) {
+        match from {
+            LegSide::Browser => {
+                let Some(browser) = &mut self.browser else { return };
+                browser.listener.report(now, event);
+            }
+            LegSide::Trunk => {
+                let Some(trunk) = &mut self.trunk else { return };
+                trunk.listener.report(now, event);
+            }
+        }
+        self.carry_digits(now);
+    }
+
+    /// Whether digits toward the trunk go as telephone events.
+    pub(super) fn trunk_takes_digits(&mut self) -> bool {
+        self.trunk.as_mut().is_some_and(|trunk| trunk.digits().is_some())
+    }
+
+    pub(super) fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::BrowserRtp(packet) => self.on_browser_rtp(now, packet),
+            Input::BrowserReception { loss, round_trip } => {
+                if let Some(browser) = &mut self.browser {
+                    browser.on_reception(loss, round_trip);
+                }
+            }
+            Input::BrowserUp => {
+                if let Some(browser) = &mut self.browser {
+                    browser.up = true;
+                    browser.downlink.switch();
+                }
+                if self.connected {
+                    self.browser_watch.start(now);
+                }
+            }
+            Input::BrowserDown => {
+                if let Some(browser) = &mut self.browser {
+                    browser.up = false;
+                }
+                self.browser_watch.stop();
+            }
+            Input::TrunkDatagram { port: TrunkPort::Rtp, source, contents } => {
+                self.on_trunk_rtp(now, source, contents);
+            }
+            Input::TrunkDatagram { port: TrunkPort::Rtcp, source, contents } => {
+                if let Some(trunk) = &mut self.trunk {
+                    trunk.leg.on_rtcp(now, source, contents);
+                }
+            }
+            Input::Timeout => self.on_timeout(now),
+        }
+    }
+
+    /// The next thing to do; `None` when there is nothing more until [`Bridge::timeout`].
+    pub(super) fn poll_output(&mut self) -> Option<Output<'_>> {
+        self.outbox.pop()
+    }
+
+    /// When to call again at the latest.
+    pub(super) fn timeout(&self) -> Instant {
+        self.next_tick
+    }
+
+    /// The numbers of both legs, page first.
+    pub(super) fn stats(&self) -> (LegStats, LegStats) {
+        let browser = self.browser.as_ref().map_or_else(LegStats::default, BrowserSide::stats);
+        let mut trunk = self.trunk.as_ref().map_or_else(LegStats::default, |t| t.leg.stats());
+        trunk.late = self.browser.as_ref().map_or(0, |b| b.downlink.late());
+        trunk.codec = self.trunk.as_ref().and_then(|t| t.leg.codec());
+        (browser, trunk)
+    }
+
+    fn on_browser_rtp(&mut self, now: Instant, packet: &RtpIn) {
+        let Some(browser) = &mut self.browser else { return };
+        if !browser.on_rtp(now, packet) {
+            return;
+        }
+        self.browser_watch.heard(now, &mut self.outbox);
+        self.carry_digits(now);
+    }
+
+    fn on_trunk_rtp(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        let Some(trunk) = &mut self.trunk else { return };
+        match trunk.on_rtp(now, source, datagram) {
+            Received::Nothing => return,
+            Received::Event(packet) => {
+                if let Some(browser) = &mut self.browser {
+                    browser.downlink.on_trunk_event(&packet);
+                }
+            }
+            Received::Audio(packet) => {
+                let heard = self.feed == Feed::Trunk && trunk.leg.receives();
+                let browser = self.browser.as_mut().filter(|b| heard && b.is_open());
+                if let (Some(browser), Some(decoder)) = (browser, trunk.decoder()) {
+                    browser.downlink.on_trunk_audio(now, &packet, decoder, &mut self.outbox);
+                }
+            }
+        }
+        self.trunk_watch.heard(now, &mut self.outbox);
+        self.carry_digits(now);
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        let mut ticks = 0;
+        while self.next_tick <= now {
+            if ticks == MAX_LATE_TICKS {
+                let missed = now.saturating_duration_since(self.next_tick).as_millis()
+                    / TICK.as_millis()
+                    + 1;
+                let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+                if let Some(trunk) = &mut self.trunk {
+                    trunk.skip(missed);
+                }
+                self.next_tick += TICK * missed;
+                break;
+            }
+            self.tick(now);
+            self.next_tick += TICK;
+            ticks += 1;
+        }
+        self.browser_watch.check(now, &mut self.outbox);
+        if self.trunk.as_ref().is_some_and(|trunk| trunk.leg.receives()) {
+            self.trunk_watch.check(now, &mut self.outbox);
+        }
+        if self.next_report <= now {
+            self.report(now);
+        }
+        if self.next_stats <= now {
+            let (browser, trunk) = self.stats();
+            self.outbox.event(MediaEvent::Stats { browser, trunk });
+            self.next_stats = now + self.config.stats_every;
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        if let Some(browser) = &mut self.browser {
+            browser.listener.on_tick(now);
+            browser.digit_tick(now, &mut self.outbox);
+            if let Some(cadence) = self.ringback.as_mut().filter(|_| browser.is_open()) {
+                self.frame.resize(FRAME, 0);
+                cadence.fill(&mut self.frame);
+                browser.downlink.local_frame(now, &self.frame, &mut self.outbox);
+            }
+        }
+        if let Some(trunk) = &mut self.trunk {
+            trunk.listener.on_tick(now);
+        }
+        self.carry_digits(now);
+        match &mut self.browser {
+            Some(browser) => browser.uplink.frame(now, &mut self.frame),
+            None => {
+                self.frame.clear();
+                self.frame.resize(FRAME, 0);
+            }
+        }
+        if let Some(trunk) = &mut self.trunk {
+            trunk.tick(now, &self.frame, &mut self.outbox);
+        }
+    }
+
+    fn report(&mut self, now: Instant) {
+        let wall = self.config.wall + now.saturating_duration_since(self.started);
+        if let Some(trunk) = &mut self.trunk {
+            trunk.report(now, wall, &mut self.outbox);
+        }
+        let spread = u64::from(self.rng.next_u32()) % REPORT_EVERY_MS;
+        self.next_report = now + Duration::from_millis(REPORT_EVERY_MS / 2 + spread);
+    }
+
+    /// Digits go from each leg's listener to the owner, and those of the page to the trunk.
+    fn carry_digits(&mut self, now: Instant) {
+        while let Some(event) = self.browser.as_mut().and_then(|b| b.listener.poll()) {
+            if let Some(digits) = self.trunk.as_mut().and_then(TrunkSide::digits) {
+                // A full queue means hundreds of digits waiting: this one is lost, and no receipt
+                // says otherwise.
+                let _ = digits.handle_input(now, EncoderInput::Digit(event));
+            }
+            self.outbox.event(MediaEvent::Digit { from: LegSide::Browser, event });
+        }
+        while let Some(event) = self.trunk.as_mut().and_then(|t| t.listener.poll()) {
+            self.outbox.event(MediaEvent::Digit { from: LegSide::Trunk, event });
+        }
+    }
+
+    fn trunk_side(&mut self) -> Result<&mut TrunkSide, Error> {
+        self.trunk.as_mut().ok_or(Error::OutOfOrder("no trunk leg is open"))
+    }
+}

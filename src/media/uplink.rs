@@ -1,0 +1,137 @@
+//! From the browser to the trunk: playout buffer, decoding at 8 kHz, and a frame of 20 ms whenever
+//! the trunk's clock wants one.
+
+use std::time::Instant;
+
+use super::Error;
+use crate::codec::{self, Codec, Decoder, FRAME};
+use crate::jitter::{Activity, Config, Content, Counts, Decision, PlayoutBuffer};
+use crate::rtp::{Packet, PayloadType, Seq, Ssrc, Timestamp};
+use crate::webrtc::{BrowserCodec, Negotiated, RtpIn};
+
+/// The sound of a page on its way to the trunk.
+#[derive(Debug)]
+pub(super) struct Uplink {
+    codec: Codec,
+    buffer: PlayoutBuffer,
+    decoder: Decoder,
+    /// Decoded and not yet taken.
+    pcm: Vec<i16>,
+    decoded: Vec<i16>,
+    activity: Activity,
+}
+
+/// Sound below this is a pause: the noise of a quiet room through a headset's microphone.
+const SILENCE_DBM0: f64 = -45.0;
+/// Decisions a frame may take: more than the frames of 2.5 ms in it.
+const MAX_DECISIONS: usize = 16;
+
+impl Uplink {
+    pub(super) fn new(negotiated: &Negotiated) -> Result<Self, Error> {
+        let codec = coding(negotiated.codec);
+        Ok(Self {
+            codec,
+            buffer: PlayoutBuffer::new(Config::new(codec.clock_rate())),
+            decoder: Decoder::new(codec).map_err(|_| Error::Internal)?,
+            pcm: Vec::with_capacity(8 * FRAME),
+            decoded: Vec::with_capacity(8 * FRAME),
+            activity: Activity::Silence,
+        })
+    }
+
+    /// Takes a packet of sound.
+    pub(super) fn on_audio(&mut self, now: Instant, packet: &RtpIn) {
+        let Some(duration) = self.codec.duration(&packet.payload) else { return };
+        let quiet = self.codec == Codec::Opus && codec::is_discontinuous(&packet.payload);
+        let content =
+            if quiet { Content::Silence { duration } } else { Content::Audio { duration } };
+        self.buffer.insert(now, &packet_of(packet), content);
+    }
+
+    /// Takes a telephone event: its sequence number is not lost.
+    pub(super) fn on_event(&mut self, now: Instant, packet: &RtpIn) {
+        self.buffer.insert(now, &packet_of(packet), Content::Event);
+    }
+
+    /// The next 20 ms of sound, over what `frame` held.
+    pub(super) fn frame(&mut self, now: Instant, frame: &mut Vec<i16>) {
+        for _ in 0..MAX_DECISIONS {
+            if self.pcm.len() >= FRAME {
+                break;
+            }
+            self.decide(now);
+        }
+        self.pcm.resize(self.pcm.len().max(FRAME), 0);
+        frame.clear();
+        frame.extend_from_slice(&self.pcm[..FRAME]);
+        self.pcm.drain(..FRAME);
+        let loud = codec::level_dbm0(frame) > SILENCE_DBM0;
+        self.activity = if loud { Activity::Speech } else { Activity::Silence };
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.buffer.counts()
+    }
+
+    pub(super) fn playout_ms(&self) -> f32 {
+        self.buffer.target_delay().as_secs_f32() * 1000.0
+    }
+
+    fn decide(&mut self, now: Instant) {
+        let per_sample = self.codec.clock_rate() / codec::SAMPLE_RATE;
+        let samples = |duration: u32| (duration / per_sample).min(MAX_SAMPLES) as usize;
+        let decision = self.buffer.pull(now, self.activity);
+        match decision {
+            Decision::Decode { payload, duration } => {
+                if self.decoder.decode(payload, &mut self.decoded).is_err() {
+                    self.decoder.conceal(samples(duration), &mut self.decoded);
+                }
+            }
+            Decision::Fec { next, duration } => {
+                let lost = samples(duration);
+                if self.decoder.decode_fec(next, lost, &mut self.decoded).is_err() {
+                    self.decoder.conceal(lost, &mut self.decoded);
+                }
+            }
+            Decision::Conceal { duration } => {
+                self.decoder.conceal(samples(duration), &mut self.decoded);
+            }
+            Decision::ComfortNoise { duration } => {
+                self.decoder.comfort_noise(samples(duration), &mut self.decoded);
+            }
+            Decision::Event { duration } | Decision::Nothing { duration } => {
+                self.decoded.clear();
+                self.decoded.resize(samples(duration), 0);
+            }
+            Decision::Skip { payload } => {
+                // Only the decoder's state matters; a payload it refuses changes none.
+                let _ = self.decoder.decode(payload, &mut self.decoded);
+                return;
+            }
+        }
+        self.pcm.extend_from_slice(&self.decoded);
+    }
+}
+
+/// The codec that decodes what a page sends.
+pub(super) fn coding(codec: BrowserCodec) -> Codec {
+    match codec {
+        BrowserCodec::Opus => Codec::Opus,
+        BrowserCodec::Pcmu => Codec::Pcmu,
+        BrowserCodec::Pcma => Codec::Pcma,
+    }
+}
+
+fn packet_of(packet: &RtpIn) -> Packet<'_> {
+    Packet {
+        marker: packet.marker,
+        payload_type: PayloadType::from_low_bits(packet.payload_type),
+        seq: Seq(packet.seq),
+        timestamp: Timestamp(packet.timestamp),
+        ssrc: Ssrc(packet.ssrc),
+        payload: &packet.payload,
+    }
+}
+
+/// 120 ms, the longest packet of any codec here.
+const MAX_SAMPLES: u32 = 960;
