@@ -14,9 +14,9 @@ use crate::webrtc::{self, Peer, PeerConfig};
 /// Where a call's datagrams and events go.
 pub(super) trait Wire {
     /// From a local candidate to the page.
-    fn to_browser(&mut self, source: SocketAddr, destination: SocketAddr, contents: &[u8]);
+    fn send_browser(&mut self, source: SocketAddr, destination: SocketAddr, contents: &[u8]);
     /// From a port of the RTP leg.
-    fn to_trunk(&mut self, port: TrunkPort, destination: SocketAddr, contents: &[u8]);
+    fn send_trunk(&mut self, port: TrunkPort, destination: SocketAddr, contents: &[u8]);
     /// To the owner.
     fn event(&mut self, event: MediaEvent);
 }
@@ -210,7 +210,7 @@ impl MediaCall {
                     }
                 }
                 Output::ToTrunk { port, destination, contents } => {
-                    wire.to_trunk(port, destination, contents);
+                    wire.send_trunk(port, destination, contents);
                 }
                 Output::Event(event) => wire.event(event),
             }
@@ -243,7 +243,7 @@ impl MediaCall {
         loop {
             match peer.poll_output() {
                 webrtc::Output::Transmit { source, destination, contents } => {
-                    wire.to_browser(source, destination, &contents);
+                    wire.send_browser(source, destination, &contents);
                 }
                 webrtc::Output::Rtp(packet) => {
                     self.bridge.handle_input(now, Input::BrowserRtp(&packet));

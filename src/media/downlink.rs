@@ -178,7 +178,7 @@ impl Downlink {
         payload: &[u8],
         outbox: &mut Outbox,
     ) {
-        outbox.to_browser(Head { payload_type, seq: self.seq, timestamp, marker }, payload);
+        outbox.send_browser(Head { payload_type, seq: self.seq, timestamp, marker }, payload);
         self.seq += 1;
         self.sent += 1;
     }
@@ -291,7 +291,7 @@ impl Downlink {
             timestamp,
             marker: std::mem::take(&mut self.marker),
         };
-        outbox.to_browser(head, &self.payload);
+        outbox.send_browser(head, &self.payload);
         self.seq += 1;
         self.sent += 1;
         self.end = Some(timestamp.wrapping_add(self.units(samples)));

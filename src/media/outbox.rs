@@ -52,12 +52,12 @@ pub(super) struct Head {
 }
 
 impl Outbox {
-    pub(super) fn to_browser(&mut self, head: Head, payload: &[u8]) {
+    pub(super) fn send_browser(&mut self, head: Head, payload: &[u8]) {
         let payload = self.keep(payload);
         self.queue.push_back(Item::ToBrowser { head, payload });
     }
 
-    pub(super) fn to_trunk(&mut self, port: TrunkPort, destination: SocketAddr, contents: &[u8]) {
+    pub(super) fn send_trunk(&mut self, port: TrunkPort, destination: SocketAddr, contents: &[u8]) {
         let contents = self.keep(contents);
         self.queue.push_back(Item::ToTrunk { port, destination, contents });
     }

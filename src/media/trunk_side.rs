@@ -125,14 +125,14 @@ impl TrunkSide {
     /// The report that is due.
     pub(super) fn report(&mut self, now: Instant, wall: Duration, outbox: &mut Outbox) {
         if let Some(destination) = self.leg.report(now, wall, &mut self.datagram) {
-            outbox.to_trunk(TrunkPort::Rtcp, destination, &self.datagram);
+            outbox.send_trunk(TrunkPort::Rtcp, destination, &self.datagram);
         }
     }
 
     /// The goodbye.
     pub(super) fn bye(&mut self, outbox: &mut Outbox) {
         if let Some(destination) = self.leg.bye(&mut self.datagram) {
-            outbox.to_trunk(TrunkPort::Rtcp, destination, &self.datagram);
+            outbox.send_trunk(TrunkPort::Rtcp, destination, &self.datagram);
         }
     }
 
@@ -184,7 +184,7 @@ impl TrunkSide {
                         &packet.payload,
                         &mut self.datagram,
                     );
-                    outbox.to_trunk(TrunkPort::Rtp, destination, &self.datagram);
+                    outbox.send_trunk(TrunkPort::Rtp, destination, &self.datagram);
                 }
                 EncoderOutput::Sent(receipt) => {
                     outbox.event(MediaEvent::DigitSent { to: LegSide::Trunk, receipt });
@@ -230,7 +230,7 @@ impl TrunkSide {
         let marker = std::mem::take(&mut self.marker);
         let payload = &self.pending[..samples];
         self.leg.write(now, marker, payload_type, self.pending_from, payload, &mut self.datagram);
-        outbox.to_trunk(TrunkPort::Rtp, destination, &self.datagram);
+        outbox.send_trunk(TrunkPort::Rtp, destination, &self.datagram);
         self.pending.drain(..samples);
         self.pending_from = self.pending_from.wrapping_add(samples as u32);
     }

@@ -7,8 +7,10 @@ mod peer;
 #[cfg(test)]
 mod peer_tests;
 #[cfg(test)]
-pub(crate) mod test_browser;
+mod test_browser;
 
 pub use error::{Error, LostReason};
 pub use offer::{BrowserCodec, EventFormat};
 pub use peer::{Input, Negotiated, Output, Peer, PeerConfig, RtpIn, RtpOut};
+#[cfg(test)]
+pub(crate) use test_browser::TestBrowser;

@@ -4,6 +4,8 @@ mod command;
 mod run;
 mod session;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 pub(super) use command::{CallKey, Inbox, Message, channel};
 pub(super) use run::{Load, Worker, WorkerConfig};

@@ -236,7 +236,7 @@ impl Worker {
         let now = Instant::now();
         for _ in 0..TURN {
             match self.browsers[number].socket.recv_from(&mut buffer) {
-                Ok((length, source)) => self.from_browser(now, number, source, &buffer[..length]),
+                Ok((length, source)) => self.on_browser(now, number, source, &buffer[..length]),
                 Err(error) if is_over(&error) => {
                     self.buffer = buffer;
                     return;
@@ -249,7 +249,7 @@ impl Worker {
         self.again.push(token);
     }
 
-    fn from_browser(&mut self, now: Instant, number: usize, source: SocketAddr, contents: &[u8]) {
+    fn on_browser(&mut self, now: Instant, number: usize, source: SocketAddr, contents: &[u8]) {
         let destination = self.browsers[number].candidate;
         let known = self.addresses.get(&source).copied();
         let Some(index) = self.owner(now, known, source, destination, contents) else { return };

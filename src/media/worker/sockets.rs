@@ -108,13 +108,13 @@ pub(super) struct CallWire<'a> {
 }
 
 impl Wire for CallWire<'_> {
-    fn to_browser(&mut self, source: SocketAddr, destination: SocketAddr, contents: &[u8]) {
+    fn send_browser(&mut self, source: SocketAddr, destination: SocketAddr, contents: &[u8]) {
         let socket = self.browsers.iter().find(|s| s.candidate == source);
         let sent = socket.is_some_and(|s| s.socket.send_to(contents, destination).is_ok());
         *self.dropped += u64::from(!sent);
     }
 
-    fn to_trunk(&mut self, port: TrunkPort, destination: SocketAddr, contents: &[u8]) {
+    fn send_trunk(&mut self, port: TrunkPort, destination: SocketAddr, contents: &[u8]) {
         let sent =
             self.trunk.is_some_and(|t| t.socket(port).send_to(contents, destination).is_ok());
         *self.dropped += u64::from(!sent);
