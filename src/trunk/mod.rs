@@ -1,1 +1,21 @@
-//! Trunks: definition, choice, health, limits.
+//! Trunks: definition, choice among several, limits, health.
+//!
+//! Pure: health and limits are engines of their inputs, and the choice is a function of what they say.
+
+mod definition;
+mod limits;
+mod monitor;
+mod network;
+mod number_format;
+mod retry;
+mod select;
+mod target;
+
+pub use definition::{Codec, Definition, Registering, Srtp};
+pub use limits::{Busy, Limits};
+pub use monitor::{Health, Input, Monitor, Output};
+pub use network::{Network, NetworkError};
+pub use number_format::NumberFormat;
+pub use retry::{Failure, Heard, NO_PROGRESS, RetryOn, RetryOnError};
+pub use select::{Order, PassedOver, Selection, State, Urgency, Why, select};
+pub use target::{Target, TargetError, Transport};

@@ -1,0 +1,150 @@
+//! A trunk as the configuration describes it (`[trunk.NAME]`).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::network::Network;
+use super::number_format::NumberFormat;
+use super::retry::RetryOn;
+use super::target::Target;
+use crate::base::{DtmfMode, Secret, TrunkId};
+
+/// A trunk: where it is, who may speak for it, how it is spoken to, how much it may carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name.
+    pub id: TrunkId,
+    /// Where requests go.
+    pub target: Target,
+    /// User name for its challenges.
+    pub username: Option<String>,
+    /// Password for its challenges; never sent to anybody else.
+    pub password: Option<Secret<String>>,
+    /// Whether we register with it.
+    pub register: Registering,
+    /// Where its requests may come from, besides its target's own address.
+    pub accept_from: Vec<Network>,
+    /// Where its media may come from, besides the signalled address.
+    pub media_from: Vec<Network>,
+    /// How it writes numbers.
+    pub numbers: NumberFormat,
+    /// The calling code of its country, without `+`; needed for national numbers.
+    pub calling_code: Option<i32>,
+    /// What it is offered, best first.
+    pub codecs: Vec<Codec>,
+    /// How digits travel.
+    pub dtmf: DtmfMode,
+    /// Whether its media is encrypted.
+    pub srtp: Srtp,
+    /// Calls at once, 1 or more.
+    pub channels: u32,
+    /// New calls a second, 1 or more.
+    pub cps: u32,
+    /// After which failures the next trunk is tried.
+    pub retry_on: RetryOn,
+    /// Between two OPTIONS while it is up; `None` sends none.
+    pub options_interval: Option<Duration>,
+}
+
+impl Definition {
+    /// A trunk with nothing but a name and a target; the rest as in the secure defaults.
+    pub fn new(id: TrunkId, target: Target) -> Definition {
+        Definition {
+            id,
+            target,
+            username: None,
+            password: None,
+            register: Registering::Static,
+            accept_from: Vec::new(),
+            media_from: Vec::new(),
+            numbers: NumberFormat::E164,
+            calling_code: None,
+            codecs: vec![Codec::Pcma, Codec::Pcmu],
+            dtmf: DtmfMode::Auto,
+            srtp: Srtp::Off,
+            // A small trunk; a stolen account is not worth much more than this.
+            channels: 30,
+            cps: 10,
+            retry_on: RetryOn::default(),
+            options_interval: Some(Duration::from_secs(30)),
+        }
+    }
+
+    /// Whether a request from this address is this trunk's.
+    pub fn accepts(&self, source: IpAddr) -> bool {
+        self.target.address() == Some(source) || self.accept_from.iter().any(|n| n.contains(source))
+    }
+}
+
+/// Whether we register with a trunk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Registering {
+    /// The trunk knows where we are.
+    #[default]
+    Static,
+    /// We tell it by REGISTER.
+    Register,
+}
+
+/// A codec of a trunk leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are those of the codecs")]
+pub enum Codec {
+    Pcma,
+    Pcmu,
+    G722,
+    Opus,
+}
+
+impl Codec {
+    /// Every codec with its word in files.
+    pub const WORDS: &'static [(&'static str, Codec)] = &[
+        ("pcma", Codec::Pcma),
+        ("pcmu", Codec::Pcmu),
+        ("g722", Codec::G722),
+        ("opus", Codec::Opus),
+    ];
+
+    /// The word in files.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, c)| *c == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// Whether a trunk's media is encrypted (RFC 4568).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Srtp {
+    /// Plain RTP.
+    #[default]
+    Off,
+    /// Offered, plain where refused.
+    Sdes,
+    /// No call without it.
+    SdesRequired,
+}
+
+impl Srtp {
+    /// Every mode with its word in files.
+    pub const WORDS: &'static [(&'static str, Srtp)] =
+        &[("off", Srtp::Off), ("sdes", Srtp::Sdes), ("sdes-required", Srtp::SdesRequired)];
+
+    /// The word in files.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, s)| *s == self).map_or("", |(word, _)| word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trunk_is_its_target_and_the_ranges_it_names() {
+        let target = "sip:192.0.2.7:5080".parse().unwrap();
+        let mut trunk = Definition::new("north".parse().unwrap(), target);
+        trunk.accept_from = vec!["203.0.113.0/28".parse().unwrap()];
+        let accepts = |ip: &str| trunk.accepts(ip.parse().unwrap());
+        assert!(accepts("192.0.2.7") && accepts("203.0.113.15"));
+        assert!(!accepts("203.0.113.16") && !accepts("127.0.0.1"));
+    }
+}
