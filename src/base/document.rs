@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         self.item(key).and_then(|item| Reader::new(item, format!("[{name}]"), self.findings))
     }
 
-    /// The tables of `[[key]]` in the order of the file.
+    /// The tables of `[[key]]`, or of a list of tables, in the order of the file.
     pub fn tables(&self, key: &'static str) -> Vec<Reader<'a>> {
         match self.item(key) {
             None => Vec::new(),

@@ -1,0 +1,124 @@
+//! Every setting in force with its value and its origin: what `crosspoint config show` prints.
+
+use serde::Serialize;
+
+use super::settings::{Config, StoreUrl};
+use crate::base::document::{Item, Value};
+use crate::trunk::{Definition, Registering};
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// `trunk.north.channels`
+    pub key: String,
+    /// As it would be written in TOML; secrets are `[secret]`.
+    pub value: String,
+    /// `FILE:LINE`, `environment NAME` or `default`.
+    pub origin: String,
+}
+
+/// Every setting of `config`; origins are looked up in the document it was read from.
+pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
+    let mut list = List { document, all: Vec::new() };
+    list.add("dialplan", quoted(&config.dialplan));
+    list.add("http.listen", quoted(&config.http.listen));
+    list.add("http.allowed_origins", strings(&config.http.allowed_origins));
+    list.add("sip.listen", strings(&config.sip.listen));
+    list.optional("sip.address", config.sip.address.as_ref().map(quoted));
+    list.add("media.workers", config.media.workers.to_string());
+    list.add("media.webrtc_port", config.media.webrtc_port.to_string());
+    list.add("media.rtp_ports", quoted(&config.media.rtp_ports));
+    list.optional("media.address", config.media.address.as_ref().map(quoted));
+    let url = match &config.store.url {
+        StoreUrl::Sqlite(path) => quoted(&format!("sqlite:{path}")),
+        StoreUrl::Postgres(_) => SECRET.to_owned(),
+    };
+    list.add("store.url", url);
+    list.optional("auth.token_secret", config.auth.token_secret.as_ref().map(|_| SECRET.into()));
+    let urls: Vec<&String> = config.ice.servers.iter().flat_map(|server| &server.urls).collect();
+    list.add("ice.servers", strings(&urls));
+    for (id, user) in &config.users {
+        let key = |name: &str| format!("user.{id}.{name}");
+        list.optional(&key("country"), user.country.as_ref().map(quoted));
+        list.add(&key("max_concurrent"), user.max_concurrent.to_string());
+        list.add(&key("max_per_minute"), user.max_per_minute.to_string());
+        list.add(&key("max_per_hour"), user.max_per_hour.to_string());
+        list.add(&key("max_per_day"), user.max_per_day.to_string());
+    }
+    config.trunks.values().for_each(|trunk| list.trunk(trunk));
+    list.all
+}
+
+struct List<'a> {
+    document: &'a Item,
+    all: Vec<Setting>,
+}
+
+impl List<'_> {
+    fn trunk(&mut self, trunk: &Definition) {
+        let key = |name: &str| format!("trunk.{}.{name}", trunk.id);
+        self.add(&key("target"), quoted(&trunk.target));
+        self.optional(&key("username"), trunk.username.as_ref().map(quoted));
+        self.optional(&key("password"), trunk.password.as_ref().map(|_| SECRET.into()));
+        let register = trunk.register == Registering::Register;
+        self.add(&key("register"), register.to_string());
+        self.add(&key("accept_from"), strings(&trunk.accept_from));
+        self.add(&key("media_from"), strings(&trunk.media_from));
+        self.add(&key("numbers"), quoted(&trunk.numbers.word()));
+        let codecs: Vec<&str> = trunk.codecs.iter().map(|codec| codec.word()).collect();
+        self.add(&key("codecs"), strings(&codecs));
+        self.add(&key("dtmf"), quoted(&trunk.dtmf));
+        self.add(&key("srtp"), quoted(&trunk.srtp.word()));
+        self.add(&key("channels"), trunk.channels.to_string());
+        self.add(&key("cps"), trunk.cps.to_string());
+        self.add(&key("retry_on"), strings(&trunk.retry_on.words()));
+        let interval = trunk.options_interval.map_or(0, |interval| interval.as_secs());
+        self.add(&key("options_interval"), quoted(&format!("{interval}s")));
+    }
+
+    fn optional(&mut self, key: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.add(key, value);
+        }
+    }
+
+    fn add(&mut self, key: &str, value: String) {
+        let origin = origin(self.document, key)
+            .or_else(|| origin(self.document, &format!("{key}_file")))
+            .unwrap_or_else(|| "default".to_owned());
+        self.all.push(Setting { key: key.to_owned(), value, origin });
+    }
+}
+
+fn origin(document: &Item, path: &str) -> Option<String> {
+    let mut item = document;
+    let mut rest = path;
+    while !rest.is_empty() {
+        let Value::Table(table) = &item.value else { return None };
+        // Names of trunks and users may hold dots, so the longest key that fits is taken.
+        let (key, found) = table
+            .iter()
+            .filter(|(key, _)| {
+                rest.strip_prefix(key.value.as_str())
+                    .is_some_and(|after| after.is_empty() || after.starts_with('.'))
+            })
+            .max_by_key(|(key, _)| key.value.len())?;
+        rest = rest[key.value.len()..].strip_prefix('.').unwrap_or("");
+        item = found;
+    }
+    match item.at.line {
+        0 => Some(item.at.file.to_string()),
+        line => Some(format!("{}:{line}", item.at.file)),
+    }
+}
+
+fn quoted<T: ToString>(value: &T) -> String {
+    format!("{:?}", value.to_string())
+}
+
+fn strings<T: ToString>(values: &[T]) -> String {
+    let values: Vec<String> = values.iter().map(quoted).collect();
+    format!("[{}]", values.join(", "))
+}
+
+const SECRET: &str = "[secret]";

@@ -1,0 +1,86 @@
+//! Reads the configuration, its secrets and its plan from the disk.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::describe::Setting;
+use super::read;
+use super::settings::Config;
+use crate::base::Finding;
+use crate::dialplan::{self, Files, Plan};
+
+/// A configuration and the plan it names, both without a mistake.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Every setting with its origin.
+    pub settings: Vec<Setting>,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read at all.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Mistakes in the configuration or its plan, all of them.
+    #[error("{}", lines(.0))]
+    Findings(Vec<Finding>),
+}
+
+/// Loads a configuration file, the environment and the plan.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Loaded, LoadError> {
+    let text = text(path)?;
+    let files = Directory::of(path);
+    let name = path.display().to_string();
+    let (config, settings) = read(&text, &name, variables, &files).map_err(LoadError::Findings)?;
+    let plan_path = files.path(&config.dialplan);
+    let plan_text = self::text(&plan_path)?;
+    let plan_name = plan_path.display().to_string();
+    let plan = dialplan::load(&plan_text, &plan_name, &config.known(), &Directory::of(&plan_path))
+        .map_err(LoadError::Findings)?;
+    Ok(Loaded { config, settings, plan })
+}
+
+/// The text of a file.
+pub(super) fn text(path: &Path) -> Result<String, LoadError> {
+    fs::read_to_string(path)
+        .map_err(|error| LoadError::Unreadable(format!("{}: {error}", path.display())))
+}
+
+/// The files beside a file.
+#[derive(Debug, Clone)]
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// The directory that `file` is in.
+    pub fn of(file: &Path) -> Directory {
+        Directory(file.parent().map(Path::to_path_buf).unwrap_or_default())
+    }
+
+    /// Where a file is that is written relative to this directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Files for Directory {
+    fn read(&self, name: &str) -> Result<String, String> {
+        fs::read_to_string(self.path(name)).map_err(|error| format!("{name}: {error}"))
+    }
+
+    fn exists(&self, name: &str) -> Option<bool> {
+        Some(self.path(name).exists())
+    }
+}
+
+fn lines(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,132 @@
+//! Reads `[trunk.NAME]`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::read::secret;
+use crate::base::document::{self, Field, Reader};
+use crate::base::{DtmfMode, TrunkId};
+use crate::dialplan::{Files, Region};
+use crate::trunk::{
+    Codec, Definition, Failure, Network, NumberFormat, Registering, RetryOn, Srtp, Target,
+    Transport,
+};
+
+/// Every trunk.
+pub(super) fn all(root: &Reader<'_>, files: &dyn Files) -> BTreeMap<TrunkId, Definition> {
+    let mut trunks = BTreeMap::new();
+    for (name, table) in root.named("trunk") {
+        let id = Field { value: name.value.as_str(), at: name.at.clone() };
+        let id = document::parsed::<TrunkId>(id, "trunk", table.findings());
+        table.required("target");
+        let target = table.parsed::<Target>("target");
+        if let Some(Field { value, at }) = &target
+            && value.transport() == Transport::Tls
+        {
+            table.findings().error(at, "a target with TLS is not supported yet");
+        }
+        // Read the rest in any case, so that its mistakes are told too.
+        let fallback: Option<(TrunkId, Target)> =
+            id.zip(target).map(|(id, target)| (id.value, target.value));
+        let (id, target) = match fallback {
+            Some(both) => both,
+            None => {
+                if let (Ok(id), Ok(target)) = ("unnamed".parse(), "sip:unnamed".parse()) {
+                    rest(Definition::new(id, target), &table, files);
+                }
+                continue;
+            }
+        };
+        let definition = rest(Definition::new(id.clone(), target), &table, files);
+        trunks.insert(id, definition);
+    }
+    trunks
+}
+
+fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definition {
+    let findings = table.findings();
+    trunk.username = table.text("username").map(|field| field.value.to_owned());
+    let password = secret(table, ["password", "password_file"], files);
+    if let (Some(Field { at, .. }), None) = (&password, &trunk.username) {
+        findings.error(at, format!("{} has a password and no `username`", table.name()));
+    }
+    trunk.password = password.map(|field| field.value);
+    if let Some(Field { value: true, at }) = table.boolean("register") {
+        findings.error(&at, "`register` = true is not supported yet");
+        trunk.register = Registering::Register;
+    }
+    trunk.accept_from = networks(table, "accept_from");
+    trunk.media_from = networks(table, "media_from");
+    if let Some(field) = table.choice("numbers", NumberFormat::WORDS) {
+        trunk.numbers = field.value;
+    }
+    let country = table.parsed::<Region>("country");
+    trunk.calling_code = country.and_then(|field| field.value.calling_code());
+    if trunk.numbers == NumberFormat::National && trunk.calling_code.is_none() {
+        let message = format!("{} has national numbers and needs `country`", table.name());
+        findings.error(table.at(), message);
+    }
+    if let Some(list) = table.texts("codecs") {
+        trunk.codecs = codecs(list, table);
+    }
+    if let Some(field) = table.choice("dtmf", DtmfMode::WORDS) {
+        trunk.dtmf = field.value;
+    }
+    if let Some(field) = table.choice("srtp", Srtp::WORDS) {
+        trunk.srtp = field.value;
+        if trunk.srtp != Srtp::Off {
+            findings.error(&field.at, "`srtp` on a trunk is not supported yet");
+        }
+    }
+    let count = |key, default: u32| {
+        let field = table.integer(key, 1..100_001);
+        field.and_then(|field| u32::try_from(field.value).ok()).unwrap_or(default)
+    };
+    trunk.channels = count("channels", trunk.channels);
+    trunk.cps = count("cps", trunk.cps);
+    if let Some(list) = table.texts("retry_on") {
+        let failures = list.into_iter().filter_map(|field| {
+            document::parsed::<Failure>(field, "retry_on", findings).map(|field| field.value)
+        });
+        trunk.retry_on = RetryOn::new(failures);
+    }
+    if let Some(Field { value, at }) = table.duration("options_interval") {
+        if !value.is_zero() && !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&value) {
+            findings.error(&at, "`options_interval` is 5s to 1h, or 0s for none");
+        }
+        trunk.options_interval = (!value.is_zero()).then_some(value);
+    }
+    table.finish();
+    trunk
+}
+
+fn networks(table: &Reader<'_>, key: &'static str) -> Vec<Network> {
+    table
+        .texts_or_none(key)
+        .into_iter()
+        .filter_map(|field| document::parsed(field, key, table.findings()))
+        .map(|field| field.value)
+        .collect()
+}
+
+fn codecs(list: Vec<Field<&str>>, table: &Reader<'_>) -> Vec<Codec> {
+    let mut codecs = Vec::new();
+    for field in list {
+        let Some(codec) = document::choice(field, "codecs", Codec::WORDS, table.findings()) else {
+            continue;
+        };
+        if matches!(codec.value, Codec::G722 | Codec::Opus) {
+            let message = format!("codec {} on a trunk is not supported yet", codec.value.word());
+            table.findings().error(&codec.at, message);
+        } else if codecs.contains(&codec.value) {
+            let message = format!("codec {} is named twice", codec.value.word());
+            table.findings().error(&codec.at, message);
+        }
+        codecs.push(codec.value);
+    }
+    codecs
+}
+
+/// More often than this would be a load of its own.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(5);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);

@@ -1,0 +1,309 @@
+//! The settings themselves, with their defaults and the reason of each.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::base::{Secret, TrunkId, UserId};
+use crate::dialplan::{Known, Region};
+use crate::trunk::{Definition, Network, Target, Transport};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The plan's file, relative to the configuration.
+    pub dialplan: String,
+    /// `[http]`
+    pub http: Http,
+    /// `[sip]`
+    pub sip: Sip,
+    /// `[media]`
+    pub media: Media,
+    /// `[store]`
+    pub store: Store,
+    /// `[auth]`
+    pub auth: Auth,
+    /// `[ice]`
+    pub ice: Ice,
+    /// `[user.NAME]`
+    pub users: BTreeMap<UserId, User>,
+    /// `[trunk.NAME]`
+    pub trunks: BTreeMap<TrunkId, Definition>,
+}
+
+impl Config {
+    /// What the demonstration runs with: everything on loopback, one trunk `carrier` to the
+    /// embedded carrier, one user `web`, records in `database`.
+    pub fn demo(carrier: SocketAddr, database: &Path, token_secret: Secret<String>) -> Config {
+        let id: TrunkId = "carrier".parse().expect("a plain word is a name");
+        let user: UserId = "web".parse().expect("a plain word is a name");
+        let target: Target =
+            format!("sip:{carrier}").parse().expect("a socket address is a host and a port");
+        let mut trunk = Definition::new(id.clone(), target);
+        trunk.accept_from = vec![Network::from(carrier.ip())];
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Config {
+            dialplan: "dialplans/demo.toml".to_owned(),
+            http: Http::default(),
+            sip: Sip {
+                listen: vec![
+                    Listen { transport: Transport::Udp, address: SocketAddr::new(loopback, 0) },
+                    Listen { transport: Transport::Tcp, address: SocketAddr::new(loopback, 0) },
+                ],
+                address: Some(loopback),
+            },
+            media: Media { webrtc_port: 0, address: Some(loopback), ..Media::default() },
+            store: Store { url: StoreUrl::Sqlite(database.display().to_string()) },
+            auth: Auth { token_secret: Some(token_secret) },
+            ice: Ice::default(),
+            users: BTreeMap::from([(user, User::default())]),
+            trunks: BTreeMap::from([(id, trunk)]),
+        }
+    }
+
+    /// The trunks and users that a plan is checked against.
+    pub fn known(&self) -> Known {
+        Known {
+            trunks: Some(self.trunks.keys().cloned().collect()),
+            users: Some(self.users.iter().map(|(id, user)| (id.clone(), user.country)).collect()),
+        }
+    }
+}
+
+/// `[http]`: pages, signalling, API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Loopback: whoever opens it to the world does so on purpose.
+    pub listen: SocketAddr,
+    /// Origins of pages besides our own; empty is the same origin only.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for Http {
+    fn default() -> Http {
+        let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+        Http { listen, allowed_origins: Vec::new() }
+    }
+}
+
+/// `[sip]`: the side of the trunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sip {
+    /// Where it listens; port 0 lets the system choose.
+    pub listen: Vec<Listen>,
+    /// What Contact and Via advertise; `None` is the socket's own.
+    pub address: Option<IpAddr>,
+}
+
+impl Default for Sip {
+    fn default() -> Sip {
+        // RFC 3261 18.2.1: every element listens on UDP and TCP, on 5060.
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5060);
+        let listen = |transport| Listen { transport, address };
+        Sip { listen: vec![listen(Transport::Udp), listen(Transport::Tcp)], address: None }
+    }
+}
+
+/// One socket of SIP: `udp:0.0.0.0:5060`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// What is spoken on it.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+impl FromStr for Listen {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Listen, SettingError> {
+        let (word, address) = text.split_once(':').ok_or(SettingError(LISTEN))?;
+        let transport = Transport::WORDS.iter().find(|(known, _)| *known == word);
+        match (transport, address.parse()) {
+            (Some((_, transport)), Ok(address)) => Ok(Listen { transport: *transport, address }),
+            _ => Err(SettingError(LISTEN)),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.transport.word(), self.address)
+    }
+}
+
+/// `[media]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Worker threads; 0 is one per core.
+    pub workers: u16,
+    /// The first worker's UDP port for browsers, one more for each further worker; 0 lets the
+    /// system choose each.
+    pub webrtc_port: u16,
+    /// Ports for RTP of trunks.
+    pub rtp_ports: PortRange,
+    /// What SDP and candidates advertise; `None` is the socket's own.
+    pub address: Option<IpAddr>,
+}
+
+impl Default for Media {
+    fn default() -> Media {
+        Media { workers: 0, webrtc_port: 40_000, rtp_ports: PortRange::default(), address: None }
+    }
+}
+
+/// A range of ports, both ends included: `20000-29999`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first, even (RFC 3550 11: RTP on even ports).
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+}
+
+impl Default for PortRange {
+    fn default() -> PortRange {
+        // Below the ports that Linux gives to outgoing connections (32768 and up).
+        PortRange { first: 20_000, last: 29_999 }
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<PortRange, SettingError> {
+        let (first, last) = text.split_once('-').ok_or(SettingError(PORTS))?;
+        match (first.parse::<u16>(), last.parse::<u16>()) {
+            (Ok(first), Ok(last)) if first >= 1024 && first % 2 == 0 && last > first => {
+                Ok(PortRange { first, last })
+            }
+            _ => Err(SettingError(PORTS)),
+        }
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Where records go.
+    pub url: StoreUrl,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        // A file beside the process: records from the first call on, without a server.
+        Store { url: StoreUrl::Sqlite("crosspoint.db".to_owned()) }
+    }
+}
+
+/// A database.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A file, `sqlite:PATH`.
+    Sqlite(String),
+    /// A server, `postgres://…`; the whole URL, which may hold a password.
+    Postgres(Secret<String>),
+}
+
+impl StoreUrl {
+    /// The URL with whatever secret is in it.
+    pub fn expose(&self) -> String {
+        match self {
+            StoreUrl::Sqlite(path) => format!("sqlite:{path}"),
+            StoreUrl::Postgres(url) => url.expose().clone(),
+        }
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<StoreUrl, SettingError> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if !path.is_empty() {
+                return Ok(StoreUrl::Sqlite(path.to_owned()));
+            }
+        } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(StoreUrl::Postgres(Secret::new(text.to_owned())));
+        }
+        Err(SettingError("expected sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE"))
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreUrl::Sqlite(path) => write!(f, "sqlite:{path}"),
+            StoreUrl::Postgres(_) => f.write_str("postgres:[secret]"),
+        }
+    }
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// The key that client tokens are signed with; `None` has one made at start, and then no token
+    /// outlives the process.
+    pub token_secret: Option<Secret<String>>,
+}
+
+/// `[ice]`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ice {
+    /// STUN and TURN servers that pages are told.
+    pub servers: Vec<IceServer>,
+}
+
+/// A STUN or TURN server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:`, `turn:` and `turns:` URLs.
+    pub urls: Vec<String>,
+    /// What ephemeral credentials are made from.
+    pub secret: Option<Secret<String>>,
+}
+
+/// `[user.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The country whose dialling habits and emergency numbers the user has; `None` is the plan's.
+    pub country: Option<Region>,
+    /// Calls at once.
+    pub max_concurrent: u32,
+    /// New calls a minute.
+    pub max_per_minute: u32,
+    /// New calls an hour.
+    pub max_per_hour: u32,
+    /// New calls a day.
+    pub max_per_day: u32,
+}
+
+impl Default for User {
+    fn default() -> User {
+        // What a person needs; a stolen token is not worth much more.
+        User {
+            country: None,
+            max_concurrent: 2,
+            max_per_minute: 10,
+            max_per_hour: 60,
+            max_per_day: 100,
+        }
+    }
+}
+
+/// A text is no value of its setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingError(pub(super) &'static str);
+
+const LISTEN: &str = "expected udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT";
+const PORTS: &str = "expected FIRST-LAST, from 1024 on, the first an even port";
