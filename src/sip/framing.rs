@@ -128,3 +128,7 @@ impl Framer {
         Frame::Broken(error)
     }
 }
+
+#[cfg(test)]
+#[path = "framing_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 //! `rsip::Request`, `Response`, `Headers`, `Header`, `Method` and `StatusCode` hold the data;
 //! parsing and writing are `codec`'s. Content-Length is no part of a message: `parse` checks and
 //! removes it, `write` writes the body's.
+#![expect(clippy::disallowed_types, reason = "the one file that wraps rsip's structs")]
 
 use std::fmt;
 
@@ -265,6 +266,18 @@ pub trait MessageExt {
     /// The topmost Via.
     fn top_via(&self) -> Option<Via> {
         self.list(Via::NAME).next().and_then(|value| Via::parse(value).ok())
+    }
+
+    /// Replaces the topmost Via; the others are not touched, also on its line.
+    fn set_top_via(&mut self, via: &Via) {
+        for header in self.headers_mut().iter_mut() {
+            let ("Via", value) = name::parts(header) else { continue };
+            let end = grammar::find(value, b',').unwrap_or(value.len());
+            let replaced = format!("{via}{}", &value[end..]);
+            *header = name::header(Via::NAME, replaced);
+            return;
+        }
+        self.push_front(Via::NAME, via.to_string());
     }
 
     /// Removes the topmost Via, also when it shares its line with others.

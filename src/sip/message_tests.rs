@@ -50,6 +50,17 @@ fn vias_are_read_and_removed_from_the_top() {
 }
 
 #[test]
+fn the_topmost_via_gets_its_stamp_and_the_others_stay() {
+    let mut request = request();
+    let mut via = request.top_via().unwrap();
+    via.stamp("192.0.2.1:99".parse().unwrap());
+    request.set_top_via(&via);
+    let vias: Vec<_> = request.get_all("Via").collect();
+    let stamped = "SIP/2.0/UDP one;branch=z9hG4bK1;received=192.0.2.1, SIP/2.0/UDP two";
+    assert_eq!(vias, [stamped, "SIP/2.0/TCP three"]);
+}
+
+#[test]
 fn headers_are_set_in_place_and_removed() {
     let mut request = request();
     request.set("via", "SIP/2.0/UDP new");

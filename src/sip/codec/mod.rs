@@ -1,6 +1,10 @@
 //! SIP messages on the wire (RFC 3261 7 and 25): one scanner of heads, a parser and a writer.
 
 mod check;
+#[cfg(test)]
+pub(super) mod corpus;
+#[cfg(test)]
+mod fuzz;
 mod octets;
 mod parse;
 mod refusal;

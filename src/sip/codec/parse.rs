@@ -15,8 +15,12 @@ use crate::sip::message::{Message, MessageExt, Request, Response};
 use crate::sip::method;
 use crate::sip::uri::Uri;
 
-/// Parses one message. Bytes behind the body are ignored (RFC 3261 18.3, RFC 4475 3.1.1.8).
-pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Message, ParseError> {
+/// Parses one message. Empty lines before it are skipped (RFC 3261 7.5), and bytes behind the body
+/// are ignored (RFC 3261 18.3, RFC 4475 3.1.1.8).
+pub fn parse(mut bytes: &[u8], limits: &Limits) -> Result<Message, ParseError> {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
     parse_with(bytes, limits, Faults::default())
 }
 
