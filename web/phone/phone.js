@@ -17,6 +17,8 @@ const LETTERS = { 2: "ABC", 3: "DEF", 4: "GHI", 5: "JKL", 6: "MNO", 7: "PQRS", 8
 const NAMES = { "*": "star", "#": "hash" };
 const LINE = { new: "Not connected", connecting: "Connecting…", ready: "Ready", reconnecting: "Reconnecting…", closed: "Disconnected" };
 const STATE = { new: "Opening the microphone…", connecting: "Calling…", ringing: "Ringing…", "early-media": "Not answered yet", active: "Connected", reconnecting: "Reconnecting…" };
+/** A finger, not a mouse: the pad on the screen is the keyboard, and no other one pops up. */
+const TOUCH = matchMedia("(pointer: coarse)").matches;
 const HELP = {
   "media/permission-denied": ["The microphone is blocked", "Allow it for this page: click the symbol beside the address, set Microphone to Allow, then call again."],
   "media/no-microphone": ["No microphone was found", "Plug in a microphone or a headset, check that the system's sound settings show it, then call again."],
@@ -40,7 +42,10 @@ async function start() {
   changed();
   const demo = await fetchDemo();
   showHints(demo?.hints ?? []);
-  if (!demo && !sessionStorage.getItem("token")) return view("login");
+  if (!demo && !sessionStorage.getItem("token")) {
+    ui["line-text"].textContent = LINE.new;
+    return view("login");
+  }
   await connect();
 }
 
@@ -96,6 +101,7 @@ function listen() {
     else dial(ui.number.value);
     changed();
   });
+  if (TOUCH) ui.number.inputMode = "none";
   ui.number.addEventListener("input", changed);
   ui.hangup.addEventListener("click", () => call?.hangup());
   ui.mute.addEventListener("click", () => call && (call.muted = !call.muted));
@@ -113,7 +119,8 @@ function listen() {
   });
   holdable(ui.erase, () => ui.number.setRangeText("", Math.max(0, ui.number.value.length - 1), ui.number.value.length), () => (ui.number.value = ""));
   document.addEventListener("keydown", keyDown);
-  document.addEventListener("keyup", keyUp);
+  document.addEventListener("keyup", (ev) => release(ev.key));
+  addEventListener("blur", () => [...held.keys()].forEach(release));
   addEventListener("pagehide", () => phone?.close());
   addEventListener("pageshow", (ev) => ev.persisted && location.reload());
 }
@@ -264,7 +271,7 @@ function finish(reason) {
   view("idle");
   if (reason) showEnd(reason, length, over.direction === "incoming" ? over.from.number : dialled);
   if (over.direction === "incoming" && over.from.number) dialled = over.from.number;
-  ui.number.focus({ preventScroll: true });
+  (TOUCH ? ui.call : ui.number).focus({ preventScroll: true });
 }
 
 function showEnd(reason, length = null, who = dialled) {
@@ -394,10 +401,6 @@ function keyDown(ev) {
   } else if (mode === "idle" && ev.target === document.body && ev.key === "Backspace") {
     ui.number.focus();
   }
-}
-
-function keyUp(ev) {
-  release(ev.key);
 }
 
 /** A key is down: typed into the number, or a tone of the call from its release on, as long as it

@@ -89,7 +89,9 @@ export async function mock({ media, demo = true } = {}) {
           return ended(body.call, "declined", "local", null, "The call was declined.");
         case "call.hangup":
           ok();
-          return ended(body.call, requests.some((r) => r.to === "604" && r.call === body.call) ? "cancelled" : "hangup", "local", { status: 487, reason: "Request Terminated" }, "The call was cancelled before it was answered.");
+          return requests.some((r) => r.to === "604" && r.call === body.call)
+            ? ended(body.call, "cancelled", "local", { status: 487, reason: "Request Terminated" }, "The call was cancelled before it was answered.")
+            : ended(body.call, "hangup", "local", null, "The call was hung up.");
         case "ice":
           ok();
           return media?.candidate(body.call, body.candidate);

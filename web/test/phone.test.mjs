@@ -118,6 +118,15 @@ test("a call: sound both ways is measured, digits go out at once and as RTP, dig
   assert.equal(tones.at(-1), "");
   assert.equal(sent("dtmf.send").length, 0);
 
+  await page.evaluate(() => {
+    const insert = RTCDTMFSender.prototype.insertDTMF;
+    RTCDTMFSender.prototype.insertDTMF = function (...args) { (window.inserted ??= []).push(args); return insert.apply(this, args); };
+  });
+  await page.locator('[data-key="9"]').click({ delay: 400 });
+  const [tone, length] = await page.evaluate(() => window.inserted.at(-1));
+  assert.equal(tone, "9");
+  assert.ok(length >= 390 && length < 800, `a key held for 400 ms is a tone of ${length} ms`);
+
   const call = await page.evaluate(() => crosspoint.call.id);
   assert.match(call, /^call_[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
   for (const tone of "42#") {
@@ -136,6 +145,7 @@ test("a call: sound both ways is measured, digits go out at once and as RTP, dig
   await page.locator("#hangup").click();
   await page.locator('#last[data-code="hangup"]').waitFor();
   assert.equal(await page.evaluate(() => crosspoint.last.peerConnection.connectionState), "closed");
+  assert.equal(await page.evaluate(() => crosspoint.last.localTrack.readyState), "ended");
   await shot(page, "hung-up");
   await leave(page);
 });
@@ -204,6 +214,8 @@ test("without a microphone the page says what to do", async () => {
   await page.evaluate(() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", "NotAllowedError"); }; });
   await page.locator('[data-dial="600"]').click();
   await page.locator('#notice[data-code="media/permission-denied"]').waitFor();
+  await page.setViewportSize(SIZES.small);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollHeight <= innerHeight), "still one screen");
   await shot(page, "no-microphone");
   await leave(page);
 });
