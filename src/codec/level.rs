@@ -16,7 +16,7 @@ pub fn rms_of_dbm0(dbm0: f64) -> f64 {
     peak_of_sine(dbm0) / std::f64::consts::SQRT_2
 }
 
-/// Level of a signal of this root mean square; [`SILENCE_DBM0`] at and near nothing.
+/// Level of a signal of this root mean square; -100 at and near nothing.
 pub fn dbm0_of_rms(rms: f64) -> f64 {
     let full_scale_rms = FULL_SCALE_PEAK / std::f64::consts::SQRT_2;
     (20.0 * (rms.max(f64::MIN_POSITIVE) / full_scale_rms).log10() + FULL_SCALE_SINE_DBM0)

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use super::{ResampleError, SAMPLE_RATE, resample};
 
 /// Reads a WAV file of any usual rate, width and channel count into mono 8 kHz PCM; channels are
-/// averaged. At most [`MAX_SECONDS`] are taken.
+/// averaged. A file of ten minutes or more is refused.
 ///
 /// # Errors
 /// [`PromptError`] says what is wrong with the file.
