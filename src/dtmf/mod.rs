@@ -4,12 +4,14 @@
 
 mod arbiter;
 mod event;
+mod inband;
 mod info;
 mod rfc4733;
 mod tones;
 
 pub use arbiter::Arbiter;
 pub use event::{DigitEvent, DigitId, EndReason, Mode, Output, Phase, Receipt};
+pub use inband::{InbandDetector, InbandEncoder, Tone};
 pub use info::{InfoDigit, InfoError, Signal, parse_info, write_info};
 pub use rfc4733::{
     DecodeError, DecoderCounters, DecoderInput, EncoderConfig, EncoderError, EncoderInput,

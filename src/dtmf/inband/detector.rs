@@ -1,0 +1,338 @@
+//! The in-band detector: Goertzel filters on the eight fundamentals and the second harmonics of the
+//! pair that was found, over windows of 25.6 ms every 8 ms (ITU-T Q.24 for what is to be accepted).
+//!
+//! A window is a hit when both tones are strong enough, alone in their group, near enough to each
+//! other in level and to their nominal frequencies, without second harmonics, and when nearly all
+//! energy is in them. Speech fails one of these in nearly every window, and it would have to pass
+//! three times in a row with the same key.
+
+use std::collections::VecDeque;
+use std::f64::consts::TAU;
+use std::time::{Duration, Instant};
+
+use super::{COLUMNS, EVENTS, RATE, ROWS};
+use crate::base::Digit;
+use crate::dtmf::{DigitEvent, DigitId, EndReason, Mode, Output, Phase};
+
+/// Finds digits in the audio of one leg.
+#[derive(Debug)]
+pub struct InbandDetector {
+    window: Vec<f64>,
+    /// The window of the two stretches whose phases are compared.
+    short: Vec<f64>,
+    /// The newest samples under the window, used again for each.
+    windowed: Vec<f64>,
+    /// A window of samples whose last `HOP` are being filled.
+    samples: Vec<f64>,
+    /// How many of those are.
+    fresh: usize,
+    state: State,
+    next_id: u64,
+    outputs: VecDeque<DigitEvent>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Silent,
+    /// The same key in so many windows in a row.
+    Candidate {
+        digit: Digit,
+        hits: u32,
+        power: f64,
+    },
+    /// Reported.
+    Down {
+        id: DigitId,
+        digit: Digit,
+        started_at: Instant,
+        windows: u32,
+        misses: u32,
+        power: f64,
+    },
+}
+
+/// What a window holds when it is a hit.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    digit: Digit,
+    /// Mean square of both tones.
+    power: f64,
+}
+
+/// A tone of a group as it was measured.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    index: usize,
+    frequency: f64,
+    /// Mean square.
+    power: f64,
+    /// The strongest other tone of the group.
+    second: f64,
+}
+
+impl InbandDetector {
+    /// A detector that has heard nothing.
+    pub fn new() -> InbandDetector {
+        InbandDetector {
+            window: hann(WINDOW),
+            short: hann(WINDOW - STEP),
+            windowed: Vec::with_capacity(WINDOW),
+            samples: vec![0.0; WINDOW],
+            fresh: 0,
+            state: State::Silent,
+            next_id: 0,
+            outputs: VecDeque::with_capacity(MAX_OUTPUTS),
+        }
+    }
+
+    /// A tone is on, or may just have begun: relayed audio is muted so that the far side does not
+    /// hear the digit twice.
+    pub fn is_on(&self) -> bool {
+        !matches!(self.state, State::Silent)
+    }
+
+    /// Takes decoded audio at 8 kHz, of any length; its last sample was heard at `now`.
+    pub fn handle_input(&mut self, now: Instant, pcm: &[i16]) {
+        let mut left = pcm.len();
+        for sample in pcm {
+            self.samples[WINDOW - HOP + self.fresh] = f64::from(*sample);
+            self.fresh += 1;
+            left -= 1;
+            if self.fresh == HOP {
+                let age = Duration::from_secs_f64(left as f64 / RATE);
+                self.step(now.checked_sub(age).unwrap_or(now));
+                self.samples.copy_within(HOP.., 0);
+                self.fresh = 0;
+            }
+        }
+    }
+
+    /// Steps of presses, then `Timeout(None)`: audio is its clock.
+    pub fn poll_output(&mut self) -> Output {
+        self.outputs.pop_front().map_or(Output::Timeout(None), Output::Digit)
+    }
+
+    fn step(&mut self, now: Instant) {
+        let hit = self.hit();
+        self.state = match (self.state, hit) {
+            (State::Silent, None) => State::Silent,
+            (State::Silent, Some(hit)) => candidate(hit),
+            (State::Candidate { digit, hits, power }, Some(hit)) if hit.digit == digit => {
+                let power = power.max(hit.power);
+                if hits + 1 < NEEDED {
+                    State::Candidate { digit, hits: hits + 1, power }
+                } else {
+                    self.begin(now, digit, hits + 1, power)
+                }
+            }
+            (State::Candidate { .. }, hit) => hit.map_or(State::Silent, candidate),
+            (State::Down { id, digit, started_at, windows, misses, power }, hit) => {
+                // A window that is half in the gap still holds a pure tone, but a weaker one.
+                let same = hit.is_some_and(|h| h.digit == digit && h.power > power * WEAKER);
+                if same {
+                    // A short miss was a fault of the line, not a gap.
+                    let windows = windows + misses + 1;
+                    let event = self.event(id, digit, started_at, windows, Phase::Update);
+                    self.emit(event);
+                    State::Down { id, digit, started_at, windows, misses: 0, power }
+                } else if misses + 1 < MISSES {
+                    State::Down { id, digit, started_at, windows, misses: misses + 1, power }
+                } else {
+                    let end = Phase::End(EndReason::Released);
+                    let event = self.event(id, digit, started_at, windows, end);
+                    self.emit(event);
+                    hit.filter(|h| h.digit != digit).map_or(State::Silent, candidate)
+                }
+            }
+        };
+    }
+
+    fn begin(&mut self, now: Instant, digit: Digit, windows: u32, power: f64) -> State {
+        let id = DigitId(self.next_id);
+        self.next_id += 1;
+        let started_at = now.checked_sub(length(windows)).unwrap_or(now);
+        let event = self.event(id, digit, started_at, windows, Phase::Start);
+        self.emit(event);
+        State::Down { id, digit, started_at, windows, misses: 0, power }
+    }
+
+    fn event(
+        &self,
+        id: DigitId,
+        digit: Digit,
+        started_at: Instant,
+        windows: u32,
+        phase: Phase,
+    ) -> DigitEvent {
+        let duration = length(windows);
+        DigitEvent {
+            id,
+            digit,
+            mode: Mode::Inband,
+            started_at,
+            duration,
+            phase,
+            wrong_clock: false,
+        }
+    }
+
+    fn emit(&mut self, event: DigitEvent) {
+        if self.outputs.len() < MAX_OUTPUTS {
+            self.outputs.push_back(event);
+        }
+    }
+
+    /// Whether the newest window holds one digit and nothing else.
+    fn hit(&mut self) -> Option<Hit> {
+        self.windowed.clear();
+        self.windowed.extend(self.samples.iter().zip(&self.window).map(|(s, w)| s * w));
+        let total = self.windowed.iter().map(|s| s * s).sum::<f64>() / WEIGHT;
+        if total < QUIETEST {
+            return None;
+        }
+        let (rows, columns) = (self.powers(&ROWS), self.powers(&COLUMNS));
+        let most = |powers: &[f64; 4]| powers.iter().copied().fold(0.0, f64::max);
+        // A tone at the edge of what is accepted loses 2 dB here; speech mostly ends here.
+        if most(&rows) + most(&columns) < total * PURE / 2.0 {
+            return None;
+        }
+        let row = self.strongest(&ROWS, rows)?;
+        let column = self.strongest(&COLUMNS, columns)?;
+        let twist = decibels(row.power / column.power);
+        let alone = [&row, &column].iter().all(|t| t.second < t.power * ALONE);
+        let pure = row.power + column.power >= total * PURE;
+        if row.power < QUIETEST
+            || column.power < QUIETEST
+            || !(-REVERSE_TWIST..=TWIST).contains(&twist)
+            || !alone
+            || !pure
+        {
+            return None;
+        }
+        let digit = Digit::from_event(EVENTS[row.index][column.index])?;
+        let overtone = |tone: &Measured, other: f64| {
+            let frequency = 2.0 * tone.frequency;
+            // The second harmonic of a row may fall on the column itself.
+            (frequency - other).abs() > APART && self.power(frequency) > tone.power * OVERTONE
+        };
+        if overtone(&row, column.frequency) || overtone(&column, row.frequency) {
+            return None;
+        }
+        Some(Hit { digit, power: row.power + column.power })
+    }
+
+    fn powers(&self, group: &[f64; 4]) -> [f64; 4] {
+        group.map(|frequency| self.power(frequency))
+    }
+
+    /// The strongest tone of a group with its real frequency; `None` when that is too far off.
+    fn strongest(&self, group: &[f64; 4], powers: [f64; 4]) -> Option<Measured> {
+        let index = (0..4).max_by(|a, b| powers[*a].total_cmp(&powers[*b]))?;
+        let second = (0..4).filter(|i| *i != index).map(|i| powers[i]).fold(0.0, f64::max);
+        let nominal = group[index];
+        let frequency = nominal + self.offset(nominal);
+        if ((frequency - nominal) / nominal).abs() > OFF_FREQUENCY {
+            return None;
+        }
+        let power = self.power(frequency);
+        Some(Measured { index, frequency, power, second })
+    }
+
+    /// How far the tone near `frequency` is off, in Hz, from the phase it gains between two windows
+    /// that are `STEP` samples apart. Unambiguous up to 80 Hz; 3.5 % of 1633 Hz is 57.
+    fn offset(&self, frequency: f64) -> f64 {
+        let part = |from: usize| {
+            let mut stretch = [0.0; WINDOW - STEP];
+            for (i, weighted) in stretch.iter_mut().enumerate() {
+                *weighted = self.samples[from + i] * self.short[i];
+            }
+            goertzel(&stretch, frequency).1
+        };
+        let expected = TAU * frequency * STEP as f64 / RATE;
+        let mut gained = part(STEP) - part(0) - expected;
+        gained -= TAU * (gained / TAU).round();
+        gained * RATE / (TAU * STEP as f64)
+    }
+
+    /// Mean square of the tone at `frequency`.
+    fn power(&self, frequency: f64) -> f64 {
+        2.0 * goertzel(&self.windowed, frequency).0 / (SUM * SUM)
+    }
+}
+
+impl Default for InbandDetector {
+    fn default() -> InbandDetector {
+        InbandDetector::new()
+    }
+}
+
+/// Squared magnitude and phase at the start of `samples` at one frequency.
+fn goertzel(samples: &[f64], frequency: f64) -> (f64, f64) {
+    let omega = TAU * frequency / RATE;
+    let coefficient = 2.0 * omega.cos();
+    let (mut s1, mut s2) = (0.0, 0.0);
+    for sample in samples {
+        (s1, s2) = (sample + coefficient * s1 - s2, s1);
+    }
+    let (real, imaginary) = (s1 - s2 * omega.cos(), s2 * omega.sin());
+    // The filter's phase is that at its last sample.
+    let phase = imaginary.atan2(real) - omega * (samples.len() as f64 - 1.0);
+    (real * real + imaginary * imaginary, phase)
+}
+
+fn hann(length: usize) -> Vec<f64> {
+    (0..length).map(|i| 0.5 - 0.5 * (TAU * (i as f64 + 0.5) / length as f64).cos()).collect()
+}
+
+fn candidate(hit: Hit) -> State {
+    State::Candidate { digit: hit.digit, hits: 1, power: hit.power }
+}
+
+/// Length of a tone that was found in so many windows. A window that has a third of the tone
+/// outside is still a hit, at both ends.
+fn length(windows: u32) -> Duration {
+    Duration::from_secs_f64((windows as usize * HOP + WINDOW / 4) as f64 / RATE)
+}
+
+fn decibels(ratio: f64) -> f64 {
+    10.0 * ratio.log10()
+}
+
+/// Samples in a window, 25.6 ms: long enough to tell 697 from 770 Hz, short enough to lie within a
+/// tone of 40 ms.
+const WINDOW: usize = 205;
+/// Sum of a Hann window's weights, and of their squares.
+const SUM: f64 = WINDOW as f64 / 2.0;
+const WEIGHT: f64 = WINDOW as f64 * 0.375;
+/// Samples from window to window, 8 ms.
+const HOP: usize = 64;
+/// Samples between the two windows whose phases are compared, 6.25 ms.
+const STEP: usize = 50;
+/// Windows in a row that make a digit.
+const NEEDED: u32 = 3;
+/// Windows in a row without it that end it.
+const MISSES: u32 = 2;
+/// Mean square of a tone of -37 dBm0, a decibel below the quietest to be heard (full scale of a
+/// sine is 3.17 dBm0: ITU-T G.711).
+const QUIETEST: f64 = 5.16e4;
+/// The row may be this much louder, in dB: 8, and a margin.
+const TWIST: f64 = 9.0;
+/// The column may be this much louder, in dB: 4, and a margin.
+const REVERSE_TWIST: f64 = 5.0;
+/// Other tones of a group are at least 8 dB weaker.
+const ALONE: f64 = 0.16;
+/// Share of all energy that is in the two tones; at 15 dB of noise it is 0.97.
+const PURE: f64 = 0.8;
+/// Second harmonics are at least 10 dB weaker.
+const OVERTONE: f64 = 0.1;
+/// Frequencies within so many Hz cannot be told apart in one window.
+const APART: f64 = 100.0;
+/// Half way between what is to be accepted (1.5 %) and refused (3.5 %).
+const OFF_FREQUENCY: f64 = 0.025;
+/// A window this much weaker than the tone, 6 dB, is at its edge.
+const WEAKER: f64 = 0.25;
+const MAX_OUTPUTS: usize = 64;
+
+#[cfg(test)]
+#[path = "detector_tests.rs"]
+mod tests;
