@@ -1,0 +1,56 @@
+//! The numbers of the demo carrier and what each is for.
+
+use crate::carrier::prompt::Prompt;
+
+/// A line that can be dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Line {
+    /// 600: the caller hears what it says, and gets back the digits it sends.
+    Echo,
+    /// 601: a menu that speaks.
+    Menu,
+    /// 602: 1004 Hz at -16 dBm0, the milliwatt line of a laboratory.
+    Tone,
+    /// 603: takes digits, reads them back and sends them back.
+    ReadBack,
+    /// 604: rings and never answers.
+    NoAnswer,
+    /// 605: 486 Busy Here.
+    Busy,
+    /// 606: speaks before the answer, then 480.
+    EarlyMedia,
+    /// 607: answers, says it will call back, hangs up and does.
+    CallBack,
+    /// 608: clicks at every whole second of the system clock.
+    Clicks,
+    /// The call that 607 makes; not to be dialled.
+    Greeting,
+}
+
+impl Line {
+    /// The line of a dialled number, `None` where there is none: 404.
+    pub fn dialled(number: &str) -> Option<Line> {
+        Some(match number {
+            "600" => Line::Echo,
+            "601" => Line::Menu,
+            "602" => Line::Tone,
+            "603" => Line::ReadBack,
+            "604" => Line::NoAnswer,
+            "605" => Line::Busy,
+            "606" => Line::EarlyMedia,
+            "607" => Line::CallBack,
+            "608" => Line::Clicks,
+            _ => return None,
+        })
+    }
+
+    /// What is said before anything else.
+    pub(super) fn announcement(self) -> &'static [Prompt] {
+        match self {
+            Line::EarlyMedia => &[Prompt::Unavailable],
+            Line::CallBack => &[Prompt::CallBack],
+            Line::Greeting => &[Prompt::Greeting],
+            _ => &[],
+        }
+    }
+}
