@@ -51,16 +51,19 @@ export class CallDTMFSender extends Target<DTMFEventMap> {
     const upper = normal(tones);
     this.duration = Math.min(6000, Math.max(40, duration));
     this.gap = Math.min(6000, Math.max(30, interToneGap));
+    const pausing = this.pause !== undefined;
     clearTimeout(this.pause);
     this.pause = undefined;
     this.parts = [];
-    if (this.asked) {
+    const asked = this.asked;
+    if (asked) {
       this.asked = "";
       void this.line.request("dtmf.cancel", {}).catch(() => {});
     }
     if (upper === "") {
-      this.native?.insertDTMF("");
-      if (this.busy && !this.native) this.done();
+      // A tone that sounds goes on to its end, and the browser tells of it; else it ends here.
+      if (this.native?.canInsertDTMF) this.native.insertDTMF("");
+      if (this.busy && (pausing || asked !== "")) this.done();
       return;
     }
     this.busy = true;
@@ -136,7 +139,10 @@ export class CallDTMFSender extends Target<DTMFEventMap> {
     if (tone !== "") return this._fire(new DTMFToneChangeEvent(tone));
     if (this.parts.length === 0) return this.done();
     clearTimeout(this.pause);
-    this.pause = setTimeout(() => this.next(), 500);
+    this.pause = setTimeout(() => {
+      this.pause = undefined;
+      this.next();
+    }, 500);
   }
 
   private done(): void {

@@ -295,16 +295,20 @@ class CallDTMFSender extends Target {
         const upper = normal(tones);
         this.duration = Math.min(6000, Math.max(40, duration));
         this.gap = Math.min(6000, Math.max(30, interToneGap));
+        const pausing = this.pause !== undefined;
         clearTimeout(this.pause);
         this.pause = undefined;
         this.parts = [];
-        if (this.asked) {
+        const asked = this.asked;
+        if (asked) {
             this.asked = "";
             void this.line.request("dtmf.cancel", {}).catch(() => { });
         }
         if (upper === "") {
-            this.native?.insertDTMF("");
-            if (this.busy && !this.native)
+            // A tone that sounds goes on to its end, and the browser tells of it; else it ends here.
+            if (this.native?.canInsertDTMF)
+                this.native.insertDTMF("");
+            if (this.busy && (pausing || asked !== ""))
                 this.done();
             return;
         }
@@ -387,7 +391,10 @@ class CallDTMFSender extends Target {
         if (this.parts.length === 0)
             return this.done();
         clearTimeout(this.pause);
-        this.pause = setTimeout(() => this.next(), 500);
+        this.pause = setTimeout(() => {
+            this.pause = undefined;
+            this.next();
+        }, 500);
     }
     done() {
         this.asked = "";

@@ -165,7 +165,8 @@ function incoming(ringing) {
   ui["caller-detail"].textContent = ringing.from.display ? ringing.from.number ?? ringing.from.uri : "";
   ui.last.hidden = true;
   view("ring");
-  ui.answer.focus();
+  // Never under the fingers of somebody who types: Enter would take the call.
+  if (document.activeElement === document.body) ui.answer.focus();
   if (!TEST) stopRing = ring();
   document.title = `${ui.caller.textContent} is calling`;
   ringing.addEventListener("ended", (ev) => finish(ev.reason));

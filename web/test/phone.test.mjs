@@ -117,6 +117,20 @@ test("a call: sound both ways is measured, digits go out at once and as RTP, dig
   assert.deepEqual(tones.filter((tone) => tone !== ""), ["1", "2", "3"]);
   assert.equal(tones.at(-1), "");
   assert.equal(sent("dtmf.send").length, 0);
+  // Emptied in a pause: what was to come does not, and the promise is kept.
+  assert.deepEqual(await page.evaluate(async () => {
+    const dtmf = crosspoint.call.dtmf;
+    const heard = [];
+    const listen = (ev) => heard.push(ev.tone);
+    dtmf.addEventListener("tonechange", listen);
+    const sending = dtmf.send("4w5", { duration: 50, gap: 40 });
+    const left = dtmf.toneBuffer;
+    await new Promise((done) => setTimeout(done, 350));
+    dtmf.insertDTMF("");
+    await sending;
+    dtmf.removeEventListener("tonechange", listen);
+    return [left, heard.join(), dtmf.toneBuffer];
+  }), ["4w5", "4,", ""]);
 
   await page.evaluate(() => {
     const insert = RTCDTMFSender.prototype.insertDTMF;
@@ -188,6 +202,9 @@ test("the far side calls back: it rings, is answered and heard; or declined", as
   await stateIs(page, "active");
   await page.waitForFunction(() => Math.abs((crosspoint.measure("remote")?.hz ?? 0) - 1004) < 3);
   assert.equal(await page.locator("#peer").textContent(), "Call me back");
+  const second = "call_01HF7YAT00000000000000002B";
+  gateway.event("call.incoming", { call: second, from: { number: "+4930999", uri: "sip:x" }, to: {}, metadata: {}, sdp: "v=0" });
+  while (!sent("call.reject").some((request) => request.call === second && request.reason === "busy")) await page.waitForTimeout(20);
   await page.locator("#hangup").click();
   await page.locator("#last").waitFor();
 
