@@ -1,1 +1,7 @@
-//! Logs and metrics.
+//! Logs and metrics of the process. A leaf below everything that composes: imports only `base`.
+
+mod logs;
+mod metrics;
+
+pub use logs::{Format, LogError, Settings, init};
+pub use metrics::{Gauges, Metrics};

@@ -1,0 +1,238 @@
+//! The metrics of one gateway, rendered as OpenMetrics text, which Prometheus reads.
+//!
+//! Names are the product's (`crosspoint_…`, base units) and stay. A label's value comes from a small
+//! fixed set: never a number, a user or a call.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// All metrics. Every method may be called from any thread and does not wait.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls_active: Family<Labels<1>, Gauge>,
+    calls: Family<Labels<2>, Counter>,
+    call_setup: Histogram,
+    rtp_ports_in_use: Gauge,
+    sip_transactions: Family<Labels<1>, Gauge>,
+    dialogs: Gauge,
+    media_sessions: Gauge,
+    media_tick_late: Histogram,
+    spool_bytes: Gauge,
+    panics_caught: Counter,
+    drops: Family<Labels<1>, Counter>,
+    dtmf_tones: Family<Labels<3>, Counter>,
+}
+
+/// What is counted elsewhere and read just before the metrics are rendered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// UDP ports that RTP legs hold.
+    pub rtp_ports_in_use: u64,
+    /// SIP transactions by state (`trying`, `proceeding`, `completed`, `accepted`, `confirmed`).
+    pub sip_transactions: [(&'static str, u64); 5],
+    /// SIP dialogs.
+    pub dialogs: u64,
+    /// Calls that media workers hold.
+    pub media_sessions: u64,
+    /// Bytes of records that are not in SQL yet.
+    pub spool_bytes: u64,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("crosspoint");
+        let metrics = Metrics {
+            calls_active: Family::default(),
+            calls: Family::default(),
+            call_setup: Histogram::new(SETUP_BUCKETS),
+            rtp_ports_in_use: Gauge::default(),
+            sip_transactions: Family::default(),
+            dialogs: Gauge::default(),
+            media_sessions: Gauge::default(),
+            media_tick_late: Histogram::new(TICK_BUCKETS),
+            spool_bytes: Gauge::default(),
+            panics_caught: Counter::default(),
+            drops: Family::default(),
+            dtmf_tones: Family::default(),
+            registry: Registry::default(),
+        };
+        // The crate adds the full stop of the help text and the `_total` of a counter's name.
+        registry.register("calls_active", "Calls in progress", metrics.calls_active.clone());
+        registry.register("calls", "Calls that ended, by result", metrics.calls.clone());
+        registry.register(
+            "call_setup_seconds",
+            "From the start of a call to its answer",
+            metrics.call_setup.clone(),
+        );
+        registry.register(
+            "rtp_ports_in_use",
+            "UDP ports that RTP legs hold",
+            metrics.rtp_ports_in_use.clone(),
+        );
+        registry.register(
+            "sip_transactions",
+            "SIP transactions by state",
+            metrics.sip_transactions.clone(),
+        );
+        registry.register("dialogs", "SIP dialogs", metrics.dialogs.clone());
+        registry.register(
+            "media_sessions",
+            "Calls that media workers hold",
+            metrics.media_sessions.clone(),
+        );
+        registry.register(
+            "media_tick_late_seconds",
+            "How late a media tick of 20 ms was",
+            metrics.media_tick_late.clone(),
+        );
+        registry.register(
+            "spool_bytes",
+            "Records that are not in the database yet",
+            metrics.spool_bytes.clone(),
+        );
+        registry.register(
+            "panics_caught",
+            "Calls that ended by a fault of the gateway",
+            metrics.panics_caught.clone(),
+        );
+        registry.register("drops", "Packets and messages dropped", metrics.drops.clone());
+        registry.register("dtmf_tones", "Digits, by leg and mode", metrics.dtmf_tones.clone());
+        Metrics { registry, ..metrics }
+    }
+
+    /// A call began.
+    pub fn call_started(&self, direction: &'static str) {
+        self.calls_active.get_or_create(&[("direction", direction)]).inc();
+    }
+
+    /// A call was answered this long after it began.
+    pub fn call_answered(&self, after: Duration) {
+        self.call_setup.observe(after.as_secs_f64());
+    }
+
+    /// A call ended; `result` is the cause's name.
+    pub fn call_ended(&self, direction: &'static str, result: &'static str) {
+        self.calls_active.get_or_create(&[("direction", direction)]).dec();
+        self.calls.get_or_create(&[("direction", direction), ("result", result)]).inc();
+    }
+
+    /// A media tick came this late.
+    pub fn media_tick_late(&self, late: Duration) {
+        self.media_tick_late.observe(late.as_secs_f64());
+    }
+
+    /// A panic ended one call.
+    pub fn panic_caught(&self) {
+        self.panics_caught.inc();
+    }
+
+    /// Packets or messages were dropped for this reason.
+    pub fn dropped(&self, reason: &'static str, count: u64) {
+        self.drops.get_or_create(&[("reason", reason)]).inc_by(count);
+    }
+
+    /// A digit was received or sent (`direction` = `in`, `out`) on a leg (`browser`, `trunk`).
+    pub fn dtmf_tone(&self, leg: &'static str, direction: &'static str, mode: &'static str) {
+        self.dtmf_tones
+            .get_or_create(&[("leg", leg), ("direction", direction), ("mode", mode)])
+            .inc();
+    }
+
+    /// Takes what is counted elsewhere.
+    pub fn set(&self, gauges: &Gauges) {
+        let set = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.rtp_ports_in_use, gauges.rtp_ports_in_use);
+        set(&self.dialogs, gauges.dialogs);
+        set(&self.media_sessions, gauges.media_sessions);
+        set(&self.spool_bytes, gauges.spool_bytes);
+        for (state, count) in gauges.sip_transactions.into_iter().filter(|(s, _)| !s.is_empty()) {
+            set(&self.sip_transactions.get_or_create(&[("state", state)]), count);
+        }
+    }
+
+    /// All metrics as text of [`Metrics::CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        if text::encode(&mut out, &self.registry).is_err() {
+            let _ = writeln!(out, "# EOF");
+        }
+        out
+    }
+
+    /// The media type of [`Metrics::render`].
+    pub const CONTENT_TYPE: &'static str =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+/// Label names and values, all of fixed sets.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// Seconds. An echo line answers in tens of ms, a person within a minute.
+const SETUP_BUCKETS: [f64; 12] =
+    [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0];
+
+/// Seconds. A tick is 20 ms; a worker that is late by one of them is heard.
+const TICK_BUCKETS: [f64; 8] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_the_contract_is_rendered() {
+        let metrics = Metrics::new();
+        metrics.call_started("outbound");
+        metrics.call_started("outbound");
+        metrics.call_answered(Duration::from_millis(300));
+        metrics.call_ended("outbound", "busy");
+        metrics.media_tick_late(Duration::from_millis(3));
+        metrics.panic_caught();
+        metrics.dropped("unknown-source", 7);
+        metrics.dtmf_tone("browser", "in", "rfc4733");
+        let mut sip_transactions = [("", 0); 5];
+        sip_transactions[0] = ("proceeding", 2);
+        metrics.set(&Gauges {
+            rtp_ports_in_use: 4,
+            sip_transactions,
+            dialogs: 1,
+            media_sessions: 1,
+            spool_bytes: 600,
+        });
+        let text = metrics.render();
+        for line in [
+            "crosspoint_calls_active{direction=\"outbound\"} 1",
+            "crosspoint_calls_total{direction=\"outbound\",result=\"busy\"} 1",
+            "crosspoint_call_setup_seconds_bucket{le=\"0.5\"} 1",
+            "crosspoint_call_setup_seconds_sum 0.3",
+            "crosspoint_rtp_ports_in_use 4",
+            "crosspoint_sip_transactions{state=\"proceeding\"} 2",
+            "crosspoint_dialogs 1",
+            "crosspoint_media_sessions 1",
+            "crosspoint_media_tick_late_seconds_bucket{le=\"0.005\"} 1",
+            "crosspoint_spool_bytes 600",
+            "crosspoint_panics_caught_total 1",
+            "crosspoint_drops_total{reason=\"unknown-source\"} 7",
+            "crosspoint_dtmf_tones_total{leg=\"browser\",direction=\"in\",mode=\"rfc4733\"} 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
