@@ -48,7 +48,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    ("api", &["base", "dialplan", "trunk", "call", "store", "gateway", "telemetry"]),
+    ("api", &["base", "dialplan", "trunk", "call", "signaling", "store", "gateway", "telemetry"]),
     ("carrier", &["base", "sdp", "codec", "rtp", "dtmf", "sip", "telemetry"]),
     ("selftest", &["base", "sdp", "codec", "rtp", "dtmf", "signaling"]),
 ];

@@ -1,1 +1,23 @@
-//! HTTP: records, calls, metrics, pages.
+//! HTTP: live calls, records, trunks, client tokens, metrics, health, the web phone's files.
+//!
+//! A leaf: it sees the gateway through [`Backend`] and knows no protocol. [`router`] is the whole
+//! surface, [`serve`] runs it on a listener with limits on slow and oversized peers. Everything that
+//! administers answers only on the gateway's own machine.
+
+mod access;
+mod backend;
+mod calls;
+mod cdrs;
+mod health;
+mod problem;
+mod router;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+pub use access::{Access, Admin};
+pub use backend::{Backend, DemoPhone, LiveCall, MintedToken, Readiness, TrunkState, TrunkView};
+pub use problem::Problem;
+pub use router::{Api, router};
+pub use serve::serve;

@@ -58,6 +58,12 @@ registry! {
     ProtocolBadMessage, "protocol/bad-message",       final, Gateway, "The message is not as the protocol wants it.";
     ProtocolUnknown,    "protocol/unknown-type",      final, Gateway, "This gateway does not know a message of this type.";
     ProtocolRate,       "protocol/too-many-messages", retry, Gateway, "More than 50 messages a second were sent.";
+    RequestBadValue,    "request/bad-value",          final, Gateway, "A value in the request cannot be used.";
+    RequestNotFound,    "request/not-found",          final, Gateway, "There is nothing at this address.";
+    RequestMethod,      "request/method-not-allowed", final, Gateway, "This cannot be done at this address.";
+    RequestTooLarge,    "request/too-large",          final, Gateway, "The request is larger than 64 KiB, or its headers than 8 KiB.";
+    RequestTimeout,     "request/timeout",            retry, Gateway, "The request did not arrive in time.";
+    RequestLocalOnly,   "request/local-only",         final, Gateway, "This is answered only on the gateway's own machine.";
     SignalUnknownCall,  "signal/unknown-call",        final, Gateway, "This session has no call of that id.";
     SignalCallIdTaken,  "signal/call-id-taken",       final, Gateway, "The call id was already used for another call.";
     SignalWrongState,   "signal/wrong-state",         final, Gateway, "The call is not in a state in which this can be done.";
@@ -85,6 +91,7 @@ registry! {
     MediaUnsupported,   "media/unsupported",          final, Page,    "This browser cannot make calls from this page.";
     ServerDraining,     "server/draining",            retry, Gateway, "The gateway is being stopped and takes no new calls.";
     ServerOverloaded,   "server/overloaded",          retry, Gateway, "The gateway is busy; try again in a moment.";
+    ServerRecords,      "server/records-unavailable", retry, Gateway, "The records cannot be read at the moment.";
     ServerInternal,     "server/internal",            retry, Gateway, "The gateway had a fault.";
 }
 

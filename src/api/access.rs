@@ -1,0 +1,156 @@
+//! Who may ask for what: the gateway's own machine, pages of its own origin, everybody.
+//!
+//! A peer on loopback alone proves little: a page of any site can be sent to `localhost` by its name
+//! server (DNS rebinding), and a proxy on this machine carries strangers. So the `Host` must be a
+//! loopback name, no proxy may have left its mark, and a request that changes something must not
+//! come from another origin.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Problem;
+use crate::signaling::ErrorCode;
+
+/// The rules of access.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    /// Who may administer and read metrics.
+    pub admin: Admin,
+    /// Other origins whose pages may change something; empty = only the gateway's own.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Who may administer and read metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Admin {
+    /// Programs and pages on the gateway's own machine.
+    #[default]
+    LoopbackOnly,
+    /// Everybody who reaches the port: only behind a proxy that authenticates.
+    DangerouslyAnybody,
+}
+
+/// Lets only the gateway's own machine pass.
+pub(super) async fn local_only(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let allowed = match access.admin {
+        Admin::DangerouslyAnybody => true,
+        Admin::LoopbackOnly => is_local(&request),
+    };
+    if allowed {
+        next.run(request).await
+    } else {
+        Problem::new(ErrorCode::RequestLocalOnly).into_response()
+    }
+}
+
+/// The demo's token is for this machine whatever the rules say.
+pub(super) async fn always_local(request: Request, next: Next) -> Response {
+    if is_local(&request) {
+        next.run(request).await
+    } else {
+        Problem::new(ErrorCode::RequestLocalOnly).into_response()
+    }
+}
+
+/// Oversized headers and changes from other origins are refused; every answer gets its headers.
+pub(super) async fn guard(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let host = request.headers().get(header::HOST).cloned();
+    let mut response = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
+        Problem::new(ErrorCode::RequestTooLarge).into_response()
+    } else if changes(request.method()) && !origin_may_change(request.headers(), &access) {
+        Problem::new(ErrorCode::AuthOrigin).into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(*name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy(host.as_ref()));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn is_local(request: &Request) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let loopback = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
+    let headers = request.headers();
+    let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name));
+    loopback && !proxied && host_is_loopback(headers)
+}
+
+fn host_is_loopback(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
+    let Ok(authority) = host.parse::<axum::http::uri::Authority>() else { return false };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
+}
+
+fn changes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// A browser says where a changing request comes from; a program says nothing and may pass.
+fn origin_may_change(headers: &HeaderMap, access: &Access) -> bool {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+    match text(header::ORIGIN) {
+        Some(origin) => {
+            let own = text(header::HOST).is_some_and(|host| {
+                origin == format!("http://{host}") || origin == format!("https://{host}")
+            });
+            own || access.allowed_origins.iter().any(|allowed| allowed == origin)
+        }
+        None => !matches!(
+            headers.get("sec-fetch-site").and_then(|site| site.to_str().ok()),
+            Some("cross-site" | "same-site")
+        ),
+    }
+}
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+/// Nothing from elsewhere. `connect-src` names the socket of this very host, because not every
+/// browser takes `'self'` for `ws:`; `blob:` is the page's own recorded or played sound.
+fn policy(host: Option<&HeaderValue>) -> HeaderValue {
+    let host = host
+        .and_then(|host| host.to_str().ok())
+        .filter(|host| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b)));
+    let sockets = host.map_or(String::new(), |host| format!(" ws://{host} wss://{host}"));
+    let text = format!(
+        "default-src 'self'; connect-src 'self'{sockets}; media-src 'self' blob:; \
+         img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'self'"))
+}
+
+const ALWAYS: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(self)"),
+];
+
+/// All header lines of a request together (security defaults).
+const MAX_HEADER_BYTES: usize = 8 * 1024;

@@ -1,0 +1,223 @@
+//! `/v1/cdrs`: records by cursor-paged JSON, or all of them streamed as CSV or NDJSON.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde_json::json;
+
+use super::{Api, Problem};
+use crate::base::Party;
+use crate::call::Record;
+use crate::signaling::ErrorCode;
+use crate::store::{Cursor, Store};
+
+/// Newest first. `limit` 1 to 1000 (default 50), `cursor` from the last page's `next`.
+pub(super) async fn list(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let page = Page::parse(query.as_deref().unwrap_or_default())?;
+    match Form::wanted(&headers) {
+        Form::Json => {
+            let (items, next) =
+                api.store.records(page.cursor, page.limit).await.map_err(unreadable)?;
+            let next = next.map(|cursor| cursor.to_string());
+            Ok(Json(json!({"items": items, "next": next})).into_response())
+        }
+        form => export(Arc::clone(&api.store), page.cursor, form).await,
+    }
+}
+
+/// Streams every record after the cursor; memory holds one page of them.
+async fn export(
+    store: Arc<Store>,
+    cursor: Option<Cursor>,
+    form: Form,
+) -> Result<Response, Problem> {
+    // The first page is read before the answer starts, so that a database that is away is told.
+    let first = store.records(cursor, EXPORT_PAGE).await.map_err(unreadable)?;
+    let head = match form {
+        Form::Csv => COLUMNS.join(",") + "\r\n",
+        Form::Json | Form::Lines => String::new(),
+    };
+    enum Step {
+        Page(Vec<Record>, Option<Cursor>),
+        Read(Cursor),
+        End,
+    }
+    let start = (store, Step::Page(first.0, first.1), head);
+    let body = stream::unfold(start, move |(store, step, mut text)| async move {
+        let (records, next) = match step {
+            Step::End => return None,
+            Step::Page(records, next) => (records, next),
+            Step::Read(cursor) => match store.records(Some(cursor), EXPORT_PAGE).await {
+                Ok(page) => page,
+                // The stream breaks off, which a client sees as an incomplete answer.
+                Err(error) => return Some((Err(error), (store, Step::End, String::new()))),
+            },
+        };
+        records.iter().for_each(|record| form.write(record, &mut text));
+        let step = next.map_or(Step::End, Step::Read);
+        Some((Ok(text), (store, step, String::new())))
+    });
+    let kind = [(header::CONTENT_TYPE, form.media_type())];
+    Ok((kind, Body::from_stream(body)).into_response())
+}
+
+struct Page {
+    cursor: Option<Cursor>,
+    limit: u32,
+}
+
+impl Page {
+    /// Unknown parameters are refused, so that a misspelt one is not silently everything.
+    fn parse(query: &str) -> Result<Page, Problem> {
+        let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
+        let mut page = Page { cursor: None, limit: 50 };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=').unwrap_or((pair, "")) {
+                ("cursor", value) => {
+                    let cursor = value.parse::<Cursor>();
+                    page.cursor = Some(cursor.map_err(|error| bad(error.to_string()))?);
+                }
+                ("limit", value) => {
+                    let limit = value.parse().ok().filter(|limit| (1..=1000).contains(limit));
+                    page.limit = limit.ok_or_else(|| bad("limit must be 1 to 1000".into()))?;
+                }
+                _ => return Err(bad("the parameters are cursor and limit".into())),
+            }
+        }
+        Ok(page)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Csv,
+    Lines,
+}
+
+impl Form {
+    fn wanted(headers: &HeaderMap) -> Form {
+        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let mut kinds = accept
+            .unwrap_or_default()
+            .split(',')
+            .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+        kinds
+            .find_map(|kind| match kind.as_str() {
+                "text/csv" => Some(Form::Csv),
+                "application/x-ndjson" => Some(Form::Lines),
+                "application/json" => Some(Form::Json),
+                _ => None,
+            })
+            .unwrap_or(Form::Json)
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Form::Json => "application/json",
+            Form::Csv => "text/csv; charset=utf-8; header=present",
+            Form::Lines => "application/x-ndjson",
+        }
+    }
+
+    fn write(self, record: &Record, out: &mut String) {
+        match self {
+            Form::Csv => csv(record, out),
+            Form::Json | Form::Lines => {
+                *out += &serde_json::to_string(record).unwrap_or_default();
+                out.push('\n');
+            }
+        }
+    }
+}
+
+/// One line of RFC 4180.
+fn csv(record: &Record, out: &mut String) {
+    let word = |value: serde_json::Result<serde_json::Value>| {
+        value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let time = |at: &Option<jiff::Timestamp>| at.map_or(String::new(), |at| at.to_string());
+    let number = |p: &Party| p.number.as_ref().map_or(String::new(), |n| n.as_str().to_owned());
+    let user = |p: &Party| p.user.as_ref().map_or(String::new(), |u| u.to_string());
+    let cells: [String; COLUMNS.len()] = [
+        record.id.to_string(),
+        record.direction.as_str().to_owned(),
+        user(&record.from),
+        number(&record.from),
+        harmless(&record.from.uri),
+        user(&record.to),
+        number(&record.to),
+        harmless(&record.to.uri),
+        record.trunk.as_ref().map_or(String::new(), |trunk| trunk.to_string()),
+        harmless(record.rule.as_deref().unwrap_or_default()),
+        record.started_at.to_string(),
+        time(&record.answered_at),
+        time(&record.ended_at),
+        record.duration_ms.to_string(),
+        record.cause.map_or(String::new(), |cause| word(serde_json::to_value(cause))),
+        record.sip.as_ref().map_or(String::new(), |sip| sip.status.to_string()),
+        record.q850.map_or(String::new(), |q850| q850.to_string()),
+        record.ended_by.map_or(String::new(), |who| word(serde_json::to_value(who))),
+        record.attempts.to_string(),
+        record.digits.to_string(),
+        record.codec.clone().unwrap_or_default(),
+    ];
+    for (at, cell) in cells.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        if cell.contains([',', '"', '\r', '\n']) {
+            *out += &format!("\"{}\"", cell.replace('"', "\"\""));
+        } else {
+            *out += cell;
+        }
+    }
+    *out += "\r\n";
+}
+
+/// A stranger's text must not be a formula when a spreadsheet opens the file.
+fn harmless(text: &str) -> String {
+    let formula = text.starts_with(['=', '-', '@', '\t', '\r'])
+        || (text.starts_with('+') && !text[1..].bytes().all(|b| b.is_ascii_digit()));
+    if formula { format!("'{text}") } else { text.to_owned() }
+}
+
+fn unreadable(error: crate::store::ReadError) -> Problem {
+    tracing::warn!(%error, "records were asked for and cannot be read");
+    Problem::new(ErrorCode::ServerRecords)
+}
+
+const COLUMNS: [&str; 21] = [
+    "id",
+    "direction",
+    "from_user",
+    "from_number",
+    "from_uri",
+    "to_user",
+    "to_number",
+    "to_uri",
+    "trunk",
+    "rule",
+    "started_at",
+    "answered_at",
+    "ended_at",
+    "duration_ms",
+    "cause",
+    "sip",
+    "q850",
+    "ended_by",
+    "attempts",
+    "digits",
+    "codec",
+];
+
+const EXPORT_PAGE: u32 = 500;

@@ -1,0 +1,70 @@
+//! Errors as RFC 9457 `application/problem+json` with a stable code of the one registry.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::signaling::ErrorCode;
+
+/// A refused request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    code: ErrorCode,
+    detail: Option<String>,
+}
+
+impl Problem {
+    /// A problem with the words of its code.
+    pub fn new(code: ErrorCode) -> Problem {
+        Problem { code, detail: None }
+    }
+
+    /// A problem with more exact words. They never repeat secrets, digits or numbers.
+    pub fn saying(code: ErrorCode, detail: impl Into<String>) -> Problem {
+        Problem { code, detail: Some(detail.into()) }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self.code {
+            ErrorCode::RequestBadValue => StatusCode::BAD_REQUEST,
+            ErrorCode::RequestNotFound => StatusCode::NOT_FOUND,
+            ErrorCode::RequestMethod => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            ErrorCode::RequestLocalOnly | ErrorCode::AuthOrigin | ErrorCode::AuthForbidden => {
+                StatusCode::FORBIDDEN
+            }
+            ErrorCode::ServerRecords | ErrorCode::ServerDraining | ErrorCode::ServerOverloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    code: ErrorCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    retryable: bool,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body {
+            r#type: self.code.docs(),
+            title: self.code.message(),
+            status: self.status().as_u16(),
+            code: self.code,
+            detail: self.detail.as_deref(),
+            retryable: self.code.retryable(),
+        };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let kind = HeaderValue::from_static("application/problem+json");
+        (self.status(), [(header::CONTENT_TYPE, kind)], json).into_response()
+    }
+}

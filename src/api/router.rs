@@ -1,0 +1,61 @@
+//! The whole HTTP surface: which path is answered by whom, and for whom.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::{Access, Backend, Problem, access, calls, cdrs, health, tokens};
+use crate::signaling::ErrorCode;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Api {
+    /// The gateway.
+    pub backend: Arc<dyn Backend>,
+    /// The records.
+    pub store: Arc<Store>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The router. `rtc` is the gateway's own part, `GET /v1/rtc`; it gets the same guard and headers.
+/// Peers' addresses come from `ConnectInfo<SocketAddr>`; without one a peer counts as a stranger.
+pub fn router(api: Api, access: Access, rtc: Router) -> Router {
+    let access = Arc::new(access);
+    let admin = Router::new()
+        .route("/metrics", get(health::metrics))
+        .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/{id}", get(calls::show))
+        .route("/v1/calls/{id}/actions/hangup", post(calls::hang_up))
+        .route("/v1/cdrs", get(cdrs::list))
+        .route("/v1/trunks", get(calls::trunks))
+        .route("/v1/client-tokens", post(tokens::mint))
+        .route_layer(from_fn_with_state(Arc::clone(&access), access::local_only));
+    let demo = Router::new()
+        .route("/phone.json", get(demo_phone))
+        .route_layer(from_fn(access::always_local));
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .merge(admin)
+        .merge(demo)
+        .with_state(api)
+        .merge(rtc)
+        .fallback(async || Problem::new(ErrorCode::RequestNotFound))
+        .method_not_allowed_fallback(async || Problem::new(ErrorCode::RequestMethod))
+        .layer(from_fn_with_state(access, access::guard))
+}
+
+/// What the web phone of a demo starts with.
+async fn demo_phone(State(api): State<Api>) -> Response {
+    match api.backend.demo_phone() {
+        Some(phone) => axum::Json(phone).into_response(),
+        None => Problem::new(ErrorCode::RequestNotFound).into_response(),
+    }
+}

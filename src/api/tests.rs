@@ -1,0 +1,1 @@
+//! The surface as a client sees it: status, headers, bodies.

@@ -1,0 +1,77 @@
+//! `POST /v1/client-tokens`: a page's token, minted by a program that knows its user.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{Api, MintedToken, Problem};
+use crate::base::UserId;
+use crate::signaling::{Claims, ErrorCode, MAX_TTL_S, Scope};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenRequest {
+    sub: UserId,
+    /// When it ends, in seconds since 1970; `ttl_s` from now otherwise.
+    exp: Option<u64>,
+    /// How long it lasts, in seconds; default and maximum one hour.
+    ttl_s: Option<u64>,
+    #[serde(default = "both_ways")]
+    scopes: Vec<Scope>,
+    #[serde(default)]
+    callers: Vec<String>,
+    #[serde(default)]
+    destinations: Vec<String>,
+}
+
+/// Mints a token for a user of the configuration.
+pub(super) async fn mint(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
+    let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
+    let bytes = read(body).await?;
+    let request: TokenRequest =
+        serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    if !api.backend.knows_user(&request.sub) {
+        return Err(bad(format!("there is no user {:?}", request.sub)));
+    }
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let exp = match (request.exp, request.ttl_s) {
+        (Some(_), Some(_)) => return Err(bad("exp and ttl_s exclude each other".into())),
+        (Some(exp), None) => exp,
+        (None, ttl_s) => now_s.saturating_add(ttl_s.unwrap_or(MAX_TTL_S)),
+    };
+    let claims = Claims {
+        sub: request.sub,
+        exp,
+        scopes: request.scopes,
+        callers: request.callers,
+        destinations: request.destinations,
+    };
+    let token = api.backend.mint(&claims).map_err(|error| bad(error.to_string()))?;
+    let expires_at = i64::try_from(exp).ok().and_then(|s| Timestamp::from_second(s).ok());
+    let minted =
+        MintedToken { token, sub: claims.sub, expires_at: expires_at.unwrap_or(Timestamp::MAX) };
+    Ok((StatusCode::CREATED, Json(minted)).into_response())
+}
+
+/// The whole body, within its bounds of size and time.
+async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_BODY_BYTES)).await {
+        Ok(Ok(bytes)) => Ok(bytes.into()),
+        Ok(Err(_)) => Err(Problem::new(ErrorCode::RequestTooLarge)),
+        Err(_) => Err(Problem::new(ErrorCode::RequestTimeout)),
+    }
+}
+
+fn both_ways() -> Vec<Scope> {
+    vec![Scope::CallOut, Scope::CallIn]
+}
+
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// A peer that sends one byte a second is let go.
+const PATIENCE: Duration = Duration::from_secs(10);
