@@ -1,10 +1,11 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it.
 
-.PHONY: help demo test gates fmt clippy doc deny web setup-build setup-test
+.PHONY: help demo test test-postgres gates fmt clippy doc deny web setup-build setup-test
 
 help:
 	@echo "make demo    build and start the gateway with a web phone on http://localhost:8080"
 	@echo "make test    every test: Rust, wall, dial plans, SIP peers, browser"
+	@echo "make test-postgres  the records against a PostgreSQL server of the test's own"
 	@echo "make gates   rustfmt, clippy, rustdoc, cargo-deny (where it is installed)"
 	@echo "make web     build the client library from web/client into web/dist"
 
@@ -30,6 +31,10 @@ test: setup-test web/node_modules
 	cargo clippy --quiet --all-targets -- -D warnings
 	npm run --prefix web --silent check
 	cargo test
+
+# Needs initdb and pg_ctl (package postgresql); as root it also needs the user postgres.
+test-postgres:
+	cargo test --lib store:: -- --include-ignored
 
 gates: fmt clippy doc deny
 

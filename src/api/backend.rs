@@ -110,6 +110,17 @@ pub struct DemoPhone {
     pub token: String,
     /// The demo's user.
     pub user: UserId,
-    /// What to dial, one line each.
-    pub hints: Vec<String>,
+    /// What to dial.
+    pub hints: Vec<Hint>,
+}
+
+/// One thing to dial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hint {
+    /// What to dial.
+    pub dial: String,
+    /// What it is, in a word or two.
+    pub name: String,
+    /// What happens, in a sentence.
+    pub about: String,
 }

@@ -9,6 +9,7 @@ mod backend;
 mod calls;
 mod cdrs;
 mod health;
+mod pages;
 mod problem;
 mod router;
 mod serve;
@@ -17,7 +18,9 @@ mod tests;
 mod tokens;
 
 pub use access::{Access, Admin};
-pub use backend::{Backend, DemoPhone, LiveCall, MintedToken, Readiness, TrunkState, TrunkView};
+pub use backend::{
+    Backend, DemoPhone, Hint, LiveCall, MintedToken, Readiness, TrunkState, TrunkView, Unknown,
+};
 pub use problem::Problem;
 pub use router::{Api, router};
 pub use serve::serve;

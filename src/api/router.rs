@@ -8,7 +8,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::{Access, Backend, Problem, access, calls, cdrs, health, tokens};
+use super::{Access, Backend, Problem, access, calls, cdrs, health, pages, tokens};
 use crate::signaling::ErrorCode;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -46,6 +46,7 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .merge(admin)
         .merge(demo)
         .with_state(api)
+        .merge(pages::routes())
         .merge(rtc)
         .fallback(async || Problem::new(ErrorCode::RequestNotFound))
         .method_not_allowed_fallback(async || Problem::new(ErrorCode::RequestMethod))

@@ -25,6 +25,17 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     patience: Duration,
 ) {
+    run(listener, router, stop, patience, HEADER_TIME).await;
+}
+
+/// [`serve`] with another time for a peer's headers.
+pub(super) async fn run(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+    patience: Duration,
+    header_time: Duration,
+) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -40,7 +51,7 @@ pub async fn serve(
                     let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
                     let (router, stopped) = (router.clone(), stopped.clone());
                     connections.spawn(async move {
-                        connection(stream, peer, router, stopped).await;
+                        connection(stream, peer, router, stopped, header_time).await;
                         drop(place);
                     });
                 }
@@ -63,6 +74,7 @@ async fn connection(
     peer: SocketAddr,
     router: Router,
     mut stopped: watch::Receiver<()>,
+    header_time: Duration,
 ) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -77,7 +89,7 @@ async fn connection(
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
+        .header_read_timeout(header_time)
         .max_buf_size(MAX_BUFFER)
         .max_headers(MAX_HEADERS);
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();

@@ -1,1 +1,171 @@
 //! The surface as a client sees it: status, headers, bodies.
+
+mod guarded;
+mod surface;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+use tower::ServiceExt;
+
+use super::*;
+use crate::base::{CallId, Cause, Party, UserId};
+use crate::call::{Direction, Quality, Record, State, Who};
+use crate::signaling::{Claims, MintError, TokenKey, mint};
+use crate::store::{Settings, Store};
+use crate::telemetry::Metrics;
+
+/// A gateway with one call, one trunk and the user `alice`.
+pub(super) struct Fixed {
+    pub(super) hung_up: Mutex<Vec<CallId>>,
+    pub(super) readiness: Readiness,
+    pub(super) key: TokenKey,
+}
+
+impl Backend for Fixed {
+    fn calls(&self) -> Vec<LiveCall> {
+        vec![LiveCall { state: State::Connected, record: record(1) }]
+    }
+
+    fn call(&self, id: CallId) -> Option<LiveCall> {
+        self.calls().into_iter().find(|call| call.record.id == id)
+    }
+
+    fn hang_up(&self, id: CallId) -> Result<(), Unknown> {
+        self.call(id).ok_or(Unknown)?;
+        self.hung_up.lock().unwrap().push(id);
+        Ok(())
+    }
+
+    fn trunks(&self) -> Vec<TrunkView> {
+        let id = "north".parse().unwrap();
+        vec![TrunkView { id, state: TrunkState::Up, calls: 1, channels: 30 }]
+    }
+
+    fn knows_user(&self, user: &UserId) -> bool {
+        user.as_str() == "alice"
+    }
+
+    fn mint(&self, claims: &Claims) -> Result<String, MintError> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        mint(&self.key, claims, now.as_secs())
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    fn refresh_metrics(&self) {}
+
+    fn demo_phone(&self) -> Option<DemoPhone> {
+        let hint =
+            Hint { dial: "600".into(), name: "Echo".into(), about: "You hear yourself.".into() };
+        let user = "alice".parse().unwrap();
+        Some(DemoPhone { token: "cp1.x.y".into(), user, hints: vec![hint] })
+    }
+}
+
+/// A router with its gateway and its store.
+pub(super) struct Site {
+    pub(super) router: Router,
+    pub(super) backend: Arc<Fixed>,
+    pub(super) store: Arc<Store>,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    pub(super) async fn open(access: Access, readiness: Readiness) -> Site {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("cp.db").display());
+        let store = Arc::new(Store::open(&Settings { url, spool: None }).await.unwrap());
+        let key = TokenKey::new([7; 32]).unwrap();
+        let backend = Arc::new(Fixed { hung_up: Mutex::default(), readiness, key });
+        let api = Api {
+            backend: Arc::clone(&backend) as Arc<dyn Backend>,
+            store: Arc::clone(&store),
+            metrics: Arc::new(Metrics::new()),
+        };
+        let rtc = Router::new().route("/v1/rtc", get(async || "rtc"));
+        Site { router: router(api, access, rtc), backend, store, _folder: folder }
+    }
+
+    pub(super) async fn new() -> Site {
+        Site::open(Access::default(), Readiness::Ready).await
+    }
+
+    /// Sends `METHOD path` from a loopback peer to `localhost:8080`.
+    pub(super) async fn ask(&self, line: &str) -> Response {
+        self.send(line, "127.0.0.1:9", &[("host", "localhost:8080")], "").await
+    }
+
+    pub(super) async fn send(
+        &self,
+        line: &str,
+        peer: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::from(body.to_owned())).unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(super) async fn keep(&self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            self.store.append(&record).await.unwrap();
+        }
+        while self.store.spool_bytes() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+pub(super) async fn text(response: Response) -> String {
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+pub(super) async fn json(response: Response) -> serde_json::Value {
+    serde_json::from_str(&text(response).await).unwrap()
+}
+
+pub(super) fn record(n: u64) -> Record {
+    let at =
+        |s| jiff::Timestamp::from_millisecond(1_763_712_000_000 + n as i64 * 1000 + s).unwrap();
+    Record {
+        id: CallId::from_parts(1_763_712_000_000, u128::from(n)),
+        direction: Direction::Outbound,
+        from: Party { user: "alice".parse().ok(), uri: "alice".into(), ..Party::default() },
+        to: Party {
+            number: "+49301234567".parse().ok(),
+            uri: "+49301234567".into(),
+            ..Party::default()
+        },
+        trunk: "north".parse().ok(),
+        rule: Some("national, \"day\"".into()),
+        started_at: at(0),
+        answered_at: Some(at(250)),
+        ended_at: Some(at(1250)),
+        duration_ms: 1000,
+        cause: Some(Cause::Hangup),
+        sip: None,
+        q850: Some(16),
+        ended_by: Some(Who::Callee),
+        attempts: 1,
+        digits: 4,
+        codec: Some("PCMA".into()),
+        quality: Quality::default(),
+    }
+}

@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use crate::base::{CallId, Cause, Party, SipStatus};
+use crate::base::{CallId, Cause, Party, SipStatus, TrunkId};
+use crate::dtmf::ToneItem;
 
-use super::{Decision, Leg, LegEvent, LegKind, Record, Target, Tone, Who};
+use super::{Decision, Leg, LegEvent, LegKind, Record, Target, Who};
 
 /// What is known when a call begins.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +18,7 @@ pub struct Setup {
     /// What carries the caller's leg.
     pub caller: LegKind,
     /// The trunk that the call came from, where it came from one.
-    pub trunk: Option<crate::base::TrunkId>,
+    pub trunk: Option<TrunkId>,
     /// Who calls.
     pub from: Party,
     /// Who is called, as it was dialled.
@@ -60,7 +62,7 @@ pub enum Output {
     /// Connect the media of the caller and this callee, both ways.
     Connect(Leg),
     /// Send these digits on this leg.
-    SendTones(Leg, Vec<Tone>),
+    SendTones(Leg, Vec<ToneItem>),
     /// Take back the dialling of a leg that has not answered (CANCEL; the page stops ringing).
     /// A trunk leg stays known until it is rejected, ended or answered after all.
     Cancel(Leg, Cause),
@@ -117,7 +119,8 @@ pub struct End {
 }
 
 /// Where a call is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// The dial plan is asked.
     Routing,

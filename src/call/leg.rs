@@ -1,8 +1,7 @@
 //! The legs of a call and what can happen on one, in words that are the same for a page and a trunk.
 
-use std::time::Duration;
-
-use crate::base::{Cause, Digit, SipStatus};
+use crate::base::{Cause, SipStatus};
+use crate::dtmf::ToneItem;
 
 use super::LegQuality;
 
@@ -49,7 +48,7 @@ pub enum LegEvent {
     MediaLost,
     /// The leg's side wants these tones at the other side and media does not carry them already
     /// (a page's `dtmf.send`, SIP INFO).
-    Tones(Vec<Tone>),
+    Tones(Vec<ToneItem>),
     /// A digit came as media, which carries it to the other leg itself. Counted, not kept.
     DigitHeard,
     /// The codec that was negotiated, as SDP names it (`PCMA`, `opus`).
@@ -94,15 +93,4 @@ pub enum Retry {
     Next,
     /// It does not.
     Never,
-}
-
-/// One DTMF digit to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tone {
-    /// The key.
-    pub digit: Digit,
-    /// How long it sounds.
-    pub duration: Duration,
-    /// The pause after it.
-    pub gap: Duration,
 }

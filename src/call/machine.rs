@@ -17,13 +17,14 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::base::{Cause, SipStatus};
+use crate::dtmf::ToneItem;
 
 use super::callee::{Callee, CalleeState, direction};
 use super::dialing::Sign;
 use super::timers::{Timer, Timers};
 use super::{
     Direction, End, Error, Feed, Input, Kept, Leg, LegEvent, LegKind, Limits, Output, Quality,
-    Record, Rejection, Setup, State, Target, Tone, Who,
+    Record, Rejection, Setup, State, Target, Who,
 };
 
 /// One call from its first sign to its record. See the [module](super) for who carries what.
@@ -438,7 +439,7 @@ impl Call {
 
     /// Digits from one side to the other. Before the answer the other side of the caller is the
     /// callee that is heard, else the one that is being dialled.
-    fn tones(&mut self, from: Leg, tones: Vec<Tone>) -> Result<(), Error> {
+    fn tones(&mut self, from: Leg, tones: Vec<ToneItem>) -> Result<(), Error> {
         let live = |n: &u8| {
             matches!(
                 self.callees[usize::from(*n)].state,
@@ -455,7 +456,8 @@ impl Call {
             callee if talking == Some(callee) && self.caller_present => Leg::Caller,
             Leg::Callee(_) => return Err(Error::NoPeer),
         };
-        self.count_digits(u32::try_from(tones.len()).unwrap_or(u32::MAX));
+        let digits = tones.iter().filter(|item| matches!(item, ToneItem::Digit { .. })).count();
+        self.count_digits(u32::try_from(digits).unwrap_or(u32::MAX));
         self.out.push_back(Output::SendTones(to, tones));
         Ok(())
     }

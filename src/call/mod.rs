@@ -17,7 +17,7 @@ mod tests;
 mod timers;
 
 pub use exchange::{End, Error, Feed, Input, Kept, Output, Progress, Setup, State};
-pub use leg::{Early, Leg, LegEvent, LegKind, Rejection, Retry, Tone};
+pub use leg::{Early, Leg, LegEvent, LegKind, Rejection, Retry};
 pub use limits::Limits;
 pub use machine::Call;
 pub use record::{Direction, LegQuality, Quality, Record, Who};

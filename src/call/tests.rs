@@ -125,7 +125,7 @@ pub(super) fn text(output: &Output) -> String {
         Output::Feed(Feed::Leg(l)) => format!("feed {}", leg(l)),
         Output::Answer => "answer".into(),
         Output::Connect(l) => format!("connect {}", leg(l)),
-        Output::SendTones(l, tones) => format!("send {} digits to {}", tones.len(), leg(l)),
+        Output::SendTones(l, tones) => format!("send {} tones to {}", tones.len(), leg(l)),
         Output::Cancel(l, cause) => format!("cancel {} {}", leg(l), name(cause)),
         Output::HangUp(l, e) => format!("hang up {} {}", leg(l), end(e)),
         Output::Ended(e) => format!("ended {}", end(e)),

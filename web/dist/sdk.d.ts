@@ -34,6 +34,30 @@ declare const ERRORS: {
         readonly retryable: true;
         readonly message: "More than 50 messages a second were sent.";
     };
+    readonly "request/bad-value": {
+        readonly retryable: false;
+        readonly message: "A value in the request cannot be used.";
+    };
+    readonly "request/not-found": {
+        readonly retryable: false;
+        readonly message: "There is nothing at this address.";
+    };
+    readonly "request/method-not-allowed": {
+        readonly retryable: false;
+        readonly message: "This cannot be done at this address.";
+    };
+    readonly "request/too-large": {
+        readonly retryable: false;
+        readonly message: "The request is larger than 64 KiB, or its headers than 8 KiB.";
+    };
+    readonly "request/timeout": {
+        readonly retryable: true;
+        readonly message: "The request did not arrive in time.";
+    };
+    readonly "request/local-only": {
+        readonly retryable: false;
+        readonly message: "This is answered only on the gateway's own machine.";
+    };
     readonly "signal/unknown-call": {
         readonly retryable: false;
         readonly message: "This session has no call of that id.";
@@ -141,6 +165,10 @@ declare const ERRORS: {
     readonly "server/overloaded": {
         readonly retryable: true;
         readonly message: "The gateway is busy; try again in a moment.";
+    };
+    readonly "server/records-unavailable": {
+        readonly retryable: true;
+        readonly message: "The records cannot be read at the moment.";
     };
     readonly "server/internal": {
         readonly retryable: true;

@@ -11,6 +11,12 @@ const ERRORS = {
     "protocol/bad-message": { retryable: false, message: "The message is not as the protocol wants it." },
     "protocol/unknown-type": { retryable: false, message: "This gateway does not know a message of this type." },
     "protocol/too-many-messages": { retryable: true, message: "More than 50 messages a second were sent." },
+    "request/bad-value": { retryable: false, message: "A value in the request cannot be used." },
+    "request/not-found": { retryable: false, message: "There is nothing at this address." },
+    "request/method-not-allowed": { retryable: false, message: "This cannot be done at this address." },
+    "request/too-large": { retryable: false, message: "The request is larger than 64 KiB, or its headers than 8 KiB." },
+    "request/timeout": { retryable: true, message: "The request did not arrive in time." },
+    "request/local-only": { retryable: false, message: "This is answered only on the gateway's own machine." },
     "signal/unknown-call": { retryable: false, message: "This session has no call of that id." },
     "signal/call-id-taken": { retryable: false, message: "The call id was already used for another call." },
     "signal/wrong-state": { retryable: false, message: "The call is not in a state in which this can be done." },
@@ -38,6 +44,7 @@ const ERRORS = {
     "media/unsupported": { retryable: false, message: "This browser cannot make calls from this page." },
     "server/draining": { retryable: true, message: "The gateway is being stopped and takes no new calls." },
     "server/overloaded": { retryable: true, message: "The gateway is busy; try again in a moment." },
+    "server/records-unavailable": { retryable: true, message: "The records cannot be read at the moment." },
     "server/internal": { retryable: true, message: "The gateway had a fault." },
 };
 

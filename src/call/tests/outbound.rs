@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::Digit;
+use crate::dtmf::ToneItem;
 
 #[test]
 fn routing_connect_dialing_early_answered_connected_ended() {
@@ -255,7 +256,7 @@ fn dialing_media_failed_ending() {
 
 #[test]
 fn connected_digits_go_to_the_other_side_and_only_their_count_is_kept() {
-    let tone = |c| Tone {
+    let tone = |c| ToneItem::Digit {
         digit: Digit::from_char(c).unwrap(),
         duration: Duration::from_millis(100),
         gap: Duration::from_millis(70),
@@ -264,11 +265,11 @@ fn connected_digits_go_to_the_other_side_and_only_their_count_is_kept() {
     let early = Input::Leg(Leg::Caller, LegEvent::Tones(vec![tone('1')]));
     assert_eq!(flow.call.handle_input(flow.now, early), Err(Error::NoPeer));
     flow.push(routed(Targets::Hunt(vec![Target::Trunk(trunk_id("north"))])));
-    let told = flow.caller(LegEvent::Tones(vec![tone('4'), tone('7')]));
-    assert_eq!(told, ["send 2 digits to 0"], "before the answer too");
+    let told = flow.caller(LegEvent::Tones(vec![tone('4'), ToneItem::Pause(seconds(2))]));
+    assert_eq!(told, ["send 2 tones to 0"], "before the answer too");
     flow.callee(0, LegEvent::Answered);
     flow.push(Input::RecordKept);
-    assert_eq!(flow.callee(0, LegEvent::Tones(vec![tone('9')])), ["send 1 digits to caller"]);
+    assert_eq!(flow.callee(0, LegEvent::Tones(vec![tone('9')])), ["send 1 tones to caller"]);
     flow.push(Input::End(Cause::ServerShutdown));
-    assert_eq!(flow.record().digits, 3);
+    assert_eq!(flow.record().digits, 2, "a pause is none");
 }
