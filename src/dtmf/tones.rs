@@ -1,5 +1,6 @@
 //! Requests to send digits, in the manner of `insertDTMF` (W3C WebRTC section 7.2): a string of
-//! keys with `,` as a pause of two seconds, a tone length and a gap.
+//! keys with `,` as a pause of two seconds and `w` as one of half a second (the client library's own),
+//! a tone length and a gap.
 
 use std::time::Duration;
 
@@ -24,8 +25,10 @@ pub enum ToneItem {
 /// Why a request to send digits is refused; the caller's misuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ToneError {
-    /// A character that is neither a key nor a comma.
-    #[error("{character:?} at position {position} is not a DTMF key (0-9, *, #, A-D) or a comma")]
+    /// A character that is neither a key nor a pause.
+    #[error(
+        "{character:?} at position {position} is not a DTMF key (0-9, *, #, A-D), a comma or w"
+    )]
     IllegalCharacter {
         /// The character.
         character: char,
@@ -58,6 +61,7 @@ pub fn parse_tones(
         .enumerate()
         .map(|(index, character)| match character {
             ',' => Ok(ToneItem::Pause(COMMA)),
+            'w' | 'W' => Ok(ToneItem::Pause(HALF_SECOND)),
             _ => Digit::from_char(character)
                 .map(|digit| ToneItem::Digit { digit, duration, gap })
                 .map_err(|_| ToneError::IllegalCharacter { character, position: index + 1 }),
@@ -75,6 +79,8 @@ const MAX_DURATION: Duration = Duration::from_millis(6000);
 const MIN_GAP: Duration = Duration::from_millis(30);
 /// W3C WebRTC 7.2: what a comma means.
 const COMMA: Duration = Duration::from_secs(2);
+/// What modems' dial strings mean by `w`.
+const HALF_SECOND: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! hold and transfer are further variants of [`Request`] and [`Event`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use super::{Refusal, Tones};
 use crate::base::{
     CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, Secret, SessionId, SipStatus,
 };
+use crate::dtmf::ToneItem;
 
 /// The number that a page gave its request; the reply names it as `re`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -189,12 +191,21 @@ pub struct DtmfSend {
     pub call: CallId,
     /// What to send.
     pub tones: Tones,
-    /// Length of each tone in ms, 40 to 6000; the trunk's default when absent.
+    /// Length of each tone in ms, 40 to 6000; 100 when absent.
     #[serde(default)]
     pub duration: Option<u32>,
-    /// Silence between two tones in ms, 30 to 6000; the trunk's default when absent.
+    /// Silence between two tones in ms, 30 to 6000; 70 when absent.
     #[serde(default)]
     pub gap: Option<u32>,
+}
+
+impl DtmfSend {
+    /// The items to send; 100 ms and 70 ms where the page named no lengths, as `insertDTMF`.
+    pub fn items(&self) -> Vec<ToneItem> {
+        let ms =
+            |value: Option<u32>, default| Duration::from_millis(value.unwrap_or(default).into());
+        self.tones.items(ms(self.duration, 100), ms(self.gap, 70))
+    }
 }
 
 /// `dtmf.press`.

@@ -24,4 +24,4 @@ pub use messages::{
 };
 pub use session::{CloseCode, Config, Error, Input, Output, Session};
 pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenKey, mint, verify};
-pub use tones::{ToneItem, Tones, TonesError};
+pub use tones::{Tones, TonesError};
