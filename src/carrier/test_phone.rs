@@ -20,7 +20,7 @@ use crate::sdp::{
 use crate::sip::driver::{self, DriverConfig};
 use crate::sip::{
     Body, Command, Destination, EndpointConfig, Event, Handle, Host, Incoming, Invite, NameAddr,
-    Network, Session, Transport, Uri,
+    Network, OfferIn, Session, Transport, Uri,
 };
 
 pub(super) struct Phone {
@@ -68,8 +68,13 @@ impl Phone {
         Phone { handle, events, addr, ports, local }
     }
 
-    /// Sends the INVITE.
+    /// Sends the INVITE with an offer.
     pub async fn dial(&mut self, carrier: SocketAddr, number: &str) -> Session {
+        let body = Some(Body::sdp(offer(&self.local).to_string()));
+        self.invite(carrier, number, body).await
+    }
+
+    async fn invite(&mut self, carrier: SocketAddr, number: &str, body: Option<Body>) -> Session {
         let uri = |user, address: SocketAddr| {
             Uri::sip(Some(user), &Host::from(address.ip()), Some(address.port())).unwrap()
         };
@@ -83,7 +88,7 @@ impl Phone {
             to: NameAddr::new(target),
             asserted_identity: None,
             headers: vec![],
-            body: Some(Body::sdp(offer(&self.local).to_string())),
+            body,
             credentials: None,
         };
         self.handle.send(Command::Invite(Box::new(invite))).await.unwrap();
@@ -107,6 +112,30 @@ impl Phone {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Dials a line that answers without telling it anything of our media.
+    pub async fn call_without_offer(&mut self, carrier: SocketAddr, number: &str) -> Talk {
+        let session = self.invite(carrier, number, None).await;
+        let Event::Answered { answer: response, offer: OfferIn::Response, .. } = self.event().await
+        else {
+            panic!("no offer in the answer")
+        };
+        let remote = parse(&response.body.unwrap().bytes).unwrap();
+        let (ours, negotiated) = answer(&self.local, &remote).unwrap();
+        let body = Some(Body::sdp(ours.to_string()));
+        self.handle.send(Command::Ack { session, body }).await.unwrap();
+        self.talk(session, &negotiated)
+    }
+
+    /// Changes the direction of a call.
+    pub async fn reinvite(&mut self, talk: &Talk, direction: Direction) {
+        self.local.direction = direction;
+        self.local.version += 1;
+        let body = Some(Body::sdp(offer(&self.local).to_string()));
+        self.handle.send(Command::Reinvite { session: talk.session, body }).await.unwrap();
+        let event = self.event().await;
+        assert!(matches!(&event, Event::ReinviteDone { answer, .. } if answer.status == 200));
     }
 
     /// The talk that an answer to our offer makes.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::test_phone::{Phone, Talk};
 use super::{Carrier, CarrierConfig, Line, start};
 use crate::codec::{Tone, Tones, dominant_frequency, level_dbm0};
-use crate::sdp::AudioCodec;
+use crate::sdp::{AudioCodec, Direction};
 use crate::sip::{Body, Command, End, Event, Origin, RequestKey};
 
 async fn both(codec: AudioCodec) -> (Carrier, Phone) {
@@ -206,5 +206,40 @@ async fn a_taken_port_is_said() {
     let config = CarrierConfig { sip_listen: carrier.sip_addr(), ..CarrierConfig::default() };
     let error = start(config).await.unwrap_err();
     assert!(error.to_string().contains(&carrier.sip_addr().to_string()));
+    carrier.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_without_an_offer_gets_one() {
+    let (carrier, mut phone) = both(AudioCodec::Pcmu).await;
+    let mut talk = phone.call_without_offer(carrier.sip_addr(), "602").await;
+    phone.listen(&mut talk, 500, "").await;
+    assert!((level_dbm0(&talk.heard) + 16.0).abs() < 0.3);
+    carrier.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_that_is_held_is_silent_until_it_is_resumed() {
+    let (carrier, mut phone) = both(AudioCodec::Pcmu).await;
+    let mut talk = phone.call(carrier.sip_addr(), "602").await;
+    for (direction, sounds) in [(Direction::SendOnly, false), (Direction::SendRecv, true)] {
+        phone.reinvite(&talk, direction).await;
+        // What was on its way is over.
+        phone.listen(&mut talk, 60, "").await;
+        talk.heard.clear();
+        phone.listen(&mut talk, 300, "").await;
+        assert_eq!(talk.heard.len() > 1600, sounds, "{direction:?}");
+        assert_eq!(talk.heard.is_empty(), !sounds, "{direction:?}");
+    }
+    carrier.stop().await;
+}
+
+#[tokio::test]
+async fn an_offer_that_cannot_be_met_is_refused_with_488() {
+    let (carrier, mut phone) = both(AudioCodec::Opus).await;
+    phone.dial(carrier.sip_addr(), "600").await;
+    let event = phone.event().await;
+    assert!(matches!(&event, Event::Rejected { answer, .. } if answer.status == 488), "{event:?}");
+    assert_eq!(carrier.observations().active, 0);
     carrier.stop().await;
 }

@@ -56,8 +56,8 @@ impl Arbiter {
     fn start(&mut self, now: Instant, event: DigitEvent) {
         let twin = self.presses.iter_mut().find(|p| p.could_be(now, &event));
         if let Some(press) = twin {
-            press.modes.push((event.mode, event.id));
-            if rank(event.mode) < rank(press.lead) && !press.ended {
+            press.modes[index(event.mode)] = Some(event.id);
+            if index(event.mode) < index(press.lead) && !press.ended {
                 press.lead = event.mode;
             }
             return;
@@ -67,11 +67,13 @@ impl Arbiter {
         }
         let id = DigitId(self.next_id);
         self.next_id += 1;
+        let mut modes = [None; 4];
+        modes[index(event.mode)] = Some(event.id);
         self.presses.push_back(Press {
             id,
             event,
             lead: event.mode,
-            modes: vec![(event.mode, event.id)],
+            modes,
             ended: false,
             last: now,
         });
@@ -98,7 +100,8 @@ struct Press {
     id: DigitId,
     event: DigitEvent,
     lead: Mode,
-    modes: Vec<(Mode, DigitId)>,
+    /// Who reports it, by [`index`], each with its own number of it.
+    modes: [Option<DigitId>; 4],
     ended: bool,
     /// When it started or, once ended, when it ended.
     last: Instant,
@@ -106,7 +109,7 @@ struct Press {
 
 impl Press {
     fn reports(&self, mode: Mode, id: DigitId) -> bool {
-        self.modes.contains(&(mode, id))
+        self.modes[index(mode)] == Some(id)
     }
 
     /// Whether `event` may be this very press, heard in another mode: the same key, a mode that has
@@ -116,13 +119,14 @@ impl Press {
             a.saturating_duration_since(b) <= WINDOW && b.saturating_duration_since(a) <= WINDOW
         };
         self.event.digit == event.digit
-            && self.modes.iter().all(|(mode, _)| *mode != event.mode)
+            && self.modes[index(event.mode)].is_none()
             // An INFO that goes out at the end of a long press may not know when it began.
             && (!self.ended || near(now, self.last) || near(event.started_at, self.event.started_at))
     }
 }
 
-fn rank(mode: Mode) -> u8 {
+/// The modes in the order in which they are believed.
+fn index(mode: Mode) -> usize {
     match mode {
         Mode::Client => 0,
         Mode::Rfc4733 => 1,

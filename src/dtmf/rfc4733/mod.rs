@@ -8,6 +8,8 @@ mod encoder;
 mod encoder_tests;
 mod press;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod vectors;
 
 pub use block::EventBlock;
