@@ -3,9 +3,13 @@
 //! Load (`load`), check, evaluate (`Plan::evaluate_outbound`, `Plan::evaluate_inbound`), explain
 //! (`Plan::explain`), test. Pure: files and the time come as arguments.
 
+mod caps;
 mod decision;
+mod diff;
 mod emergency;
 mod evaluate;
+#[cfg(test)]
+mod evaluate_tests;
 mod explain;
 mod flow;
 mod load;
@@ -18,9 +22,11 @@ mod schedule;
 mod shadow;
 mod test_case;
 
+pub use caps::{Alarm, Capped, Caps, Ledger, Window};
 pub use decision::{
     Decision, InboundRequest, Matched, OutboundRequest, Outcome, Refusal, Target, TrunkCall,
 };
+pub use diff::{Change, PastCall, diff};
 pub use flow::{Pressed, Walk};
 pub use load::{Files, Known, NoFiles, load};
 pub use number::{Number, NumberType, Region, RegionError};

@@ -1,0 +1,158 @@
+//! `crosspoint dialplan diff OLD NEW --cdrs FILE`: real calls asked of two plans.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::decision::{Decision, InboundRequest, OutboundRequest, Outcome};
+use super::plan::Plan;
+use super::report::{Format, Report};
+use crate::base::UserId;
+
+/// A call of the past: one line of an export of records as NDJSON. Other fields are passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "direction", rename_all = "lowercase")]
+pub enum PastCall {
+    /// A user's call.
+    Outbound {
+        /// Who called.
+        user: UserId,
+        /// What was dialled.
+        dialled: String,
+        /// When it started.
+        started_at: jiff::Timestamp,
+    },
+    /// A call from a trunk.
+    Inbound {
+        /// What was called.
+        did: String,
+        /// Who called, where known.
+        #[serde(default)]
+        from: Option<String>,
+        /// When it started.
+        started_at: jiff::Timestamp,
+    },
+}
+
+/// A call that would now go elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Its line in the file of records, from 1.
+    pub line: usize,
+    /// Who called what.
+    pub call: String,
+    /// What the old plan does.
+    pub old: String,
+    /// What the new plan does.
+    pub new: String,
+}
+
+/// Replays records (one JSON object a line) and lists those that would now go elsewhere.
+/// Exit 0 where all stay, 1 where some change, 2 where a line is no record.
+pub fn diff(old: &Plan, new: &Plan, records: &str, format: Format) -> Report {
+    let (mut changes, mut unreadable, mut calls) = (Vec::new(), Vec::new(), 0);
+    for (index, text) in records.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
+        let line = index + 1;
+        match serde_json::from_str::<PastCall>(text) {
+            Err(error) => unreadable.push(format!("line {line}: no record: {error}")),
+            Ok(call) => {
+                calls += 1;
+                let (before, after) = (answer(old, &call), answer(new, &call));
+                if before != after {
+                    let call = name(&call);
+                    changes.push(Change { line, call, old: before, new: after });
+                }
+            }
+        }
+    }
+    let exit = match (unreadable.is_empty(), changes.is_empty()) {
+        (false, _) => 2,
+        (true, false) => 1,
+        (true, true) => 0,
+    };
+    let text = match format {
+        Format::Json => {
+            let value = json!({ "calls": calls, "changed": changes, "unreadable": unreadable });
+            format!("{value:#}\n")
+        }
+        Format::Text | Format::Junit => {
+            let mut text: String = unreadable.iter().map(|line| format!("{line}\n")).collect();
+            for change in &changes {
+                text += &format!(
+                    "line {}: {}\n  - {}\n  + {}\n",
+                    change.line, change.call, change.old, change.new
+                );
+            }
+            text + &format!("{calls} calls, {} would go elsewhere\n", changes.len())
+        }
+    };
+    Report { text, exit }
+}
+
+fn answer(plan: &Plan, call: &PastCall) -> String {
+    let decision = match call.clone() {
+        PastCall::Outbound { user, dialled, started_at } => {
+            plan.evaluate_outbound(&OutboundRequest {
+                user,
+                country: None,
+                dialled,
+                caller_id: None,
+                at: started_at,
+            })
+        }
+        PastCall::Inbound { did, from, started_at } => {
+            plan.evaluate_inbound(&InboundRequest { did, from, trunk: None, at: started_at })
+        }
+    };
+    // Where it goes, not which rule sends it there: renaming a rule moves no call.
+    where_to(plan, &decision)
+}
+
+fn where_to(plan: &Plan, decision: &Decision) -> String {
+    let line = plan.explain(decision).pop().unwrap_or_default();
+    match &decision.outcome {
+        Outcome::Refuse(_) => "refused".to_owned(),
+        _ => line.trim_start_matches("=> ").to_owned(),
+    }
+}
+
+fn name(call: &PastCall) -> String {
+    match call {
+        PastCall::Outbound { user, dialled, .. } => format!("{user} dials {dialled}"),
+        PastCall::Inbound { did, from: Some(from), .. } => format!("call to {did} from {from}"),
+        PastCall::Inbound { did, .. } => format!("call to {did}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialplan::{Known, NoFiles, load};
+
+    #[test]
+    fn only_calls_that_go_elsewhere_are_listed() {
+        let text = include_str!("../../dialplans/europe.toml");
+        let plan = |text: &str| load(text, "p", &Known::default(), &NoFiles).unwrap();
+        let old = plan(text);
+        let new = text
+            .replace("name   = \"neighbours\"", "name   = \"others\"")
+            .replace("rule = \"neighbours\"", "rule = \"others\"")
+            .replace("flow = [\"user:anna\"]", "flow = [\"ring:london\"]")
+            .replace("rings = [\"anna\"]", "rings = [\"charlie\", \"benoit\"]");
+        let new = plan(&new);
+        let records = concat!(
+            r#"{"direction":"outbound","user":"anna","dialled":"+43 1 2345678","started_at":"2026-01-01T10:00:00Z","id":"x"}"#,
+            "\n",
+            r#"{"direction":"inbound","did":"+493023125100","started_at":"2026-01-01T10:00:00Z"}"#,
+            "\n",
+        );
+        let report = diff(&old, &new, records, Format::Text);
+        assert_eq!(
+            report.text,
+            "line 2: call to +493023125100\n  - user:anna\n  + ring:london\n\
+             2 calls, 1 would go elsewhere\n"
+        );
+        assert_eq!(report.exit, 1);
+        assert_eq!(diff(&old, &old, records, Format::Json).exit, 0);
+        assert_eq!(diff(&old, &old, "nonsense\n", Format::Text).exit, 2);
+    }
+}
