@@ -274,7 +274,10 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for code in ErrorCode::ALL {
             let (area, name) = code.as_str().split_once('/').unwrap();
-            assert!(["auth", "signal", "media", "call", "protocol", "server"].contains(&area));
+            assert!(
+                ["auth", "signal", "media", "call", "protocol", "request", "server"]
+                    .contains(&area)
+            );
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
             assert!(code.message().ends_with('.'));
             assert!(seen.insert(code.as_str()), "{code} twice");
