@@ -22,6 +22,13 @@ mod transaction;
 mod transport;
 pub mod uri;
 
+#[cfg(test)]
+mod any_call_tests;
+#[cfg(test)]
+mod call_flow_tests;
+#[cfg(test)]
+mod virtual_network;
+
 pub use address::NameAddr;
 pub use codec::{Limits, ParseError, Policy, Refusal, check, parse, write, write_into};
 pub use command::{
