@@ -185,21 +185,16 @@ impl Bridge {
         self.trunk_watch.start(now);
     }
 
-    /// Digits of known length toward a leg.
-    pub(super) fn send_digits(
-        &mut self,
-        now: Instant,
-        to: LegSide,
-        items: &[ToneItem],
-    ) -> Result<(), Error> {
+    /// Digits of known length toward a leg: all of them or, said in an event, none.
+    pub(super) fn send_digits(&mut self, now: Instant, to: LegSide, items: &[ToneItem]) {
         let encoder = match to {
             LegSide::Trunk => self.trunk.as_mut().and_then(TrunkSide::digits),
             LegSide::Browser => self.browser.as_mut().and_then(|b| b.digits.as_mut()),
         };
-        let encoder = encoder.ok_or(Error::DigitsUnavailable)?;
-        encoder
-            .handle_input(now, EncoderInput::Send { source: Mode::Client, items })
-            .map_err(|_| Error::Overloaded)
+        let input = EncoderInput::Send { source: Mode::Client, items };
+        if !encoder.is_some_and(|encoder| encoder.handle_input(now, input).is_ok()) {
+            self.outbox.event(MediaEvent::DigitsUnavailable { to });
+        }
     }
 
     /// Forgets the digits that wait toward a leg and ends the one that is on.
@@ -214,8 +209,12 @@ impl Bridge {
     }
 
     /// A key of the page goes down (its JSON): a digit of the page's leg like any other.
-    pub(super) fn press(&mut self, now: Instant, digit: Digit) {
-        self.release(now);
+    pub(super) fn press(&mut self, now: Instant, to: LegSide, digit: Digit) {
+        if to == LegSide::Browser {
+            self.outbox.event(MediaEvent::DigitsUnavailable { to });
+            return;
+        }
+        self.release(now, to);
         self.presses += 1;
         let event = DigitEvent {
             id: DigitId(self.presses),
@@ -231,8 +230,9 @@ impl Bridge {
     }
 
     /// The key comes up.
-    pub(super) fn release(&mut self, now: Instant) {
-        if let Some(press) = self.pressed.take() {
+    pub(super) fn release(&mut self, now: Instant, to: LegSide) {
+        let press = if to == LegSide::Trunk { self.pressed.take() } else { None };
+        if let Some(press) = press {
             let event = DigitEvent {
                 duration: now.saturating_duration_since(press.started_at),
                 phase: Phase::End(EndReason::Released),
@@ -255,11 +255,6 @@ impl Bridge {
             }
         }
         self.carry_digits(now);
-    }
-
-    /// Whether digits toward the trunk go as telephone events.
-    pub(super) fn trunk_takes_digits(&mut self) -> bool {
-        self.trunk.as_mut().is_some_and(|trunk| trunk.digits().is_some())
     }
 
     pub(super) fn handle_input(&mut self, now: Instant, input: Input<'_>) {

@@ -115,29 +115,20 @@ impl MediaCall {
         self.bridge.connect(now);
     }
 
-    pub(super) fn send_digits(
-        &mut self,
-        now: Instant,
-        to: LegSide,
-        digits: &[ToneItem],
-    ) -> Result<(), Error> {
-        self.bridge.send_digits(now, to, digits)
+    pub(super) fn send_digits(&mut self, now: Instant, to: LegSide, digits: &[ToneItem]) {
+        self.bridge.send_digits(now, to, digits);
     }
 
     pub(super) fn cancel_digits(&mut self, now: Instant, to: LegSide) {
         self.bridge.cancel_digits(now, to);
     }
 
-    pub(super) fn press(&mut self, now: Instant, digit: Digit) -> Result<(), Error> {
-        if !self.bridge.trunk_takes_digits() {
-            return Err(Error::DigitsUnavailable);
-        }
-        self.bridge.press(now, digit);
-        Ok(())
+    pub(super) fn press(&mut self, now: Instant, to: LegSide, digit: Digit) {
+        self.bridge.press(now, to, digit);
     }
 
-    pub(super) fn release(&mut self, now: Instant) {
-        self.bridge.release(now);
+    pub(super) fn release(&mut self, now: Instant, to: LegSide) {
+        self.bridge.release(now, to);
     }
 
     pub(super) fn report_digit(&mut self, now: Instant, from: LegSide, event: DigitEvent) {

@@ -18,9 +18,6 @@ pub enum Error {
     /// The command does not fit what was done before (an answer without an offer).
     #[error("out of order: {0}")]
     OutOfOrder(&'static str),
-    /// The leg takes no telephone events: use another way (SIP INFO).
-    #[error("the leg takes no telephone events")]
-    DigitsUnavailable,
     /// No capacity: refuse the new call, keep the others (503 with Retry-After).
     #[error("no media capacity")]
     Overloaded,

@@ -41,6 +41,11 @@ pub enum MediaEvent {
         /// How it went.
         receipt: Receipt,
     },
+    /// The leg takes no telephone events, or too many wait: none of the digits asked for goes out.
+    DigitsUnavailable {
+        /// The leg they were for.
+        to: LegSide,
+    },
     /// A connected leg has been silent for `PoolConfig::lost_after`.
     MediaLost {
         /// Which leg.

@@ -39,10 +39,10 @@ pub(in crate::media) enum Command {
     AnswerTrunk { sdp: String, media: TrunkMedia, reply: Reply<String> },
     Feed(Feed),
     Connect,
-    SendDigits { to: LegSide, digits: Vec<ToneItem>, reply: Reply<()> },
+    SendDigits { to: LegSide, digits: Vec<ToneItem> },
     CancelDigits { to: LegSide },
-    Press { digit: Digit, reply: Reply<()> },
-    Release,
+    Press { to: LegSide, digit: Digit },
+    Release { to: LegSide },
     ReportDigit { from: LegSide, event: DigitEvent },
 }
 

@@ -499,14 +499,10 @@ impl Slot {
             }
             Command::Feed(feed) => self.call.feed(feed),
             Command::Connect => self.call.connect(now),
-            Command::SendDigits { to, digits, reply } => {
-                let _ = reply.send(self.call.send_digits(now, to, &digits));
-            }
+            Command::SendDigits { to, digits } => self.call.send_digits(now, to, &digits),
             Command::CancelDigits { to } => self.call.cancel_digits(now, to),
-            Command::Press { digit, reply } => {
-                let _ = reply.send(self.call.press(now, digit));
-            }
-            Command::Release => self.call.release(now),
+            Command::Press { to, digit } => self.call.press(now, to, digit),
+            Command::Release { to } => self.call.release(now, to),
             Command::ReportDigit { from, event } => self.call.report_digit(now, from, event),
         }
         self.drain(now, browsers);

@@ -71,14 +71,12 @@ impl Session {
         self.tell(Command::Connect)
     }
 
-    /// Sends digits of known length toward a leg, after those already queued, with its own pacing;
-    /// a [`MediaEvent::DigitSent`](crate::media::MediaEvent::DigitSent) follows each. A page has no
-    /// way to hear them (RFC 7874): toward [`LegSide::Browser`] they are for other peers.
-    ///
-    /// # Errors
-    /// [`Error::DigitsUnavailable`] where the leg takes no telephone events: send SIP INFO instead.
-    pub async fn send_digits(&self, to: LegSide, digits: Vec<ToneItem>) -> Result<(), Error> {
-        self.ask(|reply| Command::SendDigits { to, digits, reply }).await
+    /// Sends digits of known length toward a leg, after those already queued, with its own pacing.
+    /// A `MediaEvent::DigitSent` follows each; a `MediaEvent::DigitsUnavailable` says that the leg
+    /// takes no telephone events (send SIP INFO instead) and that none was taken. A page has no way
+    /// to hear them (RFC 7874): toward [`LegSide::Browser`] they are for other peers.
+    pub fn send_digits(&self, to: LegSide, digits: Vec<ToneItem>) -> Result<(), Error> {
+        self.tell(Command::SendDigits { to, digits })
     }
 
     /// Forgets the digits that wait toward a leg and ends the one that is on.
@@ -86,19 +84,17 @@ impl Session {
         self.tell(Command::CancelDigits { to })
     }
 
-    /// A key of the page goes down (its JSON message). It is a digit of the page's leg like one
-    /// that comes as a telephone event: it reaches the trunk and is told as a
-    /// [`MediaEvent::Digit`](crate::media::MediaEvent::Digit). It lasts until [`Session::release`].
-    ///
-    /// # Errors
-    /// [`Error::DigitsUnavailable`] where the trunk takes no telephone events.
-    pub async fn press(&self, digit: Digit) -> Result<(), Error> {
-        self.ask(|reply| Command::Press { digit, reply }).await
+    /// A key goes down and stays down until [`Session::release`]. Toward the trunk it is a digit of
+    /// the page's leg (its JSON message) like one that comes as a telephone event: it goes out where
+    /// the trunk takes events, and is told as a `MediaEvent::Digit` of mode `Client` in any case, so
+    /// that its end can be sent as INFO where it does not. Toward the page there is no such thing.
+    pub fn press(&self, to: LegSide, digit: Digit) -> Result<(), Error> {
+        self.tell(Command::Press { to, digit })
     }
 
     /// The key comes up.
-    pub fn release(&self) -> Result<(), Error> {
-        self.tell(Command::Release)
+    pub fn release(&self, to: LegSide) -> Result<(), Error> {
+        self.tell(Command::Release { to })
     }
 
     /// A digit that a leg sent another way than as RTP (SIP INFO): the leg's arbiter makes one of
