@@ -192,7 +192,7 @@ impl Bridge {
             LegSide::Browser => self.browser.as_mut().and_then(|b| b.digits.as_mut()),
         };
         let input = EncoderInput::Send { source: Mode::Client, items };
-        if !encoder.is_some_and(|encoder| encoder.handle_input(now, input).is_ok()) {
+        if encoder.is_none_or(|encoder| encoder.handle_input(now, input).is_err()) {
             self.outbox.event(MediaEvent::DigitsUnavailable { to });
         }
     }

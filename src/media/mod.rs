@@ -4,6 +4,8 @@
 //! sees SIP: it takes and gives SDP bodies, RTP, digits and facts.
 
 mod bridge;
+#[cfg(test)]
+mod bridge_tests;
 mod browser_side;
 mod call;
 mod config;

@@ -169,13 +169,10 @@ impl TrunkSide {
     /// sound.
     fn digit(&mut self, now: Instant, destination: SocketAddr, outbox: &mut Outbox) -> bool {
         let Some(digits) = self.digits.as_mut() else { return false };
-        let before = digits.is_on();
         let _ = digits.handle_input(now, EncoderInput::Tick { timestamp: self.leg.timestamp() });
-        let mut started = false;
         loop {
             match digits.poll_output() {
                 EncoderOutput::Packet(packet) => {
-                    started |= packet.marker;
                     self.leg.write(
                         now,
                         packet.marker,
@@ -193,7 +190,7 @@ impl TrunkSide {
             }
         }
         // The copies of an end go out beside the sound that is back.
-        before || started || digits.is_on()
+        digits.is_on()
     }
 
     fn sound(&mut self, now: Instant, frame: &[i16], destination: SocketAddr, outbox: &mut Outbox) {
