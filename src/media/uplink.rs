@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::Error;
-use crate::codec::{self, Codec, Decoder, FRAME};
+use crate::codec::{self, Codec, Decoder, DriftCorrector, FRAME};
 use crate::jitter::{Activity, Config, Content, Counts, Decision, PlayoutBuffer};
 use crate::rtp::{Packet, PayloadType, Seq, Ssrc, Timestamp};
 use crate::webrtc::{BrowserCodec, Negotiated, RtpIn};
@@ -15,6 +15,8 @@ pub(super) struct Uplink {
     codec: Codec,
     buffer: PlayoutBuffer,
     decoder: Decoder,
+    /// Between the page's clock and ours.
+    drift: DriftCorrector,
     /// Decoded and not yet taken.
     pcm: Vec<i16>,
     decoded: Vec<i16>,
@@ -33,6 +35,7 @@ impl Uplink {
             codec,
             buffer: PlayoutBuffer::new(Config::new(codec.clock_rate())),
             decoder: Decoder::new(codec).map_err(|_| Error::Internal)?,
+            drift: DriftCorrector::new(),
             pcm: Vec::with_capacity(8 * FRAME),
             decoded: Vec::with_capacity(8 * FRAME),
             activity: Activity::Silence,
@@ -55,16 +58,17 @@ impl Uplink {
 
     /// The next 20 ms of sound, over what `frame` held.
     pub(super) fn frame(&mut self, now: Instant, frame: &mut Vec<i16>) {
+        self.drift.steer(self.buffer.excess());
+        let needed = self.drift.needed();
         for _ in 0..MAX_DECISIONS {
-            if self.pcm.len() >= FRAME {
+            if self.pcm.len() >= needed {
                 break;
             }
             self.decide(now);
         }
-        self.pcm.resize(self.pcm.len().max(FRAME), 0);
-        frame.clear();
-        frame.extend_from_slice(&self.pcm[..FRAME]);
-        self.pcm.drain(..FRAME);
+        self.pcm.resize(self.pcm.len().max(needed), 0);
+        self.drift.process(&self.pcm[..needed], frame);
+        self.pcm.drain(..needed);
         let loud = codec::level_dbm0(frame) > SILENCE_DBM0;
         self.activity = if loud { Activity::Speech } else { Activity::Silence };
     }

@@ -174,3 +174,30 @@ fn the_feed_switches_without_a_gap_or_a_jump() {
         assert_eq!(pair[1].marker, switched, "{n}");
     }
 }
+
+/// A page whose clock is 500 ppm off, for two minutes: 60 ms that must go somewhere, unheard.
+#[test]
+fn the_pages_clock_may_drift() {
+    for ppm in [500_i64, -500] {
+        let mut lab = Lab::connected(BrowserCodec::Pcmu);
+        let interval = Duration::from_nanos((20_000_000 - 20 * ppm).unsigned_abs());
+        let mut next = lab.now;
+        for _ in 0..6_000 {
+            let packet = lab.page_sound();
+            while lab.bridge.timeout() < next {
+                lab.now = lab.bridge.timeout();
+                lab.input(Input::Timeout);
+            }
+            lab.now = next;
+            lab.input(Input::BrowserRtp(&packet));
+            next += interval;
+        }
+        let pcm = lab.trunk_pcm(5_900);
+        let levels: Vec<f64> = pcm.chunks(FRAME).map(level_dbm0).collect();
+        let odd = levels.iter().filter(|level| (*level + 10.0).abs() > 1.5).count();
+        let stats = lab.bridge.stats().0;
+        // A slow page runs the least of buffers dry once before the corrector starts.
+        assert!(odd == 0 && stats.concealed <= 1, "{ppm} ppm: {odd} {stats:?}");
+        assert_tone(&lab.trunk_pcm(100), 1000.0, "the trunk");
+    }
+}
