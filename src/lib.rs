@@ -7,6 +7,7 @@ pub mod api;
 pub mod base;
 pub mod call;
 pub mod carrier;
+pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod dialplan;

@@ -1,3 +1,7 @@
 //! The `crosspoint` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    crosspoint::cli::run()
+}

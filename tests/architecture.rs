@@ -51,12 +51,28 @@ const TABLE: &[(&str, &[&str])] = &[
     ("api", &["base", "dialplan", "trunk", "call", "signaling", "store", "gateway", "telemetry"]),
     ("carrier", &["base", "sdp", "codec", "rtp", "dtmf", "sip", "telemetry"]),
     ("selftest", &["base", "sdp", "codec", "rtp", "dtmf", "signaling"]),
+    (
+        "cli",
+        &[
+            "base",
+            "dialplan",
+            "signaling",
+            "sip",
+            "telemetry",
+            "config",
+            "gateway",
+            "api",
+            "carrier",
+            "selftest",
+        ],
+    ),
 ];
 
 /// Files and folders below `src/` that drive the outside world. Everything else is pure.
 const DRIVERS: &[&str] = &[
     "api/",
     "carrier/",
+    "cli/",
     "config/",
     "gateway/",
     "main.rs",

@@ -8,10 +8,12 @@ mod access;
 mod backend;
 mod calls;
 mod cdrs;
+mod gateway;
 mod health;
 mod pages;
 mod problem;
 mod router;
+mod rtc;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,8 @@ pub use access::{Access, Admin};
 pub use backend::{
     Backend, DemoPhone, Hint, LiveCall, MintedToken, Readiness, TrunkState, TrunkView, Unknown,
 };
+pub use gateway::{Demo, GatewayBackend};
 pub use problem::Problem;
 pub use router::{Api, router};
+pub use rtc::rtc;
 pub use serve::serve;

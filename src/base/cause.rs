@@ -143,6 +143,31 @@ pub enum EndCode {
     Internal,
 }
 
+impl EndCode {
+    /// The code as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndCode::Hangup => "hangup",
+            EndCode::Busy => "busy",
+            EndCode::NoAnswer => "no-answer",
+            EndCode::Declined => "declined",
+            EndCode::Cancelled => "cancelled",
+            EndCode::AnsweredElsewhere => "answered-elsewhere",
+            EndCode::Unallocated => "unallocated",
+            EndCode::Unreachable => "unreachable",
+            EndCode::BlockedByDialplan => "blocked-by-dialplan",
+            EndCode::CallerIdNotAllowed => "caller-id-not-allowed",
+            EndCode::LimitReached => "limit-reached",
+            EndCode::TrunkFailed => "trunk-failed",
+            EndCode::MediaFailed => "media-failed",
+            EndCode::MediaTimeout => "media-timeout",
+            EndCode::MaxDuration => "max-duration",
+            EndCode::ServerShutdown => "server-shutdown",
+            EndCode::Internal => "internal",
+        }
+    }
+}
+
 /// Who ended a call, as the page sees it: itself, the other side, or the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -258,5 +283,9 @@ mod tests {
     fn page_codes_are_kebab_case() {
         let code = serde_json::to_string(&Cause::BlockedByDialplan.end_code()).unwrap();
         assert_eq!(code, "\"blocked-by-dialplan\"");
+        for cause in Cause::all() {
+            let code = cause.end_code();
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
     }
 }

@@ -54,6 +54,11 @@ impl Plan {
         self.country
     }
 
+    /// The instant of a local time in the plan's zone; `None` in the hour that a clock change skips.
+    pub fn moment(&self, local: jiff::civil::DateTime) -> Option<jiff::Timestamp> {
+        self.zone.moment(local)
+    }
+
     /// Whether the plan reaches emergency services; where not, the page's `features` lack it.
     pub fn provides_emergency(&self) -> bool {
         matches!(self.emergency, Emergency::Provided { .. })

@@ -1,1 +1,110 @@
-//! The composition root: one task per call, inbound, browser, registry, drain.
+//! The composition root: takes a configuration, starts media, SIP, store and signalling, and runs
+//! one task per call between them.
+
+mod call_task;
+mod health;
+mod limits;
+mod pages;
+mod registry;
+mod routing;
+mod sip_events;
+mod sip_words;
+mod start;
+mod surface;
+mod trunks;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use crate::base::{CallId, UserId};
+use crate::config::User;
+use crate::dialplan::Plan;
+use crate::sip::{Command, Destination, Handle, Transport};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::{media, signaling};
+
+pub use start::{Gateway, StartError};
+pub use surface::{CallView, TrunkView};
+
+/// What all tasks of one gateway share.
+struct Inner {
+    plan: ArcSwap<Plan>,
+    users: BTreeMap<UserId, User>,
+    trunks: trunks::Trunks,
+    limits: limits::Limits,
+    registry: registry::Registry,
+    pool: media::Pool,
+    sip: Handle,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    /// Our addresses by transport, as trunks are told.
+    sip_addresses: Vec<(Transport, SocketAddr)>,
+    token_key: signaling::TokenKey,
+    ringback: String,
+    draining: AtomicBool,
+}
+
+impl Inner {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// The address of ours that goes with a destination.
+    fn sip_address(&self, destination: &Destination) -> SocketAddr {
+        let same = |(transport, _): &&(Transport, SocketAddr)| *transport == destination.transport;
+        let address = self.sip_addresses.iter().find(same).or(self.sip_addresses.first());
+        address.map_or(SocketAddr::from(([127, 0, 0, 1], 5060)), |(_, address)| *address)
+    }
+
+    /// Gives the SIP endpoint a command. One that has stopped takes none: the process is ending.
+    async fn sip(&self, command: Command) {
+        if self.sip.send(command).await.is_err() {
+            tracing::debug!("SIP has stopped");
+        }
+    }
+
+    /// The country whose ringback pages hear.
+    fn ringback_country(&self) -> String {
+        self.ringback.clone()
+    }
+
+    /// An id for a call that a trunk brings.
+    fn new_call_id(&self) -> CallId {
+        CallId::from_parts(unix_now().as_millis() as u64, u128::from(random_u64()) << 16)
+    }
+}
+
+/// Starts a task under a name; the name is in its logs.
+fn spawn<F>(name: &'static str, task: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(task.instrument(tracing::debug_span!("task", name)))
+}
+
+/// Wall time since 1970; zero for a clock before that.
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// 5 to 30 seconds, so that those who are refused together do not come back together.
+fn retry_after() -> u32 {
+    5 + (random_u64() % 26) as u32
+}
+
+fn random_u64() -> u64 {
+    let mut bytes = [0; 8];
+    // Without entropy there is no DTLS either; these are names and pauses, not secrets.
+    let _ = getrandom::fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}

@@ -234,7 +234,7 @@ async fn cancel(page: &mut Page, bind: IpAddr) -> anyhow::Result<Outcome> {
 }
 
 async fn unknown(page: &mut Page, bind: IpAddr) -> anyhow::Result<Outcome> {
-    match Call::start(page, bind, "999999").await {
+    match Call::start(page, bind, "03023125000").await {
         // A refusal in the reply is as good as one in `call.ended`: both name the rule.
         Err(error) => {
             let text = format!("{error:#}");

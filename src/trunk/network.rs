@@ -12,6 +12,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// The address that was written before the `/`.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many of its first bits count.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// Whether an address is in the range. An IPv4 address mapped into IPv6 is its IPv4 self.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -1,7 +1,6 @@
-//! The gateway's own binary, started with a configuration of the test's.
+//! The gateway's own binary, started with a configuration of the test's, or as the demo.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,17 +11,21 @@ pub struct Gateway {
     pub process: Process,
     /// `http://127.0.0.1:port`
     pub base: String,
-    /// The SIP address over UDP.
-    pub sip: SocketAddr,
     pub dir: TempDir,
 }
 
 impl Gateway {
+    /// `crosspoint demo` on a free port.
+    pub fn demo() -> Gateway {
+        let dir = TempDir::new("demo");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+        command.args(["demo", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path());
+        Gateway::start(dir, &mut command)
+    }
+
     /// `crosspoint serve` with one trunk `phone` at `phone_port` and the plan in `plan`; user `web`.
     pub fn serve(phone_port: u16, plan: &str) -> Gateway {
         let dir = TempDir::new("gateway");
-        fs::write(dir.join("plan.toml"), plan).unwrap();
-        fs::write(dir.join("token.key"), "a secret of the tests, long enough to be one\n").unwrap();
         let here = dir.path().display();
         let config = format!(
             "dialplan = \"{here}/plan.toml\"\n\
@@ -33,7 +36,6 @@ impl Gateway {
              [media]\n\
              workers = 1\n\
              webrtc_port = 0\n\
-             rtp_ports = \"0-0\"\n\
              address = \"127.0.0.1\"\n\
              [store]\n\
              url = \"sqlite:{here}/crosspoint.db\"\n\
@@ -46,17 +48,22 @@ impl Gateway {
              accept_from = [\"127.0.0.1/32\"]\n\
              codecs = [\"pcmu\", \"pcma\"]\n"
         );
+        fs::write(dir.join("plan.toml"), plan).unwrap();
+        fs::write(dir.join("token.key"), "a secret of the tests, long enough to be one\n").unwrap();
         fs::write(dir.join("crosspoint.toml"), config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
         command.arg("serve").arg("--config").arg(dir.join("crosspoint.toml"));
-        command.args(["--log-format", "json"]);
-        let process = Process::start("crosspoint", &mut command);
-        let line = process.line_with("\"ready\"", Duration::from_secs(30));
+        Gateway::start(dir, &mut command)
+    }
+
+    fn start(dir: TempDir, command: &mut Command) -> Gateway {
+        let levels = "info,crosspoint::gateway=debug";
+        command.args(["--log-format", "json", "--log-level", levels]);
+        let process = Process::start("crosspoint", command);
+        let line = process.line_with("\"message\":\"ready\"", Duration::from_secs(30));
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let fields = &ready["fields"];
-        let base = format!("http://{}", fields["http"].as_str().expect("ready names http"));
-        let sip = fields["sip_udp"].as_str().expect("ready names sip_udp").parse().unwrap();
-        Gateway { process, base, sip, dir }
+        let base = format!("http://{}", ready["http"].as_str().expect("ready names http"));
+        Gateway { process, base, dir }
     }
 
     /// A client token for `web`, made by the command.

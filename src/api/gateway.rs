@@ -1,0 +1,96 @@
+//! The gateway as the API's backend.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::backend::{
+    Backend, DemoPhone, Hint, LiveCall, Readiness, TrunkState, TrunkView, Unknown,
+};
+use crate::base::{CallId, UserId};
+use crate::gateway::Gateway;
+use crate::signaling::{Claims, MintError, Scope};
+use crate::trunk::Health;
+
+/// A running gateway behind the API.
+pub struct GatewayBackend {
+    gateway: Gateway,
+    demo: Option<Demo>,
+}
+
+/// What makes a gateway a demo: its page signs itself in.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// The demo's user.
+    pub user: UserId,
+    /// What to dial.
+    pub hints: Vec<Hint>,
+}
+
+impl GatewayBackend {
+    /// A gateway, with what its page starts with where it is a demo.
+    pub fn new(gateway: Gateway, demo: Option<Demo>) -> GatewayBackend {
+        GatewayBackend { gateway, demo }
+    }
+}
+
+impl Backend for GatewayBackend {
+    fn calls(&self) -> Vec<LiveCall> {
+        let shown =
+            |call: crate::gateway::CallView| LiveCall { state: call.state, record: call.record };
+        self.gateway.calls().into_iter().map(shown).collect()
+    }
+
+    fn call(&self, id: CallId) -> Option<LiveCall> {
+        let call = self.gateway.call(id)?;
+        Some(LiveCall { state: call.state, record: call.record })
+    }
+
+    fn hang_up(&self, id: CallId) -> Result<(), Unknown> {
+        if self.gateway.hang_up(id) { Ok(()) } else { Err(Unknown) }
+    }
+
+    fn trunks(&self) -> Vec<TrunkView> {
+        let shown = |trunk: crate::gateway::TrunkView| TrunkView {
+            id: trunk.id,
+            state: match trunk.health {
+                Health::Up => TrunkState::Up,
+                Health::Down => TrunkState::Down,
+            },
+            calls: trunk.calls,
+            channels: trunk.channels,
+        };
+        self.gateway.trunks().into_iter().map(shown).collect()
+    }
+
+    fn knows_user(&self, user: &UserId) -> bool {
+        self.gateway.knows_user(user)
+    }
+
+    fn mint(&self, claims: &Claims) -> Result<String, MintError> {
+        self.gateway.mint(claims)
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.gateway.is_draining() { Readiness::Draining } else { Readiness::Ready }
+    }
+
+    fn refresh_metrics(&self) {
+        self.gateway.refresh_metrics();
+    }
+
+    fn demo_phone(&self) -> Option<DemoPhone> {
+        let demo = self.demo.as_ref()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let claims = Claims {
+            sub: demo.user.clone(),
+            exp: (now + DEMO_TOKEN).as_secs(),
+            scopes: vec![Scope::CallOut, Scope::CallIn],
+            callers: Vec::new(),
+            destinations: Vec::new(),
+        };
+        let token = self.gateway.mint(&claims).ok()?;
+        Some(DemoPhone { token, user: demo.user.clone(), hints: demo.hints.clone() })
+    }
+}
+
+/// The page of a demo asks again at each connection.
+const DEMO_TOKEN: Duration = Duration::from_secs(3600);

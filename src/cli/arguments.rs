@@ -1,0 +1,170 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A telephony gateway between WebRTC and SIP.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = AFTER_HELP)]
+pub(super) struct Cli {
+    /// For people or for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// The whole gateway with no configuration: a web phone and a telephone network to call
+    Demo(Demo),
+    /// The gateway
+    Serve(Serve),
+    /// Place real calls through a gateway and print what was measured
+    Selftest(Selftest),
+    /// Check a configuration, or show what is in force and why
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check, explain and test a dial plan
+    #[command(subcommand)]
+    Dialplan(DialplanCommand),
+    /// Client tokens: what a page signs in with
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Where the web phone is served; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where the database goes
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub data: PathBuf,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// How a line of the log looks
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// A level (`info`), or levels by module (`info,crosspoint::sip=debug`)
+    #[arg(long, value_name = "LEVELS")]
+    pub log_level: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Selftest {
+    /// The configuration of a running gateway whose plan reaches the demo's lines (600-608);
+    /// without it a gateway and a carrier are started for the test
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The same as `--output json`
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Every mistake in the configuration and its plan, with line and column
+    Check(ConfigFile),
+    /// Every setting in force and where it comes from
+    Show(ConfigFile),
+    /// The JSON Schema of the file
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigFile {
+    /// The configuration
+    #[arg(value_name = "FILE", default_value = "crosspoint.toml")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DialplanCommand {
+    /// Every mistake in a plan, with line and column; runs its tests
+    Check(PlanFile),
+    /// Which rule decides about a call, and why the others do not
+    Explain(Explain),
+    /// The plan's own tests, one line each
+    Test(PlanFile),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanFile {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Check the plan's trunks and users against this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    pub plan: PlanFile,
+    /// The user who dials, or with --did the number that calls
+    #[arg(long, value_name = "USER")]
+    pub from: Option<String>,
+    /// The number of ours that is called, for a call from a trunk
+    #[arg(long, value_name = "NUMBER", conflicts_with = "number")]
+    pub did: Option<String>,
+    /// When (RFC 3339, or a local time of the plan's zone); default: now
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// What is dialled
+    #[arg(required_unless_present = "did", allow_hyphen_values = true)]
+    pub number: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a client token
+    Create(TokenCreate),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenCreate {
+    /// The user that the page acts for
+    #[arg(long)]
+    pub user: String,
+    /// How long it lives: 10m, 1h; at most 1h
+    #[arg(long, default_value = "1h")]
+    pub ttl: String,
+    /// The configuration whose key signs it
+    #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
+    pub config: PathBuf,
+}
+
+const AFTER_HELP: &str = "\
+First call in a minute:  crosspoint demo, then open http://localhost:8080 and dial 600.
+
+Exit status: 0 fine, 1 findings (a mistake in a file, a failed check), 2 unusable (no such file, a \
+port that is taken).";

@@ -1,0 +1,60 @@
+//! `crosspoint serve`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::arguments::{Log, LogFormat, Serve};
+use super::{Unusable, http};
+use crate::config;
+use crate::gateway::Gateway;
+use crate::sip::Transport;
+use crate::telemetry::{self, Format, Settings};
+
+pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
+    logging(&arguments.log, "info")?;
+    let loaded = match config::load(&arguments.config, &environment()) {
+        Ok(loaded) => loaded,
+        Err(error @ config::LoadError::Findings(_)) => {
+            eprintln!("{error}");
+            return Ok(ExitCode::from(2));
+        }
+        Err(error) => return Err(Unusable::new(error)),
+    };
+    let listener = http::bind(loaded.config.http.listen).await?;
+    let gateway = Gateway::start(&loaded.config, loaded.plan).await.map_err(Unusable::new)?;
+    let origins = loaded.config.http.allowed_origins.clone();
+    let http = http::start(listener, &gateway, origins, None)?;
+    let sip = |transport| gateway.sip_addr(transport).map(|address| address.to_string());
+    tracing::info!(
+        http = %http.address,
+        sip_udp = sip(Transport::Udp),
+        sip_tcp = sip(Transport::Tcp),
+        "ready"
+    );
+    http::stop_signal().await;
+    gateway.stop(PATIENCE).await;
+    http.stop().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the log as the command line says.
+pub(super) fn logging(log: &Log, level: &str) -> Result<(), Unusable> {
+    let format = match log.log_format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    let level = log.log_level.clone().unwrap_or_else(|| level.to_owned());
+    telemetry::init(&Settings { format, level }).map_err(Unusable::new)
+}
+
+/// The variables of the process that are text.
+pub(super) fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// How long calls may take to end when the gateway stops.
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,67 @@
+//! The legs of a call as its task holds them: what a leg's number stands for on the wire.
+
+use crate::base::SessionId;
+use crate::media;
+use crate::signaling::RequestId;
+use crate::signaling::socket::Page;
+use crate::sip;
+
+use crate::gateway::trunks::Channel;
+
+/// The caller's leg.
+pub(super) enum Caller {
+    Page(CallerPage),
+    Trunk(CallerTrunk),
+}
+
+pub(super) struct CallerPage {
+    pub session: SessionId,
+    pub page: Page,
+    /// `call.start`, until it is answered.
+    pub start: Option<RequestId>,
+    /// Our SDP answer, for the reply to `call.start`.
+    pub answer: Option<String>,
+    /// Whether the page knows that the call is over.
+    pub told_end: bool,
+}
+
+pub(super) struct CallerTrunk {
+    pub sip: sip::Session,
+    pub channel: Channel,
+    /// The INVITE's offer; `None` makes ours go out in the 200.
+    pub offer: Option<String>,
+    pub answered: bool,
+    /// The SIP session still lives.
+    pub alive: bool,
+}
+
+/// A leg toward a target.
+pub(super) enum Callee {
+    Trunk(CalleeTrunk),
+    Page(CalleePage),
+    /// It could not even be dialled.
+    Nothing,
+}
+
+pub(super) struct CalleeTrunk {
+    pub sip: sip::Session,
+    pub channel: Channel,
+    pub alive: bool,
+}
+
+pub(super) struct CalleePage {
+    pub session: SessionId,
+    pub page: Page,
+    pub media: media::Session,
+    pub answered: bool,
+    pub told_end: bool,
+}
+
+impl Caller {
+    pub(super) fn page(&self) -> Option<&CallerPage> {
+        match self {
+            Caller::Page(page) => Some(page),
+            Caller::Trunk(_) => None,
+        }
+    }
+}

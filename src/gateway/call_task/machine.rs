@@ -1,0 +1,144 @@
+//! The task's loop: inputs in, the state machine's outputs carried out, until the call is over.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::legs::{Callee, Caller};
+use super::{CallInput, PageAsk};
+use crate::base::{CallId, Cause, SessionId};
+use crate::call::{Call, Input, Leg, LegEvent, Output};
+use crate::gateway::Inner;
+use crate::gateway::surface::CallView;
+use crate::media;
+use crate::signaling::socket::Page;
+use crate::signaling::{ErrorCode, Refusal, Reply, RequestId};
+
+/// One call and everything it holds; dropping it frees its media.
+pub(super) struct CallTask {
+    pub gateway: Arc<Inner>,
+    pub id: CallId,
+    pub engine: Call,
+    pub view: Arc<Mutex<CallView>>,
+    /// A way to its own inbox, for what it starts.
+    pub inbox: mpsc::Sender<CallInput>,
+    pub started: Instant,
+    pub caller: Caller,
+    /// By the number of [`Leg::Callee`].
+    pub callees: Vec<Callee>,
+    /// Media of the calling page and of the trunk leg, where a page calls.
+    pub media: Option<media::Session>,
+    /// What is dialled, as the plan said.
+    pub dial: Option<super::super::routing::Dial>,
+    /// The record on its way to the disk.
+    pub last_write: Option<tokio::task::JoinHandle<()>>,
+    /// Whether the trunk's SDP takes telephone events; until there is one, it is hoped for.
+    pub trunk_takes_events: bool,
+    /// Numbers its requests and digits.
+    pub requests: u64,
+    pub over: bool,
+}
+
+impl CallTask {
+    /// Runs the call to its end.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<CallInput>, overrun: Arc<Notify>) {
+        loop {
+            let deadline = self.drain().await;
+            if self.over {
+                return;
+            }
+            let timer = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Cancellation safe: a channel, a notification and a timer lose nothing.
+            tokio::select! {
+                input = inbox.recv() => match input {
+                    Some(input) => self.take(input).await,
+                    None => self.feed(Input::End(Cause::Internal)),
+                },
+                () = overrun.notified() => self.feed(Input::End(Cause::Internal)),
+                () = timer => self.feed(Input::Timeout),
+            }
+        }
+    }
+
+    /// Carries out what the machine wants; returns when it wants to be woken.
+    async fn drain(&mut self) -> Option<Instant> {
+        loop {
+            match self.engine.poll_output() {
+                Output::Timeout(at) => {
+                    self.show();
+                    return at;
+                }
+                output => self.carry_out(output).await,
+            }
+        }
+    }
+
+    async fn take(&mut self, input: CallInput) {
+        match input {
+            CallInput::Page { session, ask, reply } => self.page_asks(session, ask, reply).await,
+            CallInput::PageGone(session) => {
+                if let Some(leg) = self.leg_of_page(session) {
+                    self.mark_told(leg);
+                    self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup)));
+                }
+            }
+            CallInput::Sip(event) => self.sip_event(*event).await,
+            CallInput::Media(of, event) => self.media_event(of, event),
+            CallInput::RecordKept => self.feed(Input::RecordKept),
+            CallInput::End(cause) => self.feed(Input::End(cause)),
+        }
+    }
+
+    async fn page_asks(
+        &mut self,
+        session: SessionId,
+        ask: PageAsk,
+        reply: Option<(Page, RequestId)>,
+    ) {
+        let outcome = match self.leg_of_page(session) {
+            Some(leg) => self.page_leg_asks(leg, ask).await,
+            None => Err(Refusal::new(ErrorCode::SignalUnknownCall)),
+        };
+        if let Some((page, request)) = reply {
+            page.reply(request, outcome.map(|()| Reply::Done {}));
+        }
+    }
+
+    /// Gives the machine an input; one that changes nothing is no fault (legs cross each other).
+    pub(super) fn feed(&mut self, input: Input) {
+        if let Err(error) = self.engine.handle_input(Instant::now(), input) {
+            tracing::debug!(call.id = %self.id, %error, "input without effect");
+        }
+    }
+
+    /// A number that was not used before in this call.
+    pub(super) fn next_request(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    /// The leg that a page's session is.
+    pub(super) fn leg_of_page(&self, session: SessionId) -> Option<Leg> {
+        if self.caller.page().is_some_and(|page| page.session == session) {
+            return Some(Leg::Caller);
+        }
+        self.callees
+            .iter()
+            .position(|callee| matches!(callee, Callee::Page(page) if page.session == session))
+            .and_then(|n| u8::try_from(n).ok())
+            .map(Leg::Callee)
+    }
+
+    /// Brings what others see of the call up to date.
+    fn show(&self) {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.state = self.engine.state();
+        view.record.clone_from(self.engine.record());
+    }
+}

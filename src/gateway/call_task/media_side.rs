@@ -1,0 +1,136 @@
+//! What media says, in the words of legs.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::legs::{Callee, Caller};
+use super::machine::CallTask;
+use super::{CallInput, MediaOf};
+use crate::base::Cause;
+use crate::call::{Input, Leg, LegEvent, LegQuality};
+use crate::gateway::spawn;
+use crate::media::{self, LegSide, LegStats, MediaEvent};
+use crate::rtp::{CodecQuality, PathQuality, Quality};
+use crate::signaling::socket::Page;
+
+impl CallTask {
+    /// Carries a media session's events into the call's inbox until it closes.
+    pub(super) fn follow_media(&self, of: MediaOf, events: mpsc::Receiver<MediaEvent>) {
+        follow(self.inbox.clone(), of, events);
+    }
+
+    pub(super) fn media_event(&mut self, of: MediaOf, event: MediaEvent) {
+        match event {
+            MediaEvent::PeerConnected { after, .. } => {
+                let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                tracing::debug!(call.id = %self.id, after_ms = ms, "ICE and DTLS are up");
+                self.on_leg(of, LegSide::Browser, LegEvent::MediaReady);
+            }
+            MediaEvent::PeerFailed { reason } => {
+                tracing::info!(call.id = %self.id, ?reason, "peer connection lost");
+                self.on_leg(of, LegSide::Browser, LegEvent::MediaFailed);
+            }
+            MediaEvent::MediaStarted { .. } => {}
+            MediaEvent::MediaLost { leg } => self.on_leg(of, leg, LegEvent::MediaLost),
+            MediaEvent::MediaResumed { leg } => self.on_leg(of, leg, LegEvent::MediaReady),
+            MediaEvent::Digit { from, event } => {
+                let ended = matches!(event.phase, crate::dtmf::Phase::End(_));
+                if ended {
+                    self.on_leg(of, from, LegEvent::DigitHeard);
+                }
+                if from == LegSide::Trunk
+                    && let Some(leg) = self.leg_of_media(of, from)
+                {
+                    self.digit_event(leg, &event);
+                }
+            }
+            MediaEvent::DigitSent { to: LegSide::Trunk, receipt } => {
+                if let Some(page) = self.page_of_media(of) {
+                    self.tell_receipt(&page, &receipt);
+                }
+            }
+            MediaEvent::DigitsUnavailable { .. } => {
+                tracing::warn!(call.id = %self.id, "the leg took no digits");
+            }
+            MediaEvent::Stats { browser, trunk } => {
+                self.on_leg(of, LegSide::Browser, LegEvent::Quality(quality(&browser)));
+                self.on_leg(of, LegSide::Trunk, LegEvent::Quality(quality(&trunk)));
+            }
+            MediaEvent::Closed { error: Some(error) } => {
+                tracing::error!(call.id = %self.id, %error, "media ended by itself");
+                self.feed(Input::End(Cause::Internal));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_leg(&mut self, of: MediaOf, side: LegSide, event: LegEvent) {
+        if let Some(leg) = self.leg_of_media(of, side) {
+            self.feed(Input::Leg(leg, event));
+        }
+    }
+
+    /// The leg of the call that a side of a media session is at the moment.
+    fn leg_of_media(&self, of: MediaOf, side: LegSide) -> Option<Leg> {
+        match (of, side) {
+            (MediaOf::Caller, LegSide::Browser) => Some(Leg::Caller),
+            // The trunk leg of a hunt is that of the last target.
+            (MediaOf::Caller, LegSide::Trunk) => self
+                .callees
+                .iter()
+                .rposition(|callee| matches!(callee, Callee::Trunk(_)))
+                .and_then(|n| u8::try_from(n).ok())
+                .map(Leg::Callee),
+            (MediaOf::Callee(n), LegSide::Browser) => Some(Leg::Callee(n)),
+            (MediaOf::Callee(_), LegSide::Trunk) => {
+                matches!(self.caller, Caller::Trunk(_)).then_some(Leg::Caller)
+            }
+        }
+    }
+
+    /// The page whose peer connection a media session holds.
+    fn page_of_media(&self, of: MediaOf) -> Option<Page> {
+        self.page_of(match of {
+            MediaOf::Caller => Leg::Caller,
+            MediaOf::Callee(n) => Leg::Callee(n),
+        })
+    }
+
+    /// A command to media that nothing waits for; one that fails means that the media is gone, and
+    /// its `Closed` says the rest.
+    pub(super) fn media_command(&self, result: Result<(), media::Error>) {
+        if let Err(error) = result {
+            tracing::debug!(call.id = %self.id, %error, "media command without effect");
+        }
+    }
+}
+
+/// Carries a media session's events into a call's inbox until either is gone.
+pub(super) fn follow(
+    inbox: mpsc::Sender<CallInput>,
+    of: MediaOf,
+    mut events: mpsc::Receiver<MediaEvent>,
+) {
+    spawn("media events", async move {
+        // Cancellation safe: `recv` loses nothing.
+        while let Some(event) = events.recv().await {
+            if inbox.send(CallInput::Media(of, event)).await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn quality(stats: &LegStats) -> LegQuality {
+    let expected = (stats.received as f32 + stats.lost.max(0) as f32).max(1.0);
+    let loss_percent = 100.0 * stats.lost.max(0) as f32 / expected;
+    let delay_ms = stats.playout_ms + stats.round_trip_ms.unwrap_or(0.0) / 2.0;
+    let path = PathQuality {
+        one_way_delay: Duration::from_secs_f32(delay_ms.max(0.0) / 1000.0),
+        loss: f64::from(loss_percent) / 100.0,
+        burst_ratio: 1.0,
+    };
+    let mos = Quality::estimate(CodecQuality::G711, path).mos as f32;
+    LegQuality { mos, loss_percent, jitter_ms: stats.jitter_ms }
+}

@@ -1,0 +1,68 @@
+//! One task per call: it owns the call's state machine and carries its outputs to SIP, media, the
+//! page and the store, and what happens there back to it as inputs.
+
+mod digits;
+mod legs;
+mod machine;
+mod media_side;
+mod outputs;
+mod page_leg;
+mod spawn;
+mod trunk_leg;
+
+use crate::base::{Cause, Digit, SessionId};
+use crate::dtmf::ToneItem;
+use crate::media::MediaEvent;
+use crate::signaling::socket::Page;
+use crate::signaling::{CallStart, RequestId};
+use crate::sip;
+
+use super::registry::LivePage;
+
+pub(super) use spawn::{spawn_from_page, spawn_from_trunk};
+
+/// What a call's task is told.
+#[derive(Debug)]
+pub(super) enum CallInput {
+    /// A page asks something about this call; `reply` is where the answer goes.
+    Page { session: SessionId, ask: PageAsk, reply: Option<(Page, RequestId)> },
+    /// A page's session is over; it may not be one of this call's.
+    PageGone(SessionId),
+    /// Something happened on one of the call's SIP sessions.
+    Sip(Box<sip::Event>),
+    /// Something happened to the call's media.
+    Media(MediaOf, MediaEvent),
+    /// The record of the answer is on disk, or cannot be.
+    RecordKept,
+    /// The operator or the gateway ends the call.
+    End(Cause),
+}
+
+/// What a page can ask of a call that exists.
+#[derive(Debug)]
+pub(super) enum PageAsk {
+    Answer { sdp: String },
+    Reject { cause: Cause },
+    HangUp,
+    Candidate(Option<String>),
+    SendTones(Vec<ToneItem>),
+    Press(Digit),
+    Release,
+    CancelTones,
+}
+
+/// Which media session of a call: the one of the calling page (with the trunk leg in it), or that
+/// of a page that is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MediaOf {
+    Caller,
+    Callee(u8),
+}
+
+/// A page that starts a call.
+pub(super) struct PageOrigin {
+    pub session: SessionId,
+    pub live: LivePage,
+    pub request: RequestId,
+    pub start: CallStart,
+}

@@ -1,0 +1,302 @@
+//! What the state machine wants done, one match arm each.
+
+use super::CallInput;
+use super::legs::{Callee, Caller};
+use super::machine::CallTask;
+use crate::base::{Cause, EndedBy};
+use crate::call::{End, Feed, Input, Kept, Leg, LegEvent, Output, Progress, Record, Target};
+use crate::gateway::{routing, sip_words, spawn};
+use crate::signaling::{CallState, ErrorCode, Event, Refusal};
+use crate::sip::Command;
+
+impl CallTask {
+    pub(super) async fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Route => self.route(),
+            Output::Dial(leg, target) => self.dial(leg, target).await,
+            Output::Progress(progress) => self.tell_progress(progress).await,
+            Output::Feed(feed) => self.switch_feed(feed),
+            Output::Write(kept, record) => self.write(kept, *record).await,
+            Output::Answer => self.tell_answer(),
+            Output::Connect(leg) => self.connect(leg).await,
+            Output::SendTones(leg, tones) => self.send_tones(leg, tones).await,
+            Output::Cancel(leg, cause) => self.cancel(leg, cause).await,
+            Output::HangUp(leg, end) => self.hang_up(leg, &end).await,
+            Output::Ended(end) => self.ended(&end),
+            Output::Timeout(_) => {}
+        }
+    }
+
+    fn route(&mut self) {
+        let routed = match &self.caller {
+            Caller::Page(page) => routing::from_page(&self.gateway, page.session, &self.engine),
+            Caller::Trunk(trunk) => {
+                routing::from_trunk(&self.gateway, &trunk.channel.trunk, &self.engine)
+            }
+        };
+        tracing::info!(call.id = %self.id, rule = ?routed.rule, trace = ?routed.trace, "routed");
+        self.dial = routed.dial;
+        self.feed(Input::Routed(routed.decision));
+    }
+
+    async fn dial(&mut self, leg: Leg, target: Target) {
+        let Leg::Callee(n) = leg else { return };
+        debug_assert_eq!(usize::from(n), self.callees.len());
+        let dialled = match target {
+            Target::Trunk(trunk) => self.dial_trunk(&trunk).await,
+            Target::Page { session, .. } => self.dial_page(n, session).await,
+        };
+        match dialled {
+            Ok(callee) => {
+                let rings = matches!(callee, Callee::Page(_));
+                self.callees.push(callee);
+                self.answer_start();
+                if rings {
+                    let ringing = LegEvent::Ringing(crate::call::Early::NoMedia);
+                    self.feed(Input::Leg(leg, ringing));
+                }
+            }
+            Err(rejection) => {
+                self.callees.push(Callee::Nothing);
+                self.feed(Input::Leg(leg, LegEvent::Rejected(rejection)));
+            }
+        }
+    }
+
+    /// The reply to `call.start`, once the plan has decided to dial.
+    fn answer_start(&mut self) {
+        let record = self.engine.record();
+        let number = record.to.number.as_ref().map(|number| number.as_str());
+        let to = number.unwrap_or(&record.to.uri).to_owned();
+        let rule = record.rule.clone();
+        if let Caller::Page(page) = &mut self.caller
+            && let Some(request) = page.start.take()
+        {
+            let sdp = page.answer.take().unwrap_or_default();
+            page.page.reply(request, Ok(crate::signaling::Reply::Started { sdp, to, rule }));
+        }
+    }
+
+    async fn tell_progress(&mut self, progress: Progress) {
+        match (&self.caller, progress) {
+            (Caller::Page(_), Progress::Ringing) => self.tell_state(CallState::Ringing),
+            (Caller::Page(_), Progress::EarlyMedia(_)) => self.tell_state(CallState::EarlyMedia),
+            // Pages have no sound before they answer: a trunk that calls hears its own ringback.
+            (Caller::Trunk(trunk), _) => {
+                let ringing = Command::Progress {
+                    session: trunk.sip,
+                    status: 180,
+                    phrase: None,
+                    headers: Vec::new(),
+                    body: None,
+                };
+                self.gateway.sip(ringing).await;
+            }
+        }
+    }
+
+    fn tell_state(&self, state: CallState) {
+        let Some(page) = self.caller.page() else { return };
+        page.page.event(Event::CallState {
+            call: self.id,
+            state,
+            sip: None,
+            codec: self.engine.record().codec.clone(),
+            early_media: state == CallState::EarlyMedia,
+        });
+    }
+
+    fn switch_feed(&mut self, feed: Feed) {
+        let Some(media) = &self.media else { return };
+        let feed = match feed {
+            Feed::Ringback => {
+                crate::media::Feed::Ringback { country: self.gateway.ringback_country() }
+            }
+            Feed::Leg(_) => crate::media::Feed::Trunk,
+        };
+        self.media_command(media.feed_browser(feed));
+    }
+
+    /// The caller hears of the answer. A trunk that calls is answered in [`CallTask::connect`], when
+    /// it is known whose media the 200 names.
+    fn tell_answer(&mut self) {
+        self.gateway.metrics.call_answered(self.started.elapsed());
+        self.tell_state(CallState::Active);
+        tracing::info!(call.id = %self.id, "answered");
+    }
+
+    async fn connect(&mut self, leg: Leg) {
+        match leg {
+            Leg::Callee(n) if matches!(self.caller, Caller::Trunk(_)) => {
+                self.answer_trunk_with(n).await;
+            }
+            _ => {
+                if let Some(media) = &self.media {
+                    self.media_command(media.connect());
+                }
+            }
+        }
+    }
+
+    /// The record goes to the store beside the call; only the answer's is waited for.
+    async fn write(&mut self, kept: Kept, record: Record) {
+        if kept == Kept::End {
+            self.tell_own_end(&record).await;
+        }
+        let store = self.gateway.store.clone();
+        let inbox = self.inbox.clone();
+        let id = self.id;
+        let before = self.last_write.take();
+        self.last_write = Some(spawn("record", async move {
+            if let Some(before) = before {
+                // The answer's record stands before the end's; a panic in it is no reason to wait.
+                let _ = before.await;
+            }
+            if let Err(error) = store.append(&record).await {
+                tracing::error!(call.id = %id, %error, "the record could not be kept");
+            }
+            if kept == Kept::Answer {
+                // A call that is over needs no answer.
+                let _ = inbox.send(CallInput::RecordKept).await;
+            }
+        }));
+    }
+
+    async fn cancel(&mut self, leg: Leg, cause: Cause) {
+        let Leg::Callee(n) = leg else { return };
+        match self.callees.get_mut(usize::from(n)) {
+            Some(Callee::Trunk(trunk)) => {
+                let reasons = sip_words::reasons(cause, cause.q850());
+                self.gateway.sip(Command::HangUp { session: trunk.sip, reasons }).await;
+            }
+            Some(Callee::Page(page)) if !page.told_end => {
+                page.told_end = true;
+                page.media.close();
+                page.page.event(Event::CallCancelled { call: self.id, code: cause.end_code() });
+            }
+            _ => {}
+        }
+    }
+
+    async fn hang_up(&mut self, leg: Leg, end: &End) {
+        match leg {
+            Leg::Caller => self.hang_up_caller(end).await,
+            Leg::Callee(n) => match self.callees.get_mut(usize::from(n)) {
+                Some(Callee::Trunk(trunk)) => {
+                    let reasons = sip_words::reasons(end.cause, end.q850);
+                    self.gateway.sip(Command::HangUp { session: trunk.sip, reasons }).await;
+                }
+                Some(Callee::Page(page)) if !page.told_end => {
+                    page.told_end = true;
+                    let event = ended_event(self.id, end, end.by.seen_by_callee());
+                    page.page.event(event);
+                }
+                _ => {}
+            },
+        }
+    }
+
+    async fn hang_up_caller(&mut self, end: &End) {
+        match &mut self.caller {
+            Caller::Page(page) => {
+                page.told_end = true;
+                match page.start.take() {
+                    Some(request) => {
+                        let refusal = self.dial_refusal(end);
+                        if let Caller::Page(page) = &self.caller {
+                            page.page.reply(request, Err(refusal));
+                        }
+                    }
+                    None => page.page.event(ended_event(self.id, end, end.by.seen_by_caller())),
+                }
+            }
+            Caller::Trunk(trunk) if trunk.answered => {
+                let reasons = sip_words::reasons(end.cause, end.q850);
+                self.gateway.sip(Command::HangUp { session: trunk.sip, reasons }).await;
+            }
+            Caller::Trunk(trunk) => {
+                // Nothing of the plan's trace goes to an outside caller.
+                let status = end.sip.clone().unwrap_or_else(|| end.cause.sip());
+                let refusal = Command::Reject {
+                    session: trunk.sip,
+                    status: status.status,
+                    phrase: Some(status.reason),
+                    headers: sip_words::refusal_headers(end.cause, None),
+                };
+                self.gateway.sip(refusal).await;
+            }
+        }
+    }
+
+    /// Why a call that never began was refused: in the words of the plan where it was the plan.
+    fn dial_refusal(&self, end: &End) -> Refusal {
+        let code = ErrorCode::from(end.cause);
+        let refusal = Refusal::new(code);
+        let refusal = match self.dial.as_ref().and_then(|dial| dial.words.clone()) {
+            Some(words) => refusal.saying(words),
+            None => refusal,
+        };
+        let refusal = match self.dial.as_ref().and_then(|dial| dial.retry_after) {
+            Some(wait) => refusal.after_ms(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            None => refusal,
+        };
+        refusal.with_details(serde_json::json!({
+            "code": end.cause.end_code(),
+            "sip": end.sip,
+            "q850": end.q850,
+            "rule": end.rule,
+            "trace": self.dial.as_ref().map(|dial| &dial.trace),
+        }))
+    }
+
+    /// A page that ended its call itself hears that it is over, too.
+    async fn tell_own_end(&mut self, record: &Record) {
+        let (Some(cause), Some(by)) = (record.cause, record.ended_by) else { return };
+        let end = End {
+            cause,
+            by,
+            sip: record.sip.clone(),
+            q850: record.q850.unwrap_or_else(|| cause.q850()),
+            rule: record.rule.clone(),
+        };
+        if by == crate::call::Who::Caller
+            && let Caller::Page(page) = &mut self.caller
+            && !page.told_end
+        {
+            self.hang_up_caller(&end).await;
+        }
+        for callee in &mut self.callees {
+            if by == crate::call::Who::Callee
+                && let Callee::Page(page) = callee
+                && page.answered
+                && !page.told_end
+            {
+                page.told_end = true;
+                page.page.event(ended_event(self.id, &end, EndedBy::Local));
+            }
+        }
+    }
+
+    fn ended(&mut self, end: &End) {
+        let record = self.engine.record();
+        tracing::info!(
+            call.id = %self.id,
+            cause = ?end.cause,
+            by = ?end.by,
+            sip = end.sip.as_ref().map(|s| s.status),
+            duration_ms = record.duration_ms,
+            "call ended"
+        );
+        self.gateway.metrics.call_ended(record.direction.as_str(), cause_word(end.cause));
+        self.over = true;
+    }
+}
+
+/// The cause as metrics spell it.
+fn cause_word(cause: Cause) -> &'static str {
+    cause.end_code().as_str()
+}
+
+fn ended_event(call: crate::base::CallId, end: &End, by: EndedBy) -> Event {
+    Event::ended(call, end.cause, by, end.sip.clone(), end.rule.clone())
+}

@@ -1,0 +1,178 @@
+//! Where a call begins: from a page's `call.start`, or from a trunk's INVITE. Each call gets a task
+//! and a supervisor that cleans up after it, also after a panic.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc};
+
+use super::legs::{Caller, CallerPage, CallerTrunk};
+use super::machine::CallTask;
+use super::media_side::follow;
+use super::page_leg::media_refusal;
+use super::{CallInput, MediaOf, PageOrigin};
+use crate::base::{CallId, Cause, EndedBy, Party, UserId};
+use crate::call::{Call, LegKind, Limits, Setup};
+use crate::gateway::registry::LiveCall;
+use crate::gateway::surface::CallView;
+use crate::gateway::trunks::Channel;
+use crate::gateway::{Inner, sip_words, spawn};
+use crate::media;
+use crate::signaling::socket::Page;
+use crate::signaling::{ErrorCode, Event, Refusal, RequestId};
+use crate::sip::{Command, Incoming};
+
+/// Starts the call of a page. The reply to `call.start` comes from the call.
+pub(in crate::gateway) fn spawn_from_page(
+    gateway: &Arc<Inner>,
+    origin: PageOrigin,
+) -> Result<(), Refusal> {
+    let PageOrigin { session, live, request, start } = origin;
+    let id = start.call;
+    let user = live.claims.sub.clone();
+    let (media, events) = gateway.pool.open(id).map_err(media_refusal)?;
+    let from = Party {
+        user: Some(user.clone()),
+        number: start.from.clone(),
+        uri: format!("user:{user}"),
+        display: None,
+    };
+    let to = Party { uri: start.to.as_str().to_owned(), ..Party::default() };
+    let setup =
+        Setup { id, caller: LegKind::Page, trunk: None, from, to, started_at: Timestamp::now() };
+    let born = Born::new(gateway, setup, Some(user))
+        .ok_or_else(|| Refusal::new(ErrorCode::SignalCallIdTaken))?;
+    follow(born.live.inbox.clone(), MediaOf::Caller, events);
+    let gateway = gateway.clone();
+    let page = live.page.clone();
+    spawn("call", async move {
+        // The offer is answered once, at once; the plan is asked right after.
+        let answer = match media.browser_offer(start.sdp).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::info!(call.id = %id, %error, "the page's offer cannot be answered");
+                gateway.registry.remove_call(id);
+                return page.reply(request, Err(media_refusal(error)));
+            }
+        };
+        let caller = Caller::Page(CallerPage {
+            session,
+            page: page.clone(),
+            start: Some(request),
+            answer: Some(answer),
+            told_end: false,
+        });
+        born.supervise(gateway, caller, Some(media), Some((page, request))).await;
+    });
+    Ok(())
+}
+
+/// Starts the call of a trunk; the INVITE is refused by the caller where this fails.
+pub(in crate::gateway) fn spawn_from_trunk(
+    gateway: &Arc<Inner>,
+    channel: Channel,
+    incoming: Incoming,
+) -> Result<(), media::Error> {
+    let id = gateway.new_call_id();
+    let trunk = &channel.trunk.definition;
+    let setup = Setup {
+        id,
+        caller: LegKind::Trunk,
+        trunk: Some(trunk.id.clone()),
+        from: sip_words::caller_of(trunk, &incoming),
+        to: sip_words::called_of(trunk, &incoming),
+        started_at: Timestamp::now(),
+    };
+    let Some(born) = Born::new(gateway, setup, None) else {
+        return Err(media::Error::Internal);
+    };
+    gateway.registry.add_sip(incoming.session, id);
+    tracing::info!(call.id = %id, trunk.id = %trunk.id, "incoming call");
+    let caller = Caller::Trunk(CallerTrunk {
+        sip: incoming.session,
+        channel,
+        offer: incoming.body.and_then(|body| String::from_utf8(body.bytes).ok()),
+        answered: false,
+        alive: true,
+    });
+    let gateway = gateway.clone();
+    spawn("call", async move { born.supervise(gateway, caller, None, None).await });
+    Ok(())
+}
+
+/// A call that is in the registry and has no task yet.
+struct Born {
+    engine: Call,
+    id: CallId,
+    started: Instant,
+    live: LiveCall,
+    inbox: mpsc::Receiver<CallInput>,
+}
+
+impl Born {
+    fn new(gateway: &Arc<Inner>, setup: Setup, user: Option<UserId>) -> Option<Born> {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let id = setup.id;
+        let started = Instant::now();
+        let engine = Call::new(started, setup, Limits::default());
+        let view = CallView { state: engine.state(), record: engine.record().clone() };
+        let live = LiveCall {
+            inbox: sender,
+            overrun: Arc::new(Notify::new()),
+            user,
+            view: Arc::new(Mutex::new(view)),
+        };
+        if !gateway.registry.add_call(id, live.clone()) {
+            return None;
+        }
+        gateway.metrics.call_started(engine.record().direction.as_str());
+        Some(Born { engine, id, started, live, inbox })
+    }
+
+    /// Runs the call and cleans up after it. A panic in the task ends this call and no other.
+    async fn supervise(
+        self,
+        gateway: Arc<Inner>,
+        caller: Caller,
+        media: Option<media::Session>,
+        asked: Option<(Page, RequestId)>,
+    ) {
+        let id = self.id;
+        let task = CallTask {
+            gateway: gateway.clone(),
+            id,
+            engine: self.engine,
+            view: self.live.view,
+            inbox: self.live.inbox,
+            started: self.started,
+            caller,
+            callees: Vec::new(),
+            media,
+            dial: None,
+            last_write: None,
+            trunk_takes_events: true,
+            requests: 0,
+            over: false,
+        };
+        let run = spawn("call machine", task.run(self.inbox, self.live.overrun));
+        let panicked = run.await.is_err();
+        let left = gateway.registry.remove_call(id);
+        if panicked {
+            gateway.metrics.panic_caught();
+            tracing::error!(call.id = %id, "a fault of the gateway ended the call");
+            if let Some((page, request)) = asked {
+                // Whichever of the two the page waits for; the other one changes nothing.
+                page.reply(request, Err(Refusal::new(ErrorCode::ServerInternal)));
+                page.event(Event::ended(id, Cause::Internal, EndedBy::Gateway, None, None));
+            }
+        }
+        for session in left {
+            let reasons = sip_words::reasons(Cause::Internal, Cause::Internal.q850());
+            gateway.sip(Command::HangUp { session, reasons }).await;
+        }
+    }
+}
+
+/// Inputs that wait for a call: seconds of the liveliest one.
+const INBOX: usize = 256;

@@ -1,0 +1,344 @@
+//! A trunk's leg: dialling it, and what its SIP session says in the words of legs.
+
+use super::legs::{Callee, CalleeTrunk, Caller};
+use super::machine::CallTask;
+use crate::base::{Cause, SipStatus, TrunkId};
+use crate::call::{Early, Input, Leg, LegEvent, Rejection, Retry};
+use crate::dtmf::parse_info;
+use crate::gateway::sip_words;
+use crate::media::{self, Phase, TrunkCodec};
+use crate::sip::{Answer, Body, Command, End, Event, Invite, OfferIn, Origin, Session};
+use crate::trunk::Failure;
+
+impl CallTask {
+    /// Sends the INVITE of an attempt on a trunk.
+    pub(super) async fn dial_trunk(&mut self, id: &TrunkId) -> Result<Callee, Rejection> {
+        let gateway = self.gateway.clone();
+        let Some(trunk) = gateway.trunks.get(id) else {
+            return Err(Rejection::plain(Cause::TrunkFailed));
+        };
+        let Some(dial) = &self.dial else { return Err(Rejection::plain(Cause::Internal)) };
+        let Some(media) = &self.media else {
+            // A trunk that calls a trunk: media of two plain legs is not there yet.
+            return Err(Rejection::plain(Cause::MediaFailed));
+        };
+        let channel = trunk.take_channel(dial.urgency).map_err(|busy| {
+            tracing::warn!(call.id = %self.id, trunk.id = %id, ?busy, "trunk full");
+            without_status(Cause::LimitReached, Retry::Next)
+        })?;
+        let destination = trunk.locate().await.map_err(|error| {
+            tracing::warn!(call.id = %self.id, trunk.id = %id, %error, "trunk not located");
+            without_status(Cause::Unreachable, trunk.retries(Failure::Unreachable))
+        })?;
+        let offer = media.trunk_offer(trunk.media.clone()).await.map_err(media_rejection)?;
+        let session = gateway.sip.new_session();
+        let words = sip_words::invite(trunk, dial, gateway.sip_address(&destination));
+        let words = words.map_err(|error| {
+            tracing::error!(call.id = %self.id, trunk.id = %id, %error, "INVITE not made");
+            Rejection::plain(Cause::Internal)
+        })?;
+        gateway.registry.add_sip(session, self.id);
+        tracing::info!(call.id = %self.id, trunk.id = %id, "dialling");
+        gateway
+            .sip(Command::Invite(Box::new(Invite {
+                session,
+                target: words.target,
+                destination,
+                from: words.from,
+                to: words.to,
+                asserted_identity: words.asserted_identity,
+                headers: words.headers,
+                body: Some(Body::sdp(offer)),
+                credentials: trunk.credentials(),
+            })))
+            .await;
+        Ok(Callee::Trunk(CalleeTrunk { sip: session, channel, alive: true }))
+    }
+
+    /// Something happened on one of the call's SIP sessions.
+    pub(super) async fn sip_event(&mut self, event: Event) {
+        match event {
+            Event::Provisional { session, answer } => self.provisional(session, &answer).await,
+            Event::Answered { session, answer, offer } => {
+                self.answered(session, &answer, offer).await;
+            }
+            Event::Rejected { session, answer, origin } => self.rejected(session, &answer, origin),
+            Event::Acked { body, .. } => self.acked(body).await,
+            Event::Cancelled { session, .. } => self.gone(session, Cause::Cancelled),
+            Event::Ended { session, end, reasons } => {
+                let cause = match (end, sip_words::q850_of(&reasons)) {
+                    (End::ByPeer, Some(16 | 31) | None) | (End::ByUs, _) => Cause::Hangup,
+                    (End::ByPeer, Some(value)) => Cause::from_q850(value),
+                    (End::NoAck | End::Lost, _) => Cause::TrunkFailed,
+                    (End::NotAnswered, _) => Cause::NoAnswer,
+                };
+                self.gone(session, cause);
+            }
+            Event::Reinvite { session, body } => self.reinvited(session, body).await,
+            Event::Info { session, body } => self.info(session, &body),
+            Event::ReinviteDone { .. } | Event::RequestDone { .. } | Event::Incoming(_) => {}
+        }
+    }
+
+    async fn provisional(&mut self, session: Session, answer: &Answer) {
+        let Some(leg) = self.leg_of_sip(session) else { return };
+        // Early media that cannot be used is no media; the answer may bring better.
+        let mut early = Early::NoMedia;
+        if let Some(sdp) = sdp_of(answer.body.as_ref())
+            && self.take_trunk_sdp(leg, sdp, Phase::Early).await.is_ok()
+        {
+            early = Early::Media;
+        }
+        let event = match answer.status {
+            180 => LegEvent::Ringing(early),
+            181..=199 => LegEvent::Progress(early),
+            _ => LegEvent::Trying,
+        };
+        self.feed(Input::Leg(leg, event));
+    }
+
+    async fn answered(&mut self, session: Session, answer: &Answer, offer: OfferIn) {
+        let Some(leg) = self.leg_of_sip(session) else { return };
+        let taken = match (offer, sdp_of(answer.body.as_ref())) {
+            (OfferIn::Invite, Some(sdp)) => self.take_trunk_sdp(leg, sdp, Phase::Final).await,
+            // A 200 without a body confirms the answer that a 18x brought (RFC 3261 13.2.1).
+            (OfferIn::Invite, None) => Ok(()),
+            // We always offer in the INVITE.
+            (OfferIn::Response, _) => Err(media::Error::OutOfOrder("an offer in a 2xx")),
+        };
+        match taken {
+            Ok(()) => self.feed(Input::Leg(leg, LegEvent::Answered)),
+            Err(error) => {
+                tracing::warn!(call.id = %self.id, %error, "the trunk's answer cannot be used");
+                let rejection = media_rejection(error);
+                let reasons = sip_words::reasons(rejection.cause, rejection.cause.q850());
+                self.gateway.sip(Command::HangUp { session, reasons }).await;
+                self.feed(Input::Leg(leg, LegEvent::Rejected(rejection)));
+            }
+        }
+    }
+
+    fn rejected(&mut self, session: Session, answer: &Answer, origin: Origin) {
+        let Some(leg) = self.leg_of_sip(session) else { return };
+        let Leg::Callee(n) = leg else { return };
+        let Some(Callee::Trunk(trunk)) = self.callees.get_mut(usize::from(n)) else { return };
+        trunk.alive = false;
+        self.gateway.registry.remove_sip(session);
+        let q850 = sip_words::q850_of(&answer.reasons);
+        let trunk = trunk.channel.trunk.clone();
+        let (cause, sip, retry) = match origin {
+            Origin::Peer => {
+                let cause = Cause::from_sip(answer.status);
+                let sip = SipStatus { status: answer.status, reason: answer.phrase.clone() };
+                (cause, Some(sip), trunk.retries(Failure::Status(answer.status)))
+            }
+            Origin::Timeout => (Cause::TrunkFailed, None, trunk.retries(Failure::Timeout)),
+            Origin::Transport => (Cause::Unreachable, None, trunk.retries(Failure::Unreachable)),
+            Origin::Local => (Cause::LimitReached, None, Retry::Next),
+        };
+        tracing::info!(
+            call.id = %self.id,
+            trunk.id = %trunk.definition.id,
+            status = answer.status,
+            phrase = %answer.phrase,
+            q850,
+            ?origin,
+            "refused by the trunk"
+        );
+        self.feed(Input::Leg(leg, LegEvent::Rejected(Rejection { cause, sip, q850, retry })));
+    }
+
+    /// The ACK of our 200: holds the answer where the 200 held the offer.
+    async fn acked(&mut self, body: Option<Body>) {
+        let Caller::Trunk(trunk) = &self.caller else { return };
+        if trunk.offer.is_some() {
+            return;
+        }
+        let taken = match sdp_of(body.as_ref()) {
+            Some(sdp) => self.take_trunk_sdp(Leg::Caller, sdp, Phase::Final).await,
+            None => Err(media::Error::BadSdp("the ACK has no answer".to_owned())),
+        };
+        if taken.is_err() {
+            self.feed(Input::End(Cause::MediaFailed));
+        }
+    }
+
+    fn gone(&mut self, session: Session, cause: Cause) {
+        let Some(leg) = self.leg_of_sip(session) else { return };
+        match (&mut self.caller, leg) {
+            (Caller::Trunk(trunk), Leg::Caller) => trunk.alive = false,
+            (_, Leg::Callee(n)) => {
+                if let Some(Callee::Trunk(trunk)) = self.callees.get_mut(usize::from(n)) {
+                    trunk.alive = false;
+                }
+            }
+            _ => {}
+        }
+        self.gateway.registry.remove_sip(session);
+        self.feed(Input::Leg(leg, LegEvent::Ended(cause)));
+    }
+
+    /// A new offer within the call: answered by media; one it cannot take leaves all as it was.
+    async fn reinvited(&mut self, session: Session, body: Option<Body>) {
+        let Some(leg) = self.leg_of_sip(session) else { return };
+        let trunk = match (&self.caller, leg) {
+            (Caller::Trunk(trunk), Leg::Caller) => Some(trunk.channel.trunk.clone()),
+            (_, Leg::Callee(n)) => match self.callees.get(usize::from(n)) {
+                Some(Callee::Trunk(trunk)) => Some(trunk.channel.trunk.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let answer = match (trunk, sdp_of(body.as_ref()), self.media_of_trunk(leg)) {
+            (Some(trunk), Some(sdp), Some(media)) => {
+                media.answer_trunk(sdp, trunk.media.clone()).await
+            }
+            _ => Err(media::Error::OutOfOrder("a re-INVITE without an offer")),
+        };
+        let reply = match answer {
+            Ok(sdp) => Command::Answer { session, headers: Vec::new(), body: Some(Body::sdp(sdp)) },
+            Err(error) => {
+                tracing::info!(call.id = %self.id, %error, "re-INVITE refused");
+                Command::Reject {
+                    session,
+                    status: 488,
+                    phrase: None,
+                    headers: sip_words::refusal_headers(Cause::MediaFailed, None),
+                }
+            }
+        };
+        self.gateway.sip(reply).await;
+    }
+
+    /// Digits in SIP INFO.
+    fn info(&mut self, session: Session, body: &Body) {
+        let Some(leg) = self.leg_of_sip(session) else { return };
+        match parse_info(&body.content_type, &body.bytes) {
+            Ok(Some(info)) => self.digit_from_trunk(leg, &info),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(call.id = %self.id, %error, "INFO not understood"),
+        }
+    }
+
+    /// Answers a trunk that calls with the media of the page that took the call.
+    pub(super) async fn answer_trunk_with(&mut self, n: u8) {
+        let Caller::Trunk(trunk) = &self.caller else { return };
+        let (session, settings, offer) =
+            (trunk.sip, trunk.channel.trunk.media.clone(), trunk.offer.clone());
+        let Some(Callee::Page(page)) = self.callees.get(usize::from(n)) else { return };
+        let answer = match offer {
+            Some(offer) => page.media.answer_trunk(offer, settings).await,
+            None => page.media.trunk_offer(settings).await,
+        };
+        let answer = answer.and_then(|sdp| page.media.connect().map(|()| sdp));
+        match answer {
+            Ok(sdp) => {
+                let body = Some(Body::sdp(sdp));
+                self.gateway.sip(Command::Answer { session, headers: Vec::new(), body }).await;
+                if let Caller::Trunk(trunk) = &mut self.caller {
+                    trunk.answered = true;
+                }
+                if let Some(Callee::Page(page)) = self.callees.get(usize::from(n)) {
+                    page.page.event(crate::signaling::Event::CallState {
+                        call: self.id,
+                        state: crate::signaling::CallState::Active,
+                        sip: None,
+                        codec: self.engine.record().codec.clone(),
+                        early_media: false,
+                    });
+                }
+            }
+            Err(error) => {
+                tracing::warn!(call.id = %self.id, %error, "no media for the trunk's offer");
+                self.feed(Input::End(Cause::MediaFailed));
+            }
+        }
+    }
+
+    async fn take_trunk_sdp(
+        &mut self,
+        leg: Leg,
+        sdp: String,
+        phase: Phase,
+    ) -> Result<(), media::Error> {
+        let Some(media) = self.media_of_trunk(leg) else {
+            return Err(media::Error::OutOfOrder("no media session"));
+        };
+        let audio = media.trunk_answer(sdp, phase).await?;
+        self.trunk_takes_events = audio.telephone_event.is_some();
+        self.feed(Input::Leg(leg, LegEvent::Codec(codec_name(audio.codec).to_owned())));
+        Ok(())
+    }
+
+    /// The media session that holds the trunk side of `leg`.
+    pub(super) fn media_of_trunk(&self, leg: Leg) -> Option<&media::Session> {
+        match (leg, &self.caller) {
+            (Leg::Callee(_), _) => self.media.as_ref(),
+            (Leg::Caller, Caller::Trunk(_)) => {
+                self.callees.iter().find_map(|callee| match callee {
+                    Callee::Page(page) if page.answered => Some(&page.media),
+                    _ => None,
+                })
+            }
+            (Leg::Caller, Caller::Page(_)) => None,
+        }
+    }
+
+    /// The live SIP session of a leg.
+    pub(super) fn sip_of(&self, leg: Leg) -> Option<Session> {
+        match (leg, &self.caller) {
+            (Leg::Caller, Caller::Trunk(trunk)) if trunk.alive => Some(trunk.sip),
+            (Leg::Callee(n), _) => match self.callees.get(usize::from(n)) {
+                Some(Callee::Trunk(trunk)) if trunk.alive => Some(trunk.sip),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn leg_of_sip(&self, session: Session) -> Option<Leg> {
+        if let Caller::Trunk(trunk) = &self.caller
+            && trunk.sip == session
+        {
+            return Some(Leg::Caller);
+        }
+        self.callees
+            .iter()
+            .position(|callee| matches!(callee, Callee::Trunk(trunk) if trunk.sip == session))
+            .and_then(|n| u8::try_from(n).ok())
+            .map(Leg::Callee)
+    }
+}
+
+fn sdp_of(body: Option<&Body>) -> Option<String> {
+    let body = body.filter(|body| {
+        let kind = body.content_type.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("application/sdp")
+    })?;
+    String::from_utf8(body.bytes.clone()).ok()
+}
+
+/// As SDP names it.
+fn codec_name(codec: TrunkCodec) -> &'static str {
+    match codec {
+        TrunkCodec::Pcmu => "PCMU",
+        TrunkCodec::Pcma => "PCMA",
+    }
+}
+
+pub(super) fn media_rejection(error: media::Error) -> Rejection {
+    let cause = match error {
+        media::Error::BadSdp(_)
+        | media::Error::NoCommonCodec
+        | media::Error::BadCandidate(_)
+        | media::Error::AddressRefused
+        | media::Error::OutOfOrder(_) => Cause::MediaFailed,
+        media::Error::Overloaded | media::Error::NoPort => Cause::LimitReached,
+        media::Error::Closed | media::Error::System(_) | media::Error::Internal => Cause::Internal,
+    };
+    Rejection::plain(cause)
+}
+
+fn without_status(cause: Cause, retry: Retry) -> Rejection {
+    Rejection { cause, sip: None, q850: None, retry }
+}

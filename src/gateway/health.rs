@@ -1,0 +1,99 @@
+//! Drives the trunks' monitors: OPTIONS out, answers back, the breaker's state where calls see it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::Inner;
+use super::trunks::Trunk;
+use crate::base::TrunkId;
+use crate::sip::{Command, Host, NameAddr, Options, Origin, RequestKey, Uri};
+use crate::trunk::{Health, Input, Monitor, Output};
+
+/// What became of an OPTIONS.
+pub(super) struct OptionsDone {
+    pub request: RequestKey,
+    pub status: u16,
+    pub origin: Origin,
+}
+
+/// Runs until the gateway stops.
+pub(super) async fn run(gateway: Arc<Inner>, mut answers: mpsc::Receiver<OptionsDone>) {
+    let now = Instant::now();
+    let watched: Vec<Arc<Trunk>> =
+        gateway.trunks.all().filter(|t| t.definition.options_interval.is_some()).cloned().collect();
+    let mut monitors: HashMap<TrunkId, Monitor> = HashMap::new();
+    for (n, trunk) in watched.iter().enumerate() {
+        let interval = trunk.definition.options_interval.unwrap_or(DEFAULT_INTERVAL);
+        let first = Duration::from_millis(200 * (n as u64 + 1));
+        monitors.insert(trunk.definition.id.clone(), Monitor::new(now, interval, first));
+    }
+    let mut asked: HashMap<RequestKey, TrunkId> = HashMap::new();
+    let mut next_key = 0_u64;
+    loop {
+        let mut deadline = Instant::now() + DEFAULT_INTERVAL;
+        for trunk in &watched {
+            let Some(monitor) = monitors.get_mut(&trunk.definition.id) else { continue };
+            loop {
+                match monitor.poll_output() {
+                    Output::Timeout(at) => {
+                        deadline = deadline.min(at);
+                        break;
+                    }
+                    Output::Request => {
+                        next_key += 1;
+                        let key = RequestKey(next_key);
+                        asked.insert(key, trunk.definition.id.clone());
+                        ask(&gateway, trunk, key).await;
+                    }
+                    Output::Up => {
+                        trunk.set_health(Health::Up);
+                        tracing::info!(trunk.id = %trunk.definition.id, "trunk is up");
+                    }
+                    Output::Down => {
+                        trunk.set_health(Health::Down);
+                        tracing::warn!(trunk.id = %trunk.definition.id, "trunk is down");
+                    }
+                }
+            }
+        }
+        // Cancellation safe: a channel and a timer lose nothing.
+        tokio::select! {
+            done = answers.recv() => {
+                let Some(done) = done else { return };
+                let Some(trunk) = asked.remove(&done.request) else { continue };
+                if let Some(monitor) = monitors.get_mut(&trunk) {
+                    let input = match done.origin {
+                        Origin::Peer => Input::Answered(done.status),
+                        _ => Input::Failed,
+                    };
+                    monitor.handle_input(Instant::now(), input);
+                }
+            }
+            () = tokio::time::sleep_until(deadline.into()) => {
+                let now = Instant::now();
+                for monitor in monitors.values_mut() {
+                    monitor.handle_input(now, Input::Timeout);
+                }
+            }
+        }
+    }
+}
+
+async fn ask(gateway: &Inner, trunk: &Trunk, request: RequestKey) {
+    let Ok(destination) = trunk.locate().await else { return };
+    let here = Host::from(gateway.sip_address(&destination).ip());
+    let (Ok(target), Ok(from)) =
+        (Uri::parse(trunk.definition.target.as_str()), Uri::sip(Some("crosspoint"), &here, None))
+    else {
+        return;
+    };
+    let from = NameAddr::new(from);
+    let credentials = trunk.credentials();
+    let options = Options { request, target, destination, from, credentials };
+    gateway.sip(Command::Options(Box::new(options))).await;
+}
+
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);

@@ -1,0 +1,91 @@
+//! What pages ask, carried to the calls they mean.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Inner;
+use super::call_task::{self, CallInput, PageAsk};
+use super::registry::LivePage;
+use crate::base::SessionId;
+use crate::signaling::socket::FromPage;
+use crate::signaling::{CallStart, CloseCode, ErrorCode, Refusal, Reply, Request, RequestId};
+
+/// Reads the pages' channel until the gateway stops.
+pub(super) async fn run(gateway: Arc<Inner>, mut pages: mpsc::Receiver<FromPage>) {
+    // Cancellation safe: `recv` loses nothing.
+    while let Some(message) = pages.recv().await {
+        match message {
+            FromPage::Opened { session, claims, page } => {
+                tracing::info!(session.id = %session, user.id = %claims.sub, "page signed in");
+                if gateway.is_draining() {
+                    page.close(CloseCode::Draining);
+                }
+                gateway.registry.add_page(session, LivePage { claims, page });
+            }
+            FromPage::Renewed { session, claims } => gateway.registry.renew_page(session, claims),
+            FromPage::Asked { session, request, body } => asked(&gateway, session, request, body),
+            FromPage::Closed { session } => {
+                gateway.registry.remove_page(session);
+                for call in gateway.registry.calls() {
+                    call.tell(CallInput::PageGone(session));
+                }
+                tracing::info!(session.id = %session, "page gone");
+            }
+        }
+    }
+}
+
+fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Request) {
+    let Some(live) = gateway.registry.page(session) else { return };
+    let refuse = |code| live.page.reply(request, Err(Refusal::new(code)));
+    let call = match body {
+        Request::CallStart(start) => return start_call(gateway, session, &live, request, start),
+        ref other => match other.call() {
+            Some(call) => call,
+            None => return refuse(ErrorCode::ProtocolUnknown),
+        },
+    };
+    let wants_reply = !matches!(body, Request::Ice(_));
+    let Some(call) = gateway.registry.call(call) else {
+        if wants_reply {
+            // Hanging up a call that has just ended is what was wanted.
+            let outcome = match body {
+                Request::CallHangup(_) => Ok(Reply::Done {}),
+                _ => Err(Refusal::new(ErrorCode::SignalUnknownCall)),
+            };
+            live.page.reply(request, outcome);
+        }
+        return;
+    };
+    let ask = match body {
+        Request::CallAnswer(answer) => PageAsk::Answer { sdp: answer.sdp },
+        Request::CallReject(reject) => PageAsk::Reject { cause: reject.reason.cause() },
+        Request::CallHangup(_) => PageAsk::HangUp,
+        Request::Ice(ice) => PageAsk::Candidate(ice.candidate.map(|c| c.candidate)),
+        Request::DtmfSend(send) => PageAsk::SendTones(send.items()),
+        Request::DtmfPress(press) => PageAsk::Press(press.tone),
+        Request::DtmfRelease(_) => PageAsk::Release,
+        Request::DtmfCancel(_) => PageAsk::CancelTones,
+        _ => return refuse(ErrorCode::ProtocolUnknown),
+    };
+    let reply = wants_reply.then(|| (live.page.clone(), request));
+    call.tell(CallInput::Page { session, ask, reply });
+}
+
+fn start_call(
+    gateway: &Arc<Inner>,
+    session: SessionId,
+    live: &LivePage,
+    request: RequestId,
+    start: CallStart,
+) {
+    let refuse = |refusal: Refusal| live.page.reply(request, Err(refusal));
+    if gateway.is_draining() {
+        return refuse(Refusal::new(ErrorCode::ServerDraining));
+    }
+    let origin = call_task::PageOrigin { session, live: live.clone(), request, start };
+    if let Err(refusal) = call_task::spawn_from_page(gateway, origin) {
+        refuse(refusal);
+    }
+}

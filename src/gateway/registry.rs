@@ -1,0 +1,168 @@
+//! Who and what is live: calls, the SIP sessions that belong to them, pages.
+//!
+//! One lock, held for a lookup and never across an `await`. Every entry has an owner that takes it
+//! out again: a call's supervisor, a page's `Closed`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::call_task::CallInput;
+use super::surface::CallView;
+use crate::base::{CallId, SessionId, UserId};
+use crate::signaling::Claims;
+use crate::signaling::socket::Page;
+use crate::sip;
+
+/// The live calls, sessions and pages of one gateway.
+pub(super) struct Registry {
+    inner: Mutex<Inner>,
+    /// How many calls are live.
+    count: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct Inner {
+    calls: HashMap<CallId, LiveCall>,
+    sip: HashMap<sip::Session, CallId>,
+    pages: HashMap<SessionId, LivePage>,
+}
+
+/// A call from outside its task.
+#[derive(Clone)]
+pub(super) struct LiveCall {
+    /// The way to its task; bounded.
+    pub inbox: mpsc::Sender<CallInput>,
+    /// Rung when the inbox was full: the call ends rather than miss something.
+    pub overrun: Arc<Notify>,
+    /// The user who placed it, for caps.
+    pub user: Option<UserId>,
+    /// What it is at the moment.
+    pub view: Arc<Mutex<CallView>>,
+}
+
+/// A page whose token was good.
+#[derive(Clone)]
+pub(super) struct LivePage {
+    pub claims: Claims,
+    pub page: Page,
+}
+
+impl LiveCall {
+    /// Hands the call something, never waiting.
+    pub fn tell(&self, input: CallInput) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.inbox.try_send(input) {
+            self.overrun.notify_one();
+        }
+    }
+
+    /// What the call is at the moment.
+    pub fn view(&self) -> CallView {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Registry {
+    pub fn new() -> Registry {
+        Registry { inner: Mutex::default(), count: watch::Sender::new(0) }
+    }
+
+    /// Enters a call; `false` where the id is taken.
+    pub fn add_call(&self, id: CallId, call: LiveCall) -> bool {
+        let mut inner = self.lock();
+        if inner.calls.contains_key(&id) {
+            return false;
+        }
+        inner.calls.insert(id, call);
+        self.count.send_replace(inner.calls.len());
+        true
+    }
+
+    /// Takes a call out, with the SIP sessions that still point to it.
+    pub fn remove_call(&self, id: CallId) -> Vec<sip::Session> {
+        let mut inner = self.lock();
+        inner.calls.remove(&id);
+        let sessions: Vec<sip::Session> =
+            inner.sip.iter().filter(|(_, call)| **call == id).map(|(s, _)| *s).collect();
+        for session in &sessions {
+            inner.sip.remove(session);
+        }
+        self.count.send_replace(inner.calls.len());
+        sessions
+    }
+
+    pub fn call(&self, id: CallId) -> Option<LiveCall> {
+        self.lock().calls.get(&id).cloned()
+    }
+
+    pub fn calls(&self) -> Vec<LiveCall> {
+        self.lock().calls.values().cloned().collect()
+    }
+
+    /// Live calls that `user` placed.
+    pub fn calls_of(&self, user: &UserId) -> usize {
+        self.lock().calls.values().filter(|call| call.user.as_ref() == Some(user)).count()
+    }
+
+    /// Follows the number of live calls.
+    pub fn watch_count(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
+    pub fn add_sip(&self, session: sip::Session, call: CallId) {
+        self.lock().sip.insert(session, call);
+    }
+
+    pub fn remove_sip(&self, session: sip::Session) {
+        self.lock().sip.remove(&session);
+    }
+
+    pub fn call_of_sip(&self, session: sip::Session) -> Option<LiveCall> {
+        let inner = self.lock();
+        inner.sip.get(&session).and_then(|call| inner.calls.get(call)).cloned()
+    }
+
+    pub fn add_page(&self, session: SessionId, page: LivePage) {
+        self.lock().pages.insert(session, page);
+    }
+
+    /// The page's new rights.
+    pub fn renew_page(&self, session: SessionId, claims: Claims) {
+        if let Some(page) = self.lock().pages.get_mut(&session) {
+            page.claims = claims;
+        }
+    }
+
+    pub fn remove_page(&self, session: SessionId) {
+        self.lock().pages.remove(&session);
+    }
+
+    pub fn page(&self, session: SessionId) -> Option<LivePage> {
+        self.lock().pages.get(&session).cloned()
+    }
+
+    pub fn pages(&self) -> Vec<LivePage> {
+        self.lock().pages.values().cloned().collect()
+    }
+
+    /// The pages of a user that may take calls, the newest first.
+    pub fn pages_of(&self, user: &UserId) -> Vec<SessionId> {
+        let inner = self.lock();
+        let mut sessions: Vec<SessionId> = inner
+            .pages
+            .iter()
+            .filter(|(_, p)| {
+                p.claims.sub == *user && p.claims.allows(crate::signaling::Scope::CallIn)
+            })
+            .map(|(session, _)| *session)
+            .collect();
+        sessions.sort_by(|a, b| b.cmp(a));
+        sessions
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it is held; were it so, the tables are still whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,257 @@
+//! Starting a gateway from its configuration, draining it, stopping it.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::limits::Limits;
+use super::registry::Registry;
+use super::trunks::Trunks;
+use super::{Inner, health, pages, sip_events, spawn};
+use crate::base::Cause;
+use crate::config::{Config, IceServer as ConfiguredIce};
+use crate::dialplan::Plan;
+use crate::media::{Interface, Pool, PoolConfig};
+use crate::signaling::socket::Server;
+use crate::signaling::{self, CloseCode, IceServer, TokenKey};
+use crate::sip::{self, DriverConfig, EndpointConfig, Transport};
+use crate::store::{Settings, Store};
+use crate::telemetry::Metrics;
+use crate::{media, store, trunk};
+
+/// A running gateway; cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(super) inner: Arc<Inner>,
+    server: Server,
+    tasks: Arc<[JoinHandle<()>]>,
+}
+
+/// Why a gateway did not start: one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A SIP address is taken or not ours.
+    #[error("SIP: {0}")]
+    Sip(#[from] sip::StartError),
+    /// A media port is taken, or a thread could not be started.
+    #[error("media: {0}")]
+    Media(#[from] media::Error),
+    /// The records cannot be kept.
+    #[error("records: {0}")]
+    Store(#[from] store::OpenError),
+    /// A SIP transport that is not there.
+    #[error("SIP over TLS is not built yet: take tls: out of [sip] listen")]
+    Tls,
+    /// The token key is too short.
+    #[error("[auth] token_secret must have at least {} bytes", TokenKey::MIN_BYTES)]
+    TokenKey,
+    /// No randomness for a token key.
+    #[error("no randomness: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Gateway {
+    /// Starts everything but HTTP, which its owner mounts around [`Gateway::server`].
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub async fn start(config: &Config, plan: Plan) -> Result<Gateway, StartError> {
+        let token_key = token_key(config)?;
+        let trunks = Trunks::new(config.trunks.values().cloned());
+        let settings = Settings { url: config.store.url.expose(), ..Settings::default() };
+        let store = Arc::new(Store::open(&settings).await?);
+        let pool = Pool::start(pool_config(config))?;
+        let (sip, sip_events) = sip::driver::start(sip_config(config, &trunks)?).await?;
+        let sip_addresses = sip.local_addrs().to_vec();
+        let ringback = plan.default_country().as_str().to_owned();
+        let features = match plan.provides_emergency() {
+            true => vec!["emergency".to_owned()],
+            false => Vec::new(),
+        };
+        let inner = Arc::new(Inner {
+            plan: ArcSwap::from_pointee(plan),
+            users: config.users.clone(),
+            limits: Limits::new(caps(config)),
+            trunks,
+            registry: Registry::new(),
+            pool,
+            sip,
+            store,
+            metrics: Arc::new(Metrics::new()),
+            sip_addresses,
+            token_key: token_key.clone(),
+            ringback,
+            draining: AtomicBool::new(false),
+        });
+        let (to_gateway, from_pages) = mpsc::channel(PAGE_MESSAGES);
+        let (options, options_done) = mpsc::channel(OPTIONS_ANSWERS);
+        let signaling = signaling::Config {
+            key: token_key,
+            ice_servers: config.ice.servers.iter().map(ice_server).collect(),
+            features,
+        };
+        let server = Server::new(signaling, config.http.allowed_origins.clone(), to_gateway);
+        let tasks = Arc::new([
+            spawn("pages", pages::run(inner.clone(), from_pages)),
+            spawn("sip events", sip_events::run(inner.clone(), sip_events, options)),
+            spawn("trunk health", health::run(inner.clone(), options_done)),
+        ]);
+        Ok(Gateway { inner, server, tasks })
+    }
+
+    /// The signalling server, for `/v1/rtc`.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Where SIP listens.
+    pub fn sip_addr(&self, transport: Transport) -> Option<SocketAddr> {
+        self.inner.sip.local_addr(transport)
+    }
+
+    /// Takes no new calls, ends those in progress with BYE, and stops; returns when every call has
+    /// ended and its record is kept, or after `patience`.
+    pub async fn stop(&self, patience: Duration) {
+        let inner = &self.inner;
+        inner.draining.store(true, Ordering::Release);
+        let calls = inner.registry.calls();
+        tracing::info!(calls = calls.len(), "stopping");
+        for call in calls {
+            call.tell(super::call_task::CallInput::End(Cause::ServerShutdown));
+        }
+        let mut count = inner.registry.watch_count();
+        let ended = count.wait_for(|calls| *calls == 0);
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            tracing::warn!(calls = inner.registry.calls().len(), "calls did not end in time");
+        }
+        // The BYEs are on their way; their answers are waited for as long as a peer may need to
+        // see one retransmission (RFC 3261 17.1.2.2: T1 = 500 ms).
+        let byes = async {
+            while inner.sip.counts().client_transactions > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(BYE_WAIT, byes).await;
+        for page in inner.registry.pages() {
+            page.page.close(CloseCode::Draining);
+        }
+        inner.sip.stop().await;
+        for task in self.tasks.iter() {
+            task.abort();
+        }
+        inner.store.close(STORE_WAIT).await;
+    }
+}
+
+fn token_key(config: &Config) -> Result<TokenKey, StartError> {
+    match &config.auth.token_secret {
+        Some(secret) => TokenKey::new(secret.expose().as_bytes()).ok_or(StartError::TokenKey),
+        None => {
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes).map_err(StartError::Random)?;
+            TokenKey::new(bytes).ok_or(StartError::TokenKey)
+        }
+    }
+}
+
+fn sip_config(config: &Config, trunks: &Trunks) -> Result<DriverConfig, StartError> {
+    let mut listen = Vec::new();
+    for entry in &config.sip.listen {
+        let transport = match entry.transport {
+            trunk::Transport::Udp => Transport::Udp,
+            trunk::Transport::Tcp => Transport::Tcp,
+            trunk::Transport::Tls => return Err(StartError::Tls),
+        };
+        listen.push((transport, entry.address));
+    }
+    let everywhere = listen.iter().any(|(_, address)| address.ip().is_unspecified());
+    let advertise = config.sip.address.or_else(|| own_address().filter(|_| everywhere));
+    let endpoint = EndpointConfig { accept: trunks.networks(), ..EndpointConfig::default() };
+    Ok(DriverConfig { listen, advertise, endpoint, ..DriverConfig::default() })
+}
+
+fn pool_config(config: &Config) -> PoolConfig {
+    let media = &config.media;
+    let port = media.webrtc_port;
+    let own = own_address();
+    let interfaces = match media.address {
+        // Browsers on this machine: Chromium takes loopback, Firefox only the machine's own address.
+        Some(address) if address.is_loopback() => {
+            let own = own.map(|own| Interface { bind: (own, port).into(), advertise: None });
+            let loopback = Interface { bind: (address, port).into(), advertise: None };
+            own.into_iter().chain([loopback]).collect()
+        }
+        Some(address) if is_ours(address) => {
+            vec![Interface { bind: (address, port).into(), advertise: None }]
+        }
+        // 1:1 NAT: bound on the address that packets really come to.
+        Some(address) => {
+            let bind = own.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            vec![Interface { bind: (bind, port).into(), advertise: Some(address) }]
+        }
+        None => {
+            let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            let addresses = own.into_iter().chain([loopback]);
+            addresses.map(|a| Interface { bind: (a, port).into(), advertise: None }).collect()
+        }
+    };
+    let (rtp_bind, rtp_advertise) = match media.address {
+        Some(address) if is_ours(address) => (address, None),
+        advertise => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), advertise.or(own)),
+    };
+    PoolConfig {
+        workers: usize::from(media.workers),
+        interfaces,
+        rtp_bind,
+        rtp_advertise,
+        rtp_ports: media.rtp_ports.first..=media.rtp_ports.last,
+        ..PoolConfig::default()
+    }
+}
+
+/// The address that this machine has toward the world; `None` where it has none but loopback.
+fn own_address() -> Option<IpAddr> {
+    let probe = || -> io::Result<IpAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        // Nothing is sent: connecting a datagram socket only asks the routing table. The address is
+        // of a range reserved for documentation (RFC 5737).
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    probe().ok().filter(|address| !address.is_loopback() && !address.is_unspecified())
+}
+
+fn is_ours(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
+fn caps(config: &Config) -> HashMap<crate::base::UserId, super::limits::Caps> {
+    let caps = config.users.iter().map(|(id, user)| {
+        let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        let caps = super::limits::Caps {
+            at_once: count(user.max_concurrent),
+            per_minute: count(user.max_per_minute),
+            per_hour: count(user.max_per_hour),
+            per_day: count(user.max_per_day),
+        };
+        (id.clone(), caps)
+    });
+    caps.collect()
+}
+
+fn ice_server(server: &ConfiguredIce) -> IceServer {
+    IceServer { urls: server.urls.clone(), username: None, credential: None }
+}
+
+/// Messages of all pages that wait for the gateway; a page that sends more waits itself.
+const PAGE_MESSAGES: usize = 1024;
+const OPTIONS_ANSWERS: usize = 64;
+const BYE_WAIT: Duration = Duration::from_secs(2);
+const STORE_WAIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,34 @@
+//! Chromium with the web phone of a real gateway, driven by `web/test/drive.mjs`.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::process::Process;
+
+/// A browser that runs a list of steps.
+pub struct Browser {
+    process: Process,
+}
+
+impl Browser {
+    /// Starts it; `microphone` is a WAV file or `none`.
+    pub fn start(base: &str, token: Option<&str>, microphone: &str, steps: Value) -> Browser {
+        let web = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("web");
+        let plan = json!({"base": base, "token": token, "microphone": microphone, "steps": steps});
+        let mut command = Command::new("node");
+        command.current_dir(&web).arg("test/drive.mjs").arg(plan.to_string());
+        Browser { process: Process::start("browser", &mut command) }
+    }
+
+    /// What it saw, one value a step; panics where a step failed.
+    pub fn finish(&mut self) -> Vec<Value> {
+        self.process.wait(Duration::from_secs(180));
+        let line = self.process.line_with("{\"ok\"", Duration::from_secs(5));
+        let result: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(result["ok"], json!(true), "{result:#}");
+        result["saw"].as_array().unwrap().clone()
+    }
+}

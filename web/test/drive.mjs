@@ -1,0 +1,119 @@
+// Drives the web phone of a real gateway in Chromium by a list of steps, and prints what it saw.
+//
+//   node drive.mjs '{"base": "http://127.0.0.1:8080", "token": null, "microphone": "tone.wav",
+//                    "steps": [{"do": "dial", "to": "600"}, {"do": "active"}, …]}'
+//
+// One line of JSON goes to standard output: {"ok": true, "saw": [one entry a step]}, or
+// {"ok": false, "step": n, "error": "…", "saw": […]}. `microphone`: a WAV that Chromium plays as the
+// microphone; "none" = the machine has no microphone. `token` null = the demo's.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const plan = JSON.parse(process.argv[2]);
+const home = mkdtempSync(join(tmpdir(), "crosspoint-chromium-"));
+const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync", "--allow-loopback-in-peer-connection",
+  "--autoplay-policy=no-user-gesture-required"];
+if (plan.microphone !== "none") {
+  args.push("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream");
+  if (plan.microphone) args.push(`--use-file-for-fake-audio-capture=${plan.microphone}`);
+}
+const saw = [];
+const faults = [];
+let context;
+
+try {
+  context = await chromium.launchPersistentContext(home, {
+    executablePath: process.env.CROSSPOINT_CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    args,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  page.on("pageerror", (error) => faults.push(String(error)));
+  if (plan.viewport) await page.setViewportSize(plan.viewport);
+  if (plan.scheme) await page.emulateMedia({ colorScheme: plan.scheme });
+  await page.goto(`${plan.base}/#test`);
+  if (plan.token) {
+    await page.locator("#token").fill(plan.token);
+    await page.locator("#token").press("Enter");
+  }
+  await page.locator('#line[data-state="ready"]').waitFor();
+  for (const step of plan.steps) saw.push((await STEPS(page)[step.do](step)) ?? null);
+  print({ ok: faults.length === 0, error: faults.join("; "), saw });
+} catch (error) {
+  print({ ok: false, step: saw.length, error: String(error), faults, saw });
+} finally {
+  await context?.close();
+  rmSync(home, { recursive: true, force: true });
+}
+
+function print(result) {
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+function STEPS(page) {
+  const state = (name) => page.locator(`#phone[data-view="talk"] #talk[data-state="${name}"]`).waitFor();
+  return {
+    dial: async ({ to }) => {
+      await page.locator("#number").fill(to);
+      await page.locator("#number").press("Enter");
+    },
+    /** Dials by the button of a hint. */
+    hint: ({ to }) => page.locator(`#hint-list button[data-dial="${to}"]`).click(),
+    state: ({ name }) => state(name),
+    active: () => state("active"),
+    connected: () => page.waitForFunction(() => crosspoint.call?.peerConnection?.connectionState === "connected"),
+    /** Waits until a tone of `hz` is heard from the far side; gives its level. */
+    hear: async ({ hz, within = 6 }) => {
+      await page.waitForFunction(([hz, within]) => Math.abs((crosspoint.measure("remote")?.hz ?? 0) - hz) < within, [hz, within]);
+      // The whole of the analyser's window holds the tone by the next look.
+      await page.waitForFunction(() => new Promise((done) => setTimeout(() => done(true), 400)));
+      return page.evaluate(() => crosspoint.measure("remote"));
+    },
+    /** Clicks the keys of the pad. */
+    keys: async ({ keys }) => {
+      for (const key of keys) await page.locator(`#pad [data-key="${key}"]`).click({ delay: 120 });
+      await page.waitForFunction(() => crosspoint.call.dtmf.toneBuffer === "");
+    },
+    /** insertDTMF of the real RTCDTMFSender, through the library. */
+    tones: async ({ tones, duration = 100, gap = 100 }) => {
+      await page.evaluate(([tones, duration, gap]) => crosspoint.call.dtmf.send(tones, { duration, gap }), [tones, duration, gap]);
+      return page.evaluate(() => crosspoint.call.dtmf.via);
+    },
+    /** Waits until the phone side has sent these digits. */
+    received: async ({ digits }) => {
+      await page.waitForFunction((digits) => crosspoint.call?.remoteDTMF.digits.length >= digits.length, digits);
+      return page.evaluate(() => ({ digits: crosspoint.call.remoteDTMF.digits, shown: document.getElementById("received").textContent }));
+    },
+    hangup: () => page.locator("#hangup").click(),
+    /** Waits for the end and gives what the page says about it. */
+    ended: async () => {
+      await page.locator('#phone[data-view="idle"] #last:not([hidden])').waitFor({ timeout: 45_000 });
+      return page.evaluate(() => {
+        const last = document.getElementById("last");
+        return { ...last.dataset, message: document.getElementById("end-message").textContent, detail: document.getElementById("end-detail").textContent };
+      });
+    },
+    /** Waits until the page rings, and takes the call. */
+    answer: async () => {
+      await page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 });
+      const caller = await page.locator("#caller").textContent();
+      await page.locator("#answer").click();
+      return { caller };
+    },
+    reject: async () => {
+      await page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 });
+      await page.locator("#reject").click();
+    },
+    wait: ({ seconds }) => page.waitForTimeout(seconds * 1000),
+    notice: async () => {
+      await page.locator("#notice:not([hidden])").waitFor();
+      return page.evaluate(() => ({ ...document.getElementById("notice").dataset, title: document.getElementById("notice-title").textContent, text: document.getElementById("notice-text").textContent }));
+    },
+    sdp: () => page.evaluate(() => ({ offer: crosspoint.call.peerConnection.localDescription.sdp, answer: crosspoint.call.peerConnection.remoteDescription.sdp })),
+    shot: ({ path }) => page.screenshot({ path }).then(() => path),
+  };
+}
