@@ -12,8 +12,8 @@ use crate::codec::{
 };
 use crate::dtmf::{Mode, Phase as DigitPhase, ToneItem};
 use crate::media::{
-    AddressPolicy, Error, Feed, LegSide, MediaEvent, Phase, Pool, PoolConfig, Session, TrunkCodec,
-    TrunkMedia,
+    AddressPolicy, Error, Feed, Interface, LegSide, MediaEvent, Phase, Pool, PoolConfig, Session,
+    TrunkCodec, TrunkMedia,
 };
 use crate::rtp::{Packet, PayloadType, Seq, Ssrc, Timestamp};
 use crate::webrtc::{BrowserCodec, RtpOut, TestBrowser};
@@ -399,4 +399,34 @@ async fn a_full_pool_refuses_and_a_place_comes_back() {
     assert!(pool.open(call_id(9)).is_ok());
     let closed = second.0.trunk_offer(laboratory()).await;
     assert_eq!(closed, Err(Error::Closed));
+}
+
+/// Every interface is a candidate, and a page that reaches only the second one connects.
+#[tokio::test]
+async fn every_interface_is_a_candidate() {
+    let interface =
+        |ip: &str| Interface { bind: SocketAddr::new(ip.parse().unwrap(), 0), advertise: None };
+    let interfaces = vec![interface("127.0.0.2"), interface("127.0.0.1")];
+    let pool = Pool::start(PoolConfig { interfaces, ..config() }).unwrap();
+    let (session, events) = pool.open(call_id(10)).unwrap();
+    let mut lab = Lab::new(events, &[BrowserCodec::Opus]);
+    let answer = session.browser_offer(lab.browser.offer()).await.unwrap();
+    assert_eq!(answer.matches("typ host").count(), 2);
+    let second: String = answer
+        .lines()
+        .filter(|line| !line.contains("127.0.0.2"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    lab.browser.accept(&second);
+    for _ in 0..300 {
+        lab.turn();
+        if lab.browser.connected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(lab.browser.connected, "{:?}", lab.seen);
+    let wildcard = Interface { bind: "0.0.0.0:0".parse().unwrap(), advertise: None };
+    let refused = Pool::start(PoolConfig { interfaces: vec![wildcard], ..config() });
+    assert!(matches!(refused, Err(Error::System(_))));
 }
