@@ -220,7 +220,7 @@ fn crates_with_one_place_are_named_in_that_place_only() {
 fn outsiders_use_only_what_a_domain_exports() {
     let mut faults = Vec::new();
     for domain in TABLE.iter().map(|(name, _)| *name) {
-        let public: BTreeSet<String> = public_modules(&src().join(domain).join("mod.rs"));
+        let public: BTreeSet<String> = exported(&src().join(domain).join("mod.rs"));
         for file in sources() {
             if domain_of(&file.path) == Some(domain) {
                 continue;
@@ -332,6 +332,10 @@ fn imports(code: &str) -> Vec<(usize, String)> {
     for (at, _) in code.match_indices("crate::") {
         let line = code[..at].matches('\n').count() + 1;
         let rest = &code[at + "crate::".len()..];
+        // The zero of the tests' virtual clock is no part of any domain.
+        if rest.starts_with("base::epoch") {
+            continue;
+        }
         if let Some(group) = rest.strip_prefix('{') {
             let mut depth = 0_usize;
             let mut word = String::new();
@@ -391,11 +395,14 @@ fn names_crate(code: &str, name: &str) -> bool {
     })
 }
 
-fn public_modules(mod_rs: &Path) -> BTreeSet<String> {
-    fs::read_to_string(mod_rs)
-        .unwrap()
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub mod "))
-        .map(leading_word)
-        .collect()
+/// What a `mod.rs` exports: its public modules, and every name of its `pub use`.
+fn exported(mod_rs: &Path) -> BTreeSet<String> {
+    let code = without_comments(&fs::read_to_string(mod_rs).unwrap());
+    let modules = code.lines().filter_map(|line| line.strip_prefix("pub mod ")).map(leading_word);
+    let uses = code.match_indices("pub use ").flat_map(|(at, _)| {
+        let statement = code[at..].split(';').next().unwrap_or_default();
+        let names = statement.rsplit("::").next().unwrap_or_default();
+        names.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned)
+    });
+    modules.chain(uses).collect()
 }
