@@ -1,51 +1,90 @@
-//! Every plan of `dialplans/`: it loads without a finding, its tests pass, every rule is tested.
+//! Every plan of `dialplans/`: it loads without a finding, its tests pass, every rule is tested; and
+//! the commands answer with the exit codes of the documentation.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crosspoint::dialplan::{self, Files, Format, Known};
+use crosspoint::config::{self, Against, Format, Question, check_plans, explain_plan, test_plans};
 
-struct Directory(PathBuf);
+static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
+const ALONE: Against<'_> = Against { config: None, variables: &NO_VARIABLES };
 
-impl Files for Directory {
-    fn read(&self, name: &str) -> Result<String, String> {
-        fs::read_to_string(self.0.join(name)).map_err(|error| format!("{name}: {error}"))
-    }
-
-    fn exists(&self, name: &str) -> Option<bool> {
-        // The sounds belong to the installation that a plan is started from.
-        (!name.starts_with("prompts/")).then(|| self.0.join(name).exists())
-    }
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("dialplans")
 }
 
-fn plans() -> Vec<(String, String)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("dialplans");
-    let mut plans: Vec<(String, String)> = fs::read_dir(directory)
+fn plans() -> Vec<PathBuf> {
+    let mut plans: Vec<PathBuf> = fs::read_dir(directory())
         .expect("dialplans/ is there")
         .map(|entry| entry.expect("readable").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .map(|path| {
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            (name, fs::read_to_string(&path).expect("readable"))
-        })
         .collect();
     plans.sort();
     plans
 }
 
-fn directory() -> Directory {
-    Directory(Path::new(env!("CARGO_MANIFEST_DIR")).join("dialplans"))
+#[test]
+fn every_plan_is_fine_and_every_rule_is_tested() {
+    let plans = plans();
+    assert!(plans.len() >= 6, "{plans:?}");
+    for plan in &plans {
+        let report = test_plans(&[plan], ALONE, Format::Text);
+        assert_eq!(report.exit, 0, "{}", report.text);
+        assert!(report.text.ends_with(" 0 failed\n"), "{}", report.text);
+        let report = check_plans(&[plan], ALONE, Format::Text);
+        assert_eq!(report.exit, 0, "{}", report.text);
+        assert!(!report.text.contains("warning"), "{}", report.text);
+    }
+    let paths: Vec<&Path> = plans.iter().map(PathBuf::as_path).collect();
+    let report = check_plans(&paths, ALONE, Format::Json);
+    let list: Vec<serde_json::Value> = serde_json::from_str(&report.text).expect("one document");
+    assert_eq!(list.len(), plans.len());
+    assert!(list.iter().all(|one| one["ok"] == true));
 }
 
 #[test]
-fn every_plan_is_fine_and_every_rule_is_tested() {
-    assert!(!plans().is_empty());
-    for (name, text) in plans() {
-        let report = dialplan::test(&text, &name, &Known::default(), &directory(), Format::Text);
-        assert_eq!(report.exit, 0, "{}", report.text);
-        assert!(report.text.ends_with(" 0 failed\n"), "{}", report.text);
-        let report = dialplan::check(&text, &name, &Known::default(), &directory(), Format::Text);
-        assert_eq!(report.exit, 0, "{}", report.text);
-        assert!(!report.text.contains("warning"), "{}", report.text);
+fn explain_prints_the_example_of_the_documentation() {
+    let question =
+        Question::Outbound { from: "dave".to_owned(), number: "+1 876 555 1234".to_owned() };
+    let office = directory().join("office.toml");
+    let at = Some("2026-11-22T10:00");
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let report = explain_plan(&office, &question, at, now, ALONE, Format::Text);
+    let first = "  +1 876 555 1234 + country DE -> +18765551234 region JM type mobile\n";
+    assert!(report.text.starts_with(first), "{}", report.text);
+    assert!(report.text.ends_with("  => deny \"no rule allows this\"\n"), "{}", report.text);
+    assert_eq!(report.exit, 0);
+    let report = explain_plan(&office, &question, Some("noon"), now, ALONE, Format::Text);
+    assert_eq!(report.exit, 2, "{}", report.text);
+}
+
+#[test]
+fn exit_codes_tell_findings_from_files_that_cannot_be_read() {
+    let nowhere = Path::new("/nowhere/plan.toml");
+    let report = check_plans(&[nowhere], ALONE, Format::Text);
+    assert_eq!((report.exit, report.text.lines().count()), (2, 1), "{}", report.text);
+
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dialplans");
+    fs::create_dir_all(&scratch).expect("writable");
+    let broken = scratch.join("broken.toml");
+    fs::write(&broken, "version = 1\n[[outbound]]\nname = \"a\"\n").expect("writable");
+    let report = check_plans(&[&broken], ALONE, Format::Text);
+    assert_eq!(report.exit, 1);
+    assert!(report.text.contains("broken.toml:2:1: error: [[outbound]] needs"), "{}", report.text);
+
+    // Against a configuration, the names must be its own, and sounds must be there.
+    let file = scratch.join("crosspoint.toml");
+    let plan = directory().join("office.toml");
+    let text = format!("dialplan = {:?}\n[trunk.nroth]\ntarget = \"sip:127.0.0.1\"\n", plan);
+    fs::write(&file, text).expect("writable");
+    let report = config::check(&file, &NO_VARIABLES, Format::Text);
+    assert_eq!(report.exit, 1);
+    for expected in [
+        "there is no trunk \"north\"; did you mean \"nroth\"?",
+        "there is no user \"alice\"",
+        "there is no file \"prompts/night.wav\"",
+    ] {
+        assert!(report.text.contains(expected), "{expected}\n{}", report.text);
     }
 }

@@ -57,17 +57,33 @@ pub(super) fn text(path: &Path) -> Result<String, LoadError> {
 
 /// The files beside a file.
 #[derive(Debug, Clone)]
-pub struct Directory(PathBuf);
+pub struct Directory {
+    path: PathBuf,
+    sounds: Sounds,
+}
+
+/// Whether sound files must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sounds {
+    Needed,
+    Given,
+}
 
 impl Directory {
     /// The directory that `file` is in.
     pub fn of(file: &Path) -> Directory {
-        Directory(file.parent().map(Path::to_path_buf).unwrap_or_default())
+        let path = file.parent().map(Path::to_path_buf).unwrap_or_default();
+        Directory { path, sounds: Sounds::Needed }
+    }
+
+    /// Takes sound files as given: they belong to the installation that a plan is used in.
+    pub fn with_sounds_given(self) -> Directory {
+        Directory { sounds: Sounds::Given, ..self }
     }
 
     /// Where a file is that is written relative to this directory.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 }
 
@@ -77,7 +93,7 @@ impl Files for Directory {
     }
 
     fn exists(&self, name: &str) -> Option<bool> {
-        Some(self.path(name).exists())
+        (self.sounds == Sounds::Needed).then(|| self.path(name).exists())
     }
 }
 

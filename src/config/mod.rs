@@ -1,20 +1,23 @@
 //! The one typed configuration: `crosspoint.toml`, then the environment, then flags.
 //!
 //! One small struct per concern; what each means to its domain is the gateway's to carry over.
-//! `read` is pure; `load` reads files and the environment.
+//! `read` is pure; `load`, `command` and `plan_command` read files.
 
 mod command;
 mod describe;
 mod environment;
 mod load;
+mod plan_command;
 mod read;
 mod read_trunk;
 mod settings;
 
-pub use command::{Report, check, schema, show};
+pub use command::{Format, Report, check, schema, show};
 pub use describe::Setting;
 pub use load::{Directory, LoadError, Loaded, load};
+pub use plan_command::{Against, Question, check_plans, diff_plans, explain_plan, test_plans};
 pub use read::read;
 pub use settings::{
-    Auth, Config, Http, Ice, IceServer, Listen, Media, PortRange, Sip, Store, StoreUrl, User,
+    Auth, Config, Http, Ice, IceServer, Listen, Media, PortRange, SettingError, Sip, Store,
+    StoreUrl, User,
 };

@@ -151,7 +151,17 @@ impl Plan {
     }
 
     fn outbound_rules(&self, mut facts: Facts, wanted: Option<&str>) -> Decision {
-        for rule in &self.outbound {
+        let (text, region) = match &facts.value {
+            Dialled::Number(number) => (number.e164.as_str(), number.region),
+            Dialled::Short(digits) => (digits.as_str(), None),
+            Dialled::Unreadable(_) => ("", None),
+        };
+        let user = match &facts.who {
+            Who::User(user) => Some(user),
+            Who::Owner | Who::Outside { .. } => None,
+        };
+        for index in self.outbound_index.candidates(user, text, region) {
+            let rule = &self.outbound[index];
             if self.outbound_skip(rule, &mut facts).is_some() {
                 continue;
             }
@@ -271,7 +281,13 @@ impl Plan {
             let words = "the number called cannot be read".to_owned();
             return refused(facts, Matched::Nothing, Cause::InvalidNumber, words);
         }
-        for rule in &self.inbound {
+        let did = match &facts.value {
+            Dialled::Number(number) => number.e164.as_str(),
+            Dialled::Short(digits) => digits.as_str(),
+            Dialled::Unreadable(_) => "",
+        };
+        for index in self.inbound_index.candidates(None, did, None) {
+            let rule = &self.inbound[index];
             if self.inbound_skip(rule, &mut facts).is_some() {
                 continue;
             }

@@ -12,6 +12,7 @@ mod evaluate;
 mod evaluate_tests;
 mod explain;
 mod flow;
+mod index;
 mod load;
 mod number;
 mod pattern;
@@ -20,6 +21,8 @@ mod rates;
 mod report;
 mod schedule;
 mod shadow;
+#[cfg(test)]
+mod shadow_tests;
 mod test_case;
 
 pub use caps::{Alarm, Capped, Caps, Ledger, Window};

@@ -84,6 +84,12 @@ impl Pattern {
             .collect()
     }
 
+    /// A value that matches.
+    pub(super) fn sample(&self) -> String {
+        let first = |set: &Set| ALPHABET[set.trailing_zeros() as usize] as char;
+        self.sets.iter().map(first).chain(self.open.then_some('0')).collect()
+    }
+
     /// How many sets there are before the dot or the end.
     pub(super) fn len(&self) -> usize {
         self.sets.len()

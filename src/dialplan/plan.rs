@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::index::Index;
 use super::number::{NumberType, Region};
 use super::pattern::Pattern;
 use super::rates::Rates;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub(super) features: BTreeMap<DialString, Destination>,
     pub(super) outbound: Vec<OutboundRule>,
     pub(super) inbound: Vec<InboundRule>,
+    pub(super) outbound_index: Index,
+    pub(super) inbound_index: Index,
     pub(super) rings: BTreeMap<String, Ring>,
     pub(super) voicemails: BTreeMap<String, Voicemail>,
     pub(super) menus: BTreeMap<String, Menu>,
@@ -97,6 +100,12 @@ impl Plan {
     /// The longest call where no rule says otherwise.
     pub fn max_call(&self) -> Duration {
         self.max_call
+    }
+
+    /// A moment that a person wrote: RFC 3339, or a local time of the plan's zone.
+    pub fn moment(&self, text: &str) -> Option<jiff::Timestamp> {
+        let stamp = || text.parse::<jiff::Timestamp>().ok();
+        stamp().or_else(|| self.zone.moment(text.parse().ok()?))
     }
 
     /// Every trunk that the plan may send a call to.

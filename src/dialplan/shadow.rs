@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::index::Index;
 use super::number::{NumberType, Region};
 use super::pattern::Pattern;
 use super::plan::{Action, Choice, Group, InboundRule, OutboundRule};
@@ -21,13 +22,14 @@ pub(super) struct Shadow {
 /// The outbound rules that can never match.
 pub(super) fn outbound(
     rules: &[OutboundRule],
+    index: &Index,
     groups: &[(String, Group)],
     schedules: &BTreeMap<String, Schedule>,
 ) -> Vec<Shadow> {
     let reaches: Vec<Reach> = rules.iter().map(|rule| Reach::of(rule, groups)).collect();
     let mut found = Vec::new();
-    for (index, rule) in rules.iter().enumerate() {
-        let reach = &reaches[index];
+    for (number, rule) in rules.iter().enumerate() {
+        let reach = &reaches[number];
         if reach.users.as_ref().is_some_and(BTreeSet::is_empty) {
             let message = format!(
                 "rule {:?} can never match: nobody is in its `group` and `user`",
@@ -45,7 +47,15 @@ pub(super) fn outbound(
             found.push(Shadow { at: rule.at.clone(), message });
             continue;
         }
-        let earlier = (0..index).find(|earlier| {
+        // A rule that takes all that this one would takes this one request too, so the index has it.
+        let text = reach.witness();
+        let user = reach.users.as_ref().and_then(|users| users.first());
+        let region = match &reach.regions {
+            Regions::OneOf(regions) => regions.first().copied(),
+            Regions::All | Regions::AllButWorld => None,
+        };
+        let mut earlier = index.candidates(user, &text, region).take_while(|i| *i < number);
+        let earlier = earlier.find(|earlier| {
             reaches[*earlier].covers(reach)
                 && hours_cover(rules[*earlier].when.as_deref(), rule.when.as_deref(), schedules)
         });
@@ -59,6 +69,7 @@ pub(super) fn outbound(
 /// The inbound rules that can never match.
 pub(super) fn inbound(
     rules: &[InboundRule],
+    index: &Index,
     schedules: &BTreeMap<String, Schedule>,
 ) -> Vec<Shadow> {
     let covers = |a: &InboundRule, b: &InboundRule| {
@@ -74,8 +85,10 @@ pub(super) fn inbound(
             && hours_cover(a.when.as_deref(), b.when.as_deref(), schedules)
     };
     let mut found = Vec::new();
-    for (index, rule) in rules.iter().enumerate() {
-        if let Some(earlier) = rules[..index].iter().find(|earlier| covers(earlier, rule)) {
+    for (number, rule) in rules.iter().enumerate() {
+        let text = rule.did.iter().flatten().next().map(Pattern::sample).unwrap_or_default();
+        let earlier = index.candidates(None, &text, None).take_while(|i| *i < number);
+        if let Some(earlier) = earlier.map(|i| &rules[i]).find(|earlier| covers(earlier, rule)) {
             found.push(shadow(&rule.name, &rule.at, &earlier.name, &earlier.at));
         }
     }
@@ -154,6 +167,12 @@ impl Reach {
             (members, named) => members.or(named),
         };
         Reach { short, numbers, kinds, regions, users }
+    }
+
+    /// A value that the rule takes; empty where it takes all.
+    fn witness(&self) -> String {
+        let patterns = self.short.iter().chain(self.numbers.iter().flatten());
+        patterns.map(Pattern::sample).next().unwrap_or_default()
     }
 
     fn is_empty(&self) -> bool {

@@ -13,10 +13,12 @@ pub(super) fn whole(plan: &Plan, root: &Reader<'_>, findings: &Findings) {
     codes(plan, root, findings);
     emergency(plan, root, findings);
     menus(plan, root, findings);
-    for shadow in shadow::outbound(&plan.outbound, &plan.groups, &plan.schedules) {
+    for shadow in
+        shadow::outbound(&plan.outbound, &plan.outbound_index, &plan.groups, &plan.schedules)
+    {
         findings.error(&shadow.at, shadow.message);
     }
-    for shadow in shadow::inbound(&plan.inbound, &plan.schedules) {
+    for shadow in shadow::inbound(&plan.inbound, &plan.inbound_index, &plan.schedules) {
         findings.error(&shadow.at, shadow.message);
     }
     identities(plan, root, findings);

@@ -67,7 +67,7 @@ impl Loader<'_> {
 
     pub(super) fn emergency(
         &self,
-        country: Region,
+        country: Option<Region>,
         identities: &BTreeMap<String, CallerIdentity>,
     ) -> Emergency {
         let Some(item) = self.root.item("emergency") else {
@@ -101,7 +101,7 @@ impl Loader<'_> {
     fn emergency_numbers(
         &self,
         table: &Reader<'_>,
-        country: Region,
+        country: Option<Region>,
     ) -> BTreeMap<Region, Vec<DialString>> {
         let mut all = BTreeMap::new();
         for (key, item) in table.entries("numbers") {
@@ -128,7 +128,7 @@ impl Loader<'_> {
             }
         }
         let countries = self.known.users.iter().flat_map(|users| users.values().flatten());
-        for needed in countries.chain([&country]) {
+        for needed in countries.chain(&country) {
             if !all.contains_key(needed) && table.has("numbers") {
                 let message = format!("[emergency] has no numbers for {needed}, where users are");
                 self.findings.error(table.at(), message);
