@@ -20,6 +20,8 @@ pub(super) struct Cli {
 pub(super) enum Output {
     Text,
     Json,
+    /// For test runners; only `dialplan test` has it, the others print text
+    Junit,
 }
 
 #[derive(Debug, Subcommand)]
@@ -108,30 +110,52 @@ pub(super) struct ConfigFile {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DialplanCommand {
-    /// Every mistake in a plan, with line and column; runs its tests
-    Check(PlanFile),
+    /// Every mistake in plans, with line and column; runs their tests
+    Check(PlanFiles),
     /// Which rule decides about a call, and why the others do not
     Explain(Explain),
-    /// The plan's own tests, one line each
-    Test(PlanFile),
+    /// The plans' own tests, one line each
+    Test(PlanFiles),
+    /// Which calls of the past would go elsewhere by another plan
+    Diff(Diff),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct PlanFile {
-    /// The plan
-    #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
-    /// Check the plan's trunks and users against this configuration
+pub(super) struct PlanFiles {
+    /// The plans
+    #[arg(value_name = "PLAN", required = true)]
+    pub plans: Vec<PathBuf>,
+    /// Check the plans' trunks and users against this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The plan in force
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// The plan to come
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// Records of calls, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub cdrs: PathBuf,
+    /// Check the plans' trunks and users against this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    #[command(flatten)]
-    pub plan: PlanFile,
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Check the plan's trunks and users against this configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// The user who dials, or with --did the number that calls
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", required_unless_present = "did")]
     pub from: Option<String>,
     /// The number of ours that is called, for a call from a trunk
     #[arg(long, value_name = "NUMBER", conflicts_with = "number")]

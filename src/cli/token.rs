@@ -16,7 +16,7 @@ pub(super) fn run(command: &TokenCommand, output: Output) -> ExitCode {
     match made(create) {
         Ok((token, claims)) => {
             match output {
-                Output::Text => println!("{token}"),
+                Output::Text | Output::Junit => println!("{token}"),
                 Output::Json => {
                     println!("{}", json!({"token": token, "sub": claims.sub, "exp": claims.exp}));
                 }

@@ -57,9 +57,11 @@ impl Plan {
         self.country
     }
 
-    /// The instant of a local time in the plan's zone; `None` in the hour that a clock change skips.
-    pub fn moment(&self, local: jiff::civil::DateTime) -> Option<jiff::Timestamp> {
-        self.zone.moment(local)
+    /// A moment that a person wrote: RFC 3339, or a local time of the plan's zone (in the hour that a
+    /// clock change skips, the later; in the one it repeats, the earlier).
+    pub fn moment(&self, text: &str) -> Option<jiff::Timestamp> {
+        let stamp = text.parse::<jiff::Timestamp>().ok();
+        stamp.or_else(|| self.zone.moment(text.parse().ok()?))
     }
 
     /// Whether the plan reaches emergency services; where not, the page's `features` lack it.
@@ -100,12 +102,6 @@ impl Plan {
     /// The longest call where no rule says otherwise.
     pub fn max_call(&self) -> Duration {
         self.max_call
-    }
-
-    /// A moment that a person wrote: RFC 3339, or a local time of the plan's zone.
-    pub fn moment(&self, text: &str) -> Option<jiff::Timestamp> {
-        let stamp = || text.parse::<jiff::Timestamp>().ok();
-        stamp().or_else(|| self.zone.moment(text.parse().ok()?))
     }
 
     /// Every trunk that the plan may send a call to.
