@@ -93,7 +93,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::dialplan::NoFiles;
+    use crate::dialplan::{self, NoFiles};
 
     /// A TOML text with every property of the schema at once.
     fn every_key(schema: &Value, table: &str, text: &mut String) {
@@ -153,7 +153,7 @@ mod tests {
         let secret = crate::base::Secret::new("0123456789abcdef".to_owned());
         let config = super::super::Config::demo(carrier, Path::new("demo.db"), secret);
         let plan = include_str!("../../dialplans/demo.toml");
-        let plan = crate::dialplan::load(plan, "demo.toml", &config.known(), &NoFiles).unwrap();
+        let plan = dialplan::load(plan, "demo.toml", &config.known(), &NoFiles).unwrap();
         assert!(!plan.provides_emergency());
         assert_eq!(plan.warnings(), []);
     }
