@@ -23,6 +23,11 @@ impl Browser {
         Browser { process: Process::start("browser", &mut command) }
     }
 
+    /// Waits until the next step of this name is done.
+    pub fn has_done(&self, step: &str) {
+        self.process.line_with(&format!("done: {step}"), Duration::from_secs(60));
+    }
+
     /// What it saw, one value a step; panics where a step failed.
     pub fn finish(&mut self) -> Vec<Value> {
         self.process.wait(Duration::from_secs(180));

@@ -25,6 +25,11 @@ impl Gateway {
 
     /// `crosspoint serve` with one trunk `phone` at `phone_port` and the plan in `plan`; user `web`.
     pub fn serve(phone_port: u16, plan: &str) -> Gateway {
+        Gateway::serve_trunk(phone_port, plan, "")
+    }
+
+    /// The same with further settings of the trunk.
+    pub fn serve_trunk(phone_port: u16, plan: &str, trunk: &str) -> Gateway {
         let dir = TempDir::new("gateway");
         let here = dir.path().display();
         let config = format!(
@@ -46,7 +51,7 @@ impl Gateway {
              [trunk.phone]\n\
              target = \"sip:127.0.0.1:{phone_port}\"\n\
              accept_from = [\"127.0.0.1/32\"]\n\
-             codecs = [\"pcmu\", \"pcma\"]\n"
+             codecs = [\"pcmu\", \"pcma\"]\n{trunk}\n"
         );
         fs::write(dir.join("plan.toml"), plan).unwrap();
         fs::write(dir.join("token.key"), "a secret of the tests, long enough to be one\n").unwrap();

@@ -43,11 +43,24 @@ impl Baresip {
              snd_path {here}\n"
         );
         fs::write(dir.join("config"), config).unwrap();
-        let account = "<sip:phone@127.0.0.1>;regint=0;answermode=auto;audio_codecs=pcmu\n";
+        // This release takes calls for its own user only: the number that the plan lets through.
+        let account = "<sip:700@127.0.0.1>;regint=0;answermode=auto;audio_codecs=pcmu\n";
         fs::write(dir.join("accounts"), account).unwrap();
-        let process = Process::start("baresip", Command::new("baresip").arg("-f").arg(dir.path()));
+        let process =
+            Process::start("baresip", Command::new("baresip").arg("-v").arg("-f").arg(dir.path()));
         process.line_with("baresip is ready", Duration::from_secs(20));
         Baresip { port, control_port, process, dir }
+    }
+
+    /// The telephone events it has been given so far: a key, and whether it was the key's end.
+    pub fn telephone_events(&self) -> Vec<(char, bool)> {
+        let output = self.process.output();
+        let said = output.lines().filter_map(|line| line.strip_prefix("received event: '"));
+        said.map(|event| {
+            let key = event.chars().next().unwrap();
+            (key, event.ends_with("(end=1)"))
+        })
+        .collect()
     }
 
     /// What it heard in its last call, as samples at 8 kHz; the call must be over.

@@ -4,8 +4,9 @@
 //                    "steps": [{"do": "dial", "to": "600"}, {"do": "active"}, …]}'
 //
 // One line of JSON goes to standard output: {"ok": true, "saw": [one entry a step]}, or
-// {"ok": false, "step": n, "error": "…", "saw": […]}. `microphone`: a WAV that Chromium plays as the
-// microphone; "none" = the machine has no microphone. `token` null = the demo's.
+// {"ok": false, "step": n, "error": "…", "saw": […]}; standard error has a line for each step done.
+// `microphone`: a WAV that Chromium plays as the microphone; "none" = the machine has no microphone.
+// `token` null = the demo's.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,7 +42,10 @@ try {
     await page.locator("#token").press("Enter");
   }
   await page.locator('#line[data-state="ready"]').waitFor();
-  for (const step of plan.steps) saw.push((await STEPS(page)[step.do](step)) ?? null);
+  for (const step of plan.steps) {
+    saw.push((await STEPS(page)[step.do](step)) ?? null);
+    process.stderr.write(`done: ${step.do}\n`);
+  }
   print({ ok: faults.length === 0, error: faults.join("; "), saw });
 } catch (error) {
   print({ ok: false, step: saw.length, error: String(error), faults, saw });
