@@ -89,6 +89,8 @@ pub(super) struct Selftest {
     /// The same as `--output json`
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub log: Log,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ use crate::selftest::{Options, run as run_checks};
 use crate::signaling::{Claims, Scope};
 
 pub(super) async fn run(arguments: Selftest, output: Output) -> Result<ExitCode, Unusable> {
+    serve::logging(&arguments.log, "error")?;
     let json = arguments.json || output == Output::Json;
     let progress: fn(&str) = if json { |_| {} } else { |what| eprintln!("  {what}") };
     let report = match &arguments.config {

@@ -54,8 +54,10 @@ impl DelayEstimator {
         self.bins[bin] += 1.0 - FORGET;
         self.weight = self.weight * FORGET + (1.0 - FORGET);
         let measured = (self.percentile() + self.half_frame).clamp(self.min, self.max);
-        // Up at once, since each packet too late is heard; down by 10 ms a second.
-        self.target = measured.max(self.target - self.fall).max(self.min);
+        // Up at once, since each packet too late is heard. Down by 10 ms a second, and faster from
+        // far above: a burst at the start of a call must not leave it slow for the next 20 s.
+        let fall = self.fall.max((self.target - measured) / 100);
+        self.target = measured.max(self.target - fall).max(self.min);
     }
 
     /// Forgets where the stream stood, not how it jitters: it started again.

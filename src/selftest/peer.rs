@@ -129,7 +129,8 @@ struct Task {
     decoder: Decoder,
     source: Source,
     seq: u64,
-    timestamp: u32,
+    /// Zero of the RTP timestamps.
+    started: Instant,
     presses: VecDeque<Press>,
     /// Packets of the current step that wait for their turn: str0m wants to be drained after each.
     outbox: VecDeque<Outgoing>,
@@ -185,7 +186,7 @@ impl Task {
             decoder: Decoder::new(Sound::Opus)?,
             source: Source::Silence,
             seq: 1,
-            timestamp: 0,
+            started: Instant::now(),
             presses: VecDeque::new(),
             outbox: VecDeque::new(),
             pcm: Vec::new(),
@@ -196,7 +197,8 @@ impl Task {
     async fn run(mut self, socket: UdpSocket, mut inbox: mpsc::Receiver<Command>) {
         let mut datagram = vec![0; 2000];
         let mut tick = tokio::time::interval(FRAME);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        // A microphone does not wait: what was missed is gone, and the timestamps say so.
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             let Ok(deadline) = self.drain(&socket).await else { return };
             if let Some(packet) = self.outbox.pop_front() {
@@ -313,11 +315,11 @@ impl Task {
 
     /// One 20 ms step: a packet of the current key, or one of audio.
     fn frame(&mut self) {
-        let timestamp = self.timestamp;
-        self.timestamp = self.timestamp.wrapping_add(TICKS_PER_FRAME);
         if self.connected.borrow().is_none() {
             return;
         }
+        let frames = self.started.elapsed().as_millis() / FRAME.as_millis();
+        let timestamp = (frames as u32).wrapping_mul(TICKS_PER_FRAME);
         self.pcm.clear();
         self.source.fill(SAMPLES_PER_FRAME, Instant::now(), &mut self.pcm);
         let Some(press) = self.presses.front_mut() else { return self.audio(timestamp) };

@@ -87,21 +87,12 @@ impl Heard {
         self.frames.iter().map(|f| f.pcm.len()).sum::<usize>() as f64 / RATE
     }
 
-    /// The level in dBm0 of the component at `hz` over all that was heard.
+    /// The level in dBm0 of the component at `hz`: the mean power over blocks of 100 ms, each
+    /// coherent in itself, so that neither a lost packet nor a slipped sample breaks the sum.
     pub fn level_at(&self, hz: f64) -> f64 {
-        let (mut re, mut im, mut n) = (0.0, 0.0, 0_usize);
-        for frame in &self.frames {
-            // Phase follows the sender's timeline, so that a lost packet does not break the sum.
-            let start = f64::from(frame.timestamp.wrapping_sub(self.frames[0].timestamp)) / 6.0;
-            for (i, sample) in frame.pcm.iter().enumerate() {
-                let angle = TAU * hz * (start + i as f64) / RATE;
-                re += f64::from(*sample) * angle.cos();
-                im += f64::from(*sample) * angle.sin();
-                n += 1;
-            }
-        }
-        let peak = 2.0 * re.hypot(im) / n.max(1) as f64;
-        20.0 * (peak.max(0.1) / FULL_SCALE).log10() + FULL_SCALE_DBM0
+        let blocks: Vec<f64> = self.frames.chunks(5).map(|block| power_at(block, hz)).collect();
+        let power = blocks.iter().sum::<f64>() / blocks.len().max(1) as f64;
+        20.0 * (power.sqrt().max(0.1) / FULL_SCALE).log10() + FULL_SCALE_DBM0
     }
 
     /// The strongest frequency between 200 and 3400 Hz in steps of 2 Hz, over at most half a second.
@@ -142,6 +133,22 @@ impl Heard {
             .max()
             .unwrap_or_default()
     }
+}
+
+/// The square of the amplitude at `hz`, in units of a sample.
+fn power_at(block: &[Frame], hz: f64) -> f64 {
+    let (mut re, mut im, mut n) = (0.0, 0.0, 0_usize);
+    for frame in block {
+        // Phase follows the sender's timeline.
+        let start = f64::from(frame.timestamp.wrapping_sub(block[0].timestamp)) / 6.0;
+        for (i, sample) in frame.pcm.iter().enumerate() {
+            let angle = TAU * hz * (start + i as f64) / RATE;
+            re += f64::from(*sample) * angle.cos();
+            im += f64::from(*sample) * angle.sin();
+            n += 1;
+        }
+    }
+    (2.0 * re.hypot(im) / n.max(1) as f64).powi(2)
 }
 
 const RATE: f64 = 8000.0;

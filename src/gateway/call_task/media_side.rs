@@ -54,6 +54,7 @@ impl CallTask {
                 tracing::warn!(call.id = %self.id, "the leg took no digits");
             }
             MediaEvent::Stats { browser, trunk } => {
+                tracing::debug!(call.id = %self.id, ?browser, ?trunk, "media statistics");
                 self.on_leg(of, LegSide::Browser, LegEvent::Quality(quality(&browser)));
                 self.on_leg(of, LegSide::Trunk, LegEvent::Quality(quality(&trunk)));
             }
