@@ -1,13 +1,16 @@
-# Two commands: `make demo` starts the gateway, `make test` proves it.
+# Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-postgres gates fmt clippy doc deny web setup-build setup-test
+.PHONY: help demo test test-postgres web gates fmt clippy doc deny setup-build setup-test
+.DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    build and start the gateway with a web phone on http://localhost:8080"
-	@echo "make test    every test: Rust, wall, dial plans, SIP peers, browser"
-	@echo "make test-postgres  the records against a PostgreSQL server of the test's own"
-	@echo "make gates   rustfmt, clippy, rustdoc, cargo-deny (where it is installed)"
-	@echo "make web     build the client library from web/client into web/dist"
+	@echo "make demo           build and start the gateway: web phone on http://localhost:8080, numbers to dial"
+	@echo "make test           every test: Rust, SIP peers (baresip, sipp), PostgreSQL, the pages in Chromium"
+	@echo "make gates          rustfmt, clippy, rustdoc without warnings, cargo-deny (bans, licences, sources)"
+	@echo "make web            build web/dist from web/client"
+	@echo "make test-postgres  only the records in a PostgreSQL server of the test's own"
+	@echo
+	@echo "CROSSPOINT_CHROMIUM=/path   the browser for the tests, where it is not on PATH"
 
 setup-build:
 	@tools/setup.sh build
@@ -16,21 +19,24 @@ setup-test:
 	@tools/setup.sh test
 
 demo: setup-build
+	@echo "Building (the first time takes minutes, later ones seconds) ..."
 	@cargo build --quiet --bin crosspoint
 	@exec cargo run --quiet --bin crosspoint -- demo
 
-web/node_modules: web/package-lock.json
+# Made again when the lock file is newer. npm writes the stamp last, when everything is there.
+web/node_modules/.package-lock.json: web/package-lock.json web/package.json
 	npm ci --prefix web --no-audit --no-fund --silent
 	@touch $@
 
-web: setup-test web/node_modules
-	npm run --prefix web build
+web: setup-test web/node_modules/.package-lock.json
+	npm run --prefix web --silent build
 
-test: setup-test web/node_modules
-	cargo fmt --check
-	cargo clippy --quiet --all-targets -- -D warnings
+# The first step that fails stops it. Cargo is last, and its tests all run even when one fails, so the
+# end of the output is cargo's summary.
+test: setup-test web/node_modules/.package-lock.json
 	npm run --prefix web --silent check
-	cargo test
+	npm run --prefix web --silent test
+	cargo test --no-fail-fast -- --include-ignored
 
 # Needs initdb and pg_ctl (package postgresql); as root it also needs the user postgres.
 test-postgres:
@@ -45,8 +51,10 @@ clippy:
 	cargo clippy --all-targets -- -D warnings
 
 doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 
+# Advisories are not among them: `cargo deny check advisories` needs the RustSec database from the network.
 deny:
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; \
-	else echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 2; fi
+	else echo "cargo-deny is not installed: cargo install --locked cargo-deny" >&2; exit 2; fi

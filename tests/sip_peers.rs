@@ -1,6 +1,6 @@
 //! The SIP driver against a real peer, `sipp` (Debian sip-tester), over UDP and TCP: its built-in
 //! scenarios and those of `tests/sipp/`. The peer judges our messages and says so by its exit code.
-//! Where `sipp` is not installed the tests say so and check nothing.
+//! Where `sipp` is missing every test fails and names the package; `make test` installs it.
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
 
@@ -54,7 +54,9 @@ impl Sipp {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        let child = process.spawn().unwrap();
+        let child = process.spawn().unwrap_or_else(|error| {
+            panic!("sipp does not start: {error} (Debian: sip-tester; make test installs it)")
+        });
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let own = Sipp { child, address, directory };
         if transport == Transport::Tcp && !arguments.iter().any(|word| word.contains(':')) {
@@ -89,14 +91,7 @@ struct Agent {
 }
 
 impl Agent {
-    /// `None` without `sipp`.
-    async fn start() -> Option<Agent> {
-        let mut version = Process::new("sipp");
-        version.arg("-v").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if version.status().await.is_err() {
-            eprintln!("sipp is not installed (Debian: sip-tester): nothing checked");
-            return None;
-        }
+    async fn start() -> Agent {
         let loopback = "127.0.0.1:0".parse().unwrap();
         let listen = vec![(Transport::Udp, loopback), (Transport::Tcp, loopback)];
         let mut config = DriverConfig { listen, ..DriverConfig::default() };
@@ -106,7 +101,7 @@ impl Agent {
         config.endpoint.timing.t4 = Duration::from_millis(500);
         config.endpoint.timing.d = Duration::from_secs(4);
         let (handle, events) = driver::start(config).await.unwrap();
-        Some(Agent { handle, events })
+        Agent { handle, events }
     }
 
     async fn event(&mut self) -> Event {
@@ -173,7 +168,7 @@ macro_rules! expect {
 #[tokio::test]
 async fn twenty_calls_of_the_built_in_caller() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let target = agent.target(transport);
         let sipp = Sipp::start("uac", transport, &[&target, "-m", "20", "-r", "100"]).await;
         let mut open = 20;
@@ -199,7 +194,7 @@ async fn twenty_calls_of_the_built_in_caller() {
 #[tokio::test]
 async fn a_call_to_the_built_in_callee() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let sipp = Sipp::start("uas", transport, &["-m", "1"]).await;
         let session = agent.call(&sipp, transport).await;
         expect!(agent, Event::Provisional { answer, .. } => assert_eq!(answer.status, 180));
@@ -214,7 +209,7 @@ async fn a_call_to_the_built_in_callee() {
 #[tokio::test]
 async fn early_183_then_486() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let sipp = Sipp::start("uas_early_busy", transport, &["-m", "1"]).await;
         agent.call(&sipp, transport).await;
         expect!(agent, Event::Provisional { answer, .. } => assert!(answer.body.is_some()));
@@ -230,7 +225,7 @@ async fn early_183_then_486() {
 #[tokio::test]
 async fn cancelling_200_crossing_ack_bye() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let sipp = Sipp::start("uas_answer_despite_cancel", transport, &["-m", "1"]).await;
         let session = agent.call(&sipp, transport).await;
         expect!(agent, Event::Provisional { .. } => ());
@@ -244,7 +239,7 @@ async fn cancelling_200_crossing_ack_bye() {
 #[tokio::test]
 async fn a_digit_by_info_and_bye_of_the_callee() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let sipp = Sipp::start("uas_info_bye", transport, &["-m", "1"]).await;
         let session = agent.call(&sipp, transport).await;
         expect!(agent, Event::Provisional { .. } => ());
@@ -265,7 +260,7 @@ async fn a_digit_by_info_and_bye_of_the_callee() {
 #[tokio::test]
 async fn credentials_that_the_peer_verifies() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let sipp = Sipp::start("uas_digest", transport, &["-m", "1"]).await;
         let session = agent.call(&sipp, transport).await;
         expect!(agent, Event::Answered { .. } => ());
@@ -279,7 +274,7 @@ async fn credentials_that_the_peer_verifies() {
 #[tokio::test]
 async fn ringing_cancel_487() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let target = agent.target(transport);
         let sipp = Sipp::start("uac_cancel", transport, &[&target, "-m", "1"]).await;
         let session = expect!(agent, Event::Incoming(incoming) => incoming.session);
@@ -294,7 +289,7 @@ async fn ringing_cancel_487() {
 #[tokio::test]
 async fn reinvite_of_the_peer_answered() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let target = agent.target(transport);
         let sipp = Sipp::start("uac_reinvite", transport, &[&target, "-m", "1"]).await;
         let session = expect!(agent, Event::Incoming(incoming) => incoming.session);
@@ -312,7 +307,7 @@ async fn reinvite_of_the_peer_answered() {
 #[tokio::test]
 async fn invite_without_offer_answered_by_ack() {
     for transport in BOTH {
-        let Some(mut agent) = Agent::start().await else { return };
+        let mut agent = Agent::start().await;
         let target = agent.target(transport);
         let sipp = Sipp::start("uac_without_offer", transport, &[&target, "-m", "1"]).await;
         let incoming = expect!(agent, Event::Incoming(incoming) => incoming);

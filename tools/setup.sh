@@ -1,60 +1,82 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks, from the distribution's packages and nothing else.
 #
-#   tools/setup.sh build    what `make demo` needs: a C compiler, pkg-config, libopus
-#   tools/setup.sh test     that, and the peers that the tests talk to
+#   tools/setup.sh build    what `make demo` needs: a C compiler, pkg-config, cmake, libopus
+#   tools/setup.sh test     that, and the programs that the tests talk to
 #
-# Says what is missing and stops where there is no apt or no right to use it.
+# Says what is missing and exits with 2 where there is no apt or no right to use it.
 set -euo pipefail
 
-# command-or-file : package
+# program:package
 build_needs="cc:gcc pkg-config:pkg-config cmake:cmake make:make"
-test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester sox:sox"
+test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester"
+# web/test/chromium.mjs looks for the same names.
+chromium_names="chromium chromium-browser google-chrome-stable google-chrome"
 
-missing=()
-need() {
-    for pair in "$@"; do
-        command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
-    done
-}
+what=${1:-build}
+
+has() { command -v "$1" >/dev/null 2>&1; }
 
 chromium() {
-    local candidate
-    for candidate in "${CROSSPOINT_CHROMIUM:-}" chromium chromium-browser google-chrome-stable google-chrome; do
-        [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 && return 0
-    done
+    if [ -n "${CROSSPOINT_CHROMIUM:-}" ]; then
+        has "$CROSSPOINT_CHROMIUM" && return 0
+        echo "setup: CROSSPOINT_CHROMIUM is $CROSSPOINT_CHROMIUM, and no program is there" >&2
+        exit 2
+    fi
+    local name
+    for name in $chromium_names; do has "$name" && return 0; done
     return 1
 }
 
-what=${1:-build}
-# shellcheck disable=SC2086
-need $build_needs
-pkg-config --exists opus 2>/dev/null || missing+=(libopus-dev)
-if [ "$what" = test ]; then
-    # shellcheck disable=SC2086
-    need $test_needs
-    chromium || missing+=(chromium)
-fi
+# Debian keeps the server's programs off PATH.
+postgres() {
+    has initdb && has pg_ctl && return 0
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
 
-if ! command -v cargo >/dev/null 2>&1; then
+# Fills `missing` with the packages of what is not there.
+look() {
+    local pair
+    missing=()
+    for pair in $build_needs; do
+        has "${pair%%:*}" || missing+=("${pair##*:}")
+    done
+    pkg-config --exists opus 2>/dev/null || missing+=(libopus-dev)
+    if [ "$what" = test ]; then
+        for pair in $test_needs; do
+            has "${pair%%:*}" || missing+=("${pair##*:}")
+        done
+        postgres || missing+=(postgresql)
+        chromium || missing+=(chromium)
+    fi
+}
+
+case $what in
+build | test) ;;
+*)
+    echo "usage: tools/setup.sh build|test" >&2
+    exit 2
+    ;;
+esac
+
+if ! has cargo; then
     echo "setup: Rust is missing. Install it with rustup (https://rustup.rs), then run this again." >&2
     exit 2
 fi
-if [ ${#missing[@]} -eq 0 ]; then
-    exit 0
-fi
+look
+[ ${#missing[@]} -eq 0 ] && exit 0
 
-if ! command -v apt-get >/dev/null 2>&1; then
-    echo "setup: these are missing and there is no apt-get here to install them: ${missing[*]}" >&2
-    echo "setup: install their equivalents with your package manager, then run this again." >&2
+if ! has apt-get; then
+    echo "setup: missing here: ${missing[*]} (names of Debian's packages)" >&2
+    echo "setup: there is no apt-get; install their equivalents with your package manager, then run this again." >&2
     exit 2
 fi
 if [ "$(id -u)" -eq 0 ]; then
     as_root=()
-elif command -v sudo >/dev/null 2>&1; then
+elif has sudo; then
     as_root=(sudo)
 else
-    echo "setup: these are missing and only root can install them: ${missing[*]}" >&2
+    echo "setup: missing here: ${missing[*]}. Only root can install them, and there is no sudo." >&2
     echo "setup: as root run: apt-get install --no-install-recommends ${missing[*]}" >&2
     exit 2
 fi
@@ -64,8 +86,12 @@ echo "setup: installing ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 
-if [ "$what" = test ] && ! chromium; then
-    echo "setup: no Chromium could be found after the installation. On Ubuntu its package is a snap" >&2
-    echo "setup: that does not run everywhere: install any Chromium or Chrome and set CROSSPOINT_CHROMIUM to it." >&2
+look
+if [ ${#missing[@]} -ne 0 ]; then
+    echo "setup: still missing after the installation: ${missing[*]}" >&2
+    if [[ " ${missing[*]} " == *" chromium "* ]]; then
+        echo "setup: on Ubuntu the package chromium is a snap that does not run everywhere: install any" >&2
+        echo "setup: Chromium or Chrome and set CROSSPOINT_CHROMIUM to it." >&2
+    fi
     exit 2
 fi

@@ -35,7 +35,7 @@ pub enum ToneError {
         /// Where it stands, counted in characters from 1.
         position: usize,
     },
-    /// More than [`MAX_TONES`] characters.
+    /// More than 256 characters.
     #[error("{0} tones are more than 256")]
     TooMany(usize),
 }

@@ -1,6 +1,6 @@
 //! Records on disk and in SQL (SQLite, PostgreSQL).
 //!
-//! A record is durable when it is in the [spool](spool), a local append-only file; a task of its
+//! A record is durable when it is in the spool, a local append-only file; a task of its
 //! own carries it into SQL, exactly once by key, whenever the database lets it. Nothing on a call's
 //! path waits for SQL. A leaf: imports the call's record, is used by `gateway` and `api`.
 

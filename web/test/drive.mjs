@@ -11,6 +11,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { chromiumPath } from "./chromium.mjs";
 
 const plan = JSON.parse(process.argv[2]);
 const home = mkdtempSync(join(tmpdir(), "crosspoint-chromium-"));
@@ -27,7 +28,7 @@ let context;
 
 try {
   context = await chromium.launchPersistentContext(home, {
-    executablePath: process.env.CROSSPOINT_CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: chromiumPath(),
     headless: true,
     args,
   });

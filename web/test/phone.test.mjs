@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { chromiumPath } from "./chromium.mjs";
 import { mediaPage, mock } from "./mock.mjs";
 
 const shots = process.env.SHOTS;
@@ -17,7 +18,7 @@ const SIZES = { narrow: { width: 390, height: 844 }, small: { width: 360, height
 before(async () => {
   home = mkdtempSync(join(tmpdir(), "crosspoint-chromium-"));
   context = await chromium.launchPersistentContext(home, {
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: chromiumPath(),
     headless: true,
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
       "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection",

@@ -100,7 +100,7 @@ pub enum EncoderOutput {
 /// Why digits are not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EncoderError {
-    /// [`MAX_QUEUE`] digits are waiting; none of the new ones was taken.
+    /// 512 digits are waiting; none of the new ones was taken.
     #[error("too many digits are waiting to be sent")]
     QueueFull,
 }
