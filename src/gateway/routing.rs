@@ -118,10 +118,17 @@ fn routed(
             {
                 trace.push(format!("dtmf = \"{mode}\" is not built yet: rfc4733 is sent"));
             }
-            let name = match caller {
-                Caller::User(user) => user.as_str(),
-                Caller::Outside => "anonymous",
+            let (user, name) = match caller {
+                Caller::User(user) => (Some(user.clone()), user.as_str()),
+                Caller::Outside => (None, "anonymous"),
             };
+            // Who calls, as the far side sees it.
+            let from = call.caller_id.as_ref().map(|identity| Party {
+                user,
+                number: Some(identity.number.clone()),
+                uri: format!("tel:{}", identity.number.as_str()),
+                display: identity.name.clone(),
+            });
             let to = call.to.as_str().to_owned();
             let number = match &call.to {
                 dialplan::Target::Number(number) => Some(number.e164.clone()),
@@ -129,7 +136,7 @@ fn routed(
             };
             let route = Route {
                 targets: Targets::Hunt(trunks.into_iter().map(Target::Trunk).collect()),
-                from: None,
+                from,
                 to: Some(Party { number, uri: to, ..Party::default() }),
                 rule: rule.clone(),
                 ring: None,
