@@ -85,4 +85,4 @@ fn same(key: &str, segment: &str) -> bool {
 
 const PREFIX: &str = "CROSSPOINT_";
 /// Variables of the program that are no settings: the file itself and what is logged.
-const NOT_SETTINGS: &[&str] = &["CONFIG", "LOG"];
+const NOT_SETTINGS: &[&str] = &["CONFIG", "LOG", "CHROMIUM", "KEEP_TEST_FILES"];
