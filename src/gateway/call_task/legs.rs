@@ -1,12 +1,14 @@
 //! The legs of a call as its task holds them: what a leg's number stands for on the wire.
 
+use std::sync::Arc;
+
 use crate::base::SessionId;
 use crate::media;
-use crate::signaling::RequestId;
 use crate::signaling::socket::Page;
+use crate::signaling::{Refusal, RequestId};
 use crate::sip;
 
-use crate::gateway::trunks::Channel;
+use crate::gateway::trunks::{Channel, Trunk};
 
 /// The caller's leg.
 pub(super) enum Caller {
@@ -19,8 +21,8 @@ pub(super) struct CallerPage {
     pub page: Page,
     /// `call.start`, until it is answered.
     pub start: Option<RequestId>,
-    /// Our SDP answer, for the reply to `call.start`.
-    pub answer: Option<String>,
+    /// Our SDP answer for the reply to `call.start`, or why there is none.
+    pub answer: Result<String, Refusal>,
     /// Whether the page knows that the call is over.
     pub told_end: bool,
 }
@@ -45,7 +47,9 @@ pub(super) enum Callee {
 
 pub(super) struct CalleeTrunk {
     pub sip: sip::Session,
-    pub channel: Channel,
+    pub trunk: Arc<Trunk>,
+    /// Its place on the trunk, until the attempt is over.
+    pub channel: Option<Channel>,
     pub alive: bool,
 }
 

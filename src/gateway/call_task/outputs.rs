@@ -72,8 +72,9 @@ impl CallTask {
         if let Caller::Page(page) = &mut self.caller
             && let Some(request) = page.start.take()
         {
-            let sdp = page.answer.take().unwrap_or_default();
-            page.page.reply(request, Ok(crate::signaling::Reply::Started { sdp, to, rule }));
+            let reply = page.answer.clone();
+            let reply = reply.map(|sdp| crate::signaling::Reply::Started { sdp, to, rule });
+            page.page.reply(request, reply);
         }
     }
 
@@ -202,10 +203,9 @@ impl CallTask {
                 page.told_end = true;
                 match page.start.take() {
                     Some(request) => {
-                        let refusal = self.dial_refusal(end);
-                        if let Caller::Page(page) = &self.caller {
-                            page.page.reply(request, Err(refusal));
-                        }
+                        let (page, media) = (page.page.clone(), page.answer.clone());
+                        let refusal = media.err().unwrap_or_else(|| self.dial_refusal(end));
+                        page.reply(request, Err(refusal));
                     }
                     None => page.page.event(ended_event(self.id, end, end.by.seen_by_caller())),
                 }

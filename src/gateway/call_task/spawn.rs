@@ -1,7 +1,7 @@
 //! Where a call begins: from a page's `call.start`, or from a trunk's INVITE. Each call gets a task
 //! and a supervisor that cleans up after it, also after a panic.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::media_side::follow;
 use super::page_leg::media_refusal;
 use super::{CallInput, MediaOf, PageOrigin};
 use crate::base::{CallId, Cause, EndedBy, Party, UserId};
-use crate::call::{Call, LegKind, Limits, Setup};
+use crate::call::{Call, Input, LegKind, Limits, Setup, Who};
 use crate::gateway::registry::LiveCall;
 use crate::gateway::surface::CallView;
 use crate::gateway::trunks::Channel;
@@ -41,26 +41,26 @@ pub(in crate::gateway) fn spawn_from_page(
     let to = Party { uri: start.to.as_str().to_owned(), ..Party::default() };
     let setup =
         Setup { id, caller: LegKind::Page, trunk: None, from, to, started_at: Timestamp::now() };
-    let born = Born::new(gateway, setup, Some(user))
+    let mut born = Born::new(gateway, setup, Some(user))
         .ok_or_else(|| Refusal::new(ErrorCode::SignalCallIdTaken))?;
     follow(born.live.inbox.clone(), MediaOf::Caller, events);
     let gateway = gateway.clone();
     let page = live.page.clone();
     spawn("call", async move {
         // The offer is answered once, at once; the plan is asked right after.
-        let answer = match media.browser_offer(start.sdp).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::info!(call.id = %id, %error, "the page's offer cannot be answered");
-                gateway.registry.remove_call(id);
-                return page.reply(request, Err(media_refusal(error)));
-            }
-        };
+        let answer = media.browser_offer(start.sdp).await.map_err(|error| {
+            tracing::info!(call.id = %id, %error, "the page's offer cannot be answered");
+            media_refusal(error)
+        });
+        if answer.is_err() {
+            // Before anything is dialled; the call is refused and recorded like any other.
+            let _ = born.engine.handle_input(Instant::now(), Input::End(Cause::MediaFailed));
+        }
         let caller = Caller::Page(CallerPage {
             session,
             page: page.clone(),
             start: Some(request),
-            answer: Some(answer),
+            answer,
             told_end: false,
         });
         born.supervise(gateway, caller, Some(media), Some((page, request))).await;
@@ -139,6 +139,7 @@ impl Born {
         asked: Option<(Page, RequestId)>,
     ) {
         let id = self.id;
+        let view = self.live.view.clone();
         let task = CallTask {
             gateway: gateway.clone(),
             id,
@@ -161,6 +162,17 @@ impl Born {
         if panicked {
             gateway.metrics.panic_caught();
             tracing::error!(call.id = %id, "a fault of the gateway ended the call");
+            let mut record = view.lock().unwrap_or_else(PoisonError::into_inner).record.clone();
+            gateway
+                .metrics
+                .call_ended(record.direction.as_str(), Cause::Internal.end_code().as_str());
+            record.ended_at = Some(Timestamp::now());
+            record.cause = Some(Cause::Internal);
+            record.q850 = Some(Cause::Internal.q850());
+            record.ended_by = Some(Who::Gateway);
+            if let Err(error) = gateway.store.append(&record).await {
+                tracing::error!(call.id = %id, %error, "the record could not be kept");
+            }
             if let Some((page, request)) = asked {
                 // Whichever of the two the page waits for; the other one changes nothing.
                 page.reply(request, Err(Refusal::new(ErrorCode::ServerInternal)));

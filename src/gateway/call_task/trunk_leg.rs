@@ -52,7 +52,12 @@ impl CallTask {
                 credentials: trunk.credentials(),
             })))
             .await;
-        Ok(Callee::Trunk(CalleeTrunk { sip: session, channel, alive: true }))
+        Ok(Callee::Trunk(CalleeTrunk {
+            sip: session,
+            trunk: trunk.clone(),
+            channel: Some(channel),
+            alive: true,
+        }))
     }
 
     /// Something happened on one of the call's SIP sessions.
@@ -123,9 +128,10 @@ impl CallTask {
         let Leg::Callee(n) = leg else { return };
         let Some(Callee::Trunk(trunk)) = self.callees.get_mut(usize::from(n)) else { return };
         trunk.alive = false;
+        trunk.channel = None;
         self.gateway.registry.remove_sip(session);
         let q850 = sip_words::q850_of(&answer.reasons);
-        let trunk = trunk.channel.trunk.clone();
+        let trunk = trunk.trunk.clone();
         let (cause, sip, retry) = match origin {
             Origin::Peer => {
                 let cause = Cause::from_sip(answer.status);
@@ -170,6 +176,7 @@ impl CallTask {
             (_, Leg::Callee(n)) => {
                 if let Some(Callee::Trunk(trunk)) = self.callees.get_mut(usize::from(n)) {
                     trunk.alive = false;
+                    trunk.channel = None;
                 }
             }
             _ => {}
@@ -184,7 +191,7 @@ impl CallTask {
         let trunk = match (&self.caller, leg) {
             (Caller::Trunk(trunk), Leg::Caller) => Some(trunk.channel.trunk.clone()),
             (_, Leg::Callee(n)) => match self.callees.get(usize::from(n)) {
-                Some(Callee::Trunk(trunk)) => Some(trunk.channel.trunk.clone()),
+                Some(Callee::Trunk(trunk)) => Some(trunk.trunk.clone()),
                 _ => None,
             },
             _ => None,
