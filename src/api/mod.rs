@@ -1,7 +1,7 @@
 //! HTTP: live calls, records, trunks, client tokens, metrics, health, the web phone's files.
 //!
-//! A leaf: it sees the gateway through [`Backend`] and knows no protocol. [`router`] is the whole
-//! surface, [`serve`] runs it on a listener with limits on slow and oversized peers. Everything that
+//! A leaf: it sees the gateway through [`Backend`] and knows no protocol. [`router()`] is the whole
+//! surface, [`serve()`] runs it on a listener with limits on slow and oversized peers. Everything that
 //! administers answers only on the gateway's own machine.
 
 mod access;

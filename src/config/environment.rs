@@ -84,5 +84,5 @@ fn same(key: &str, segment: &str) -> bool {
 }
 
 const PREFIX: &str = "CROSSPOINT_";
-/// Variables of the program that are no settings: the file itself and what is logged.
+/// Variables that are no settings: the file itself, what is logged, and those of the tests.
 const NOT_SETTINGS: &[&str] = &["CONFIG", "LOG", "CHROMIUM", "KEEP_TEST_FILES"];
