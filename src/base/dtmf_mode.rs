@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DtmfMode {
-    /// RFC 4733 where the far side offers it, else in-band.
+    /// RFC 4733 where the far side takes it, else SIP INFO where its `Allow` has it, else in-band.
     #[default]
     Auto,
     /// RFC 4733 events only.
     Rfc4733,
-    /// SIP INFO.
+    /// SIP INFO, and the other modes where it is refused.
     Info,
     /// Tones in the audio.
     Inband,

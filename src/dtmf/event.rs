@@ -99,7 +99,8 @@ pub struct Receipt {
     pub tone: Duration,
     /// Silence between the end of the digit before and the start of this one; zero for the first.
     pub gap: Duration,
-    /// Final status of the INFO; `None` in the other modes.
+    /// Final status of the INFO (408 where none came in time). In another `mode` than INFO: the
+    /// INFO was refused with it and the digit went this way instead.
     pub info_status: Option<u16>,
     /// From the digit's arrival at the encoder to its first packet out.
     pub delay: Duration,

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::{COLUMNS, EVENTS, RATE, ROWS};
 use crate::dtmf::{
-    EncoderConfig, EncoderError, EncoderInput, EncoderOutput, EventBlock, Mode, Receipt,
-    Rfc4733Encoder,
+    DigitQueue, EncoderConfig, EncoderError, EncoderInput, EncoderOutput, EventBlock, Mode,
+    Receipt, Rfc4733Encoder,
 };
 
 /// Digits as sound, 20 ms at a time.
@@ -53,6 +53,16 @@ impl InbandEncoder {
     /// Nothing is on or queued.
     pub fn is_idle(&self) -> bool {
         self.sender.is_idle()
+    }
+
+    /// Takes out what waits, for another sender. The digit that is on stays.
+    pub fn take_queue(&mut self) -> DigitQueue {
+        self.sender.take_queue()
+    }
+
+    /// Takes over what waited elsewhere, behind what waits here.
+    pub fn put_queue(&mut self, queue: DigitQueue) {
+        self.sender.put_queue(queue);
     }
 
     /// Takes live digits, requests and cancels; ticks come by [`InbandEncoder::fill`].

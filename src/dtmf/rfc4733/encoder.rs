@@ -16,8 +16,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::EventBlock;
-use crate::base::Digit;
-use crate::dtmf::{DigitEvent, DigitId, Mode, Phase, Receipt, ToneItem};
+use crate::dtmf::queue::{Job, Length, Waiting};
+use crate::dtmf::{DigitEvent, DigitQueue, Mode, Phase, Receipt, ToneItem};
 
 /// How digits go out on one leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub enum EncoderError {
 #[derive(Debug)]
 pub struct Rfc4733Encoder {
     config: EncoderConfig,
-    queue: VecDeque<Waiting>,
+    queue: DigitQueue,
     tone: Option<Tone>,
     /// The interval that began with the last tick carries a tone, to its end or in part.
     on: bool,
@@ -129,7 +129,7 @@ impl Rfc4733Encoder {
     pub fn new(config: EncoderConfig) -> Rfc4733Encoder {
         Rfc4733Encoder {
             config,
-            queue: VecDeque::new(),
+            queue: DigitQueue::new(),
             tone: None,
             on: false,
             ending: None,
@@ -162,12 +162,36 @@ impl Rfc4733Encoder {
     ) -> Result<(), EncoderError> {
         match input {
             EncoderInput::Digit(event) => self.live(now, event)?,
-            EncoderInput::Send { source, items } => self.append(now, source, items)?,
+            EncoderInput::Send { source, items } => {
+                self.queue.append(now, source, items, self.config.min_gap)?;
+            }
             EncoderInput::Cancel => self.cancel(),
             EncoderInput::PayloadType(payload_type) => self.config.payload_type = payload_type,
             EncoderInput::Tick { timestamp } => self.tick(now, timestamp),
         }
         Ok(())
+    }
+
+    /// Takes out what waits, for another sender. The digit that is on stays.
+    pub fn take_queue(&mut self) -> DigitQueue {
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Takes over what waited elsewhere, behind what waits here.
+    pub fn put_queue(&mut self, queue: DigitQueue) {
+        self.queue.take_over(queue);
+    }
+
+    /// The receipt, as far as it goes, of a digit that is on and cannot be ended any more: the leg
+    /// takes no events from now on. Its receiver ends it by itself (RFC 4733 2.5.2.2).
+    pub fn abandon(&mut self) -> Option<Receipt> {
+        self.on = false;
+        if let Some(ending) = self.ending.take() {
+            return Some(ending.receipt);
+        }
+        let tone = self.tone.take()?;
+        let sent = tone.sent;
+        Some(Receipt { end_copies: 0, ..self.receipt(&tone, self.config.payload_type, sent) })
     }
 
     /// Packets and receipts, then `Timeout`.
@@ -176,55 +200,14 @@ impl Rfc4733Encoder {
     }
 
     fn live(&mut self, now: Instant, event: DigitEvent) -> Result<(), EncoderError> {
-        match event.phase {
-            Phase::Start => {
-                self.room_for(1)?;
-                self.queue.push_back(Waiting::Digit(Job {
-                    digit: event.digit,
-                    source: event.mode,
-                    live: Some(event.id),
-                    length: Length::Held,
-                    gap: self.config.min_gap,
-                    arrived: now,
-                }));
+        let on = self.tone.as_mut().map(|tone| &mut tone.job);
+        match (event.phase, on) {
+            (Phase::End(_), Some(job)) if job.follows(&event) => {
+                job.length = Length::Known(event.duration);
+                Ok(())
             }
-            Phase::Update => {}
-            Phase::End(_) => {
-                let queued = self.queue.iter_mut().filter_map(Waiting::job_mut);
-                let job = self.tone.as_mut().map(|t| &mut t.job).into_iter().chain(queued);
-                let is_it = |j: &&mut Job| j.live == Some(event.id) && j.source_is(event.digit);
-                if let Some(job) = job.into_iter().find(is_it) {
-                    job.length = Length::Known(event.duration);
-                }
-            }
+            _ => self.queue.live(now, event, self.config.min_gap),
         }
-        Ok(())
-    }
-
-    fn append(
-        &mut self,
-        now: Instant,
-        source: Mode,
-        items: &[ToneItem],
-    ) -> Result<(), EncoderError> {
-        self.room_for(items.len())?;
-        let min_gap = self.config.min_gap;
-        self.queue.extend(items.iter().map(|item| match *item {
-            ToneItem::Pause(pause) => Waiting::Pause(pause),
-            ToneItem::Digit { digit, duration, gap } => Waiting::Digit(Job {
-                digit,
-                source,
-                live: None,
-                length: Length::Known(duration),
-                gap: gap.max(min_gap),
-                arrived: now,
-            }),
-        }));
-        Ok(())
-    }
-
-    fn room_for(&self, more: usize) -> Result<(), EncoderError> {
-        if self.queue.len() + more > MAX_QUEUE { Err(EncoderError::QueueFull) } else { Ok(()) }
     }
 
     fn cancel(&mut self) {
@@ -255,7 +238,7 @@ impl Rfc4733Encoder {
             }
         }
         while self.position >= self.free_from {
-            match self.queue.pop_front() {
+            match self.queue.pop() {
                 Some(Waiting::Pause(pause)) => self.free_from = self.position + self.ticks(pause),
                 Some(Waiting::Digit(job)) => {
                     self.start(now, timestamp, job);
@@ -323,25 +306,29 @@ impl Rfc4733Encoder {
         let ended_at = tone.start + total;
         self.ended_at = Some(ended_at);
         self.free_from = ended_at + self.ticks(tone.job.gap);
+        let receipt = self.receipt(&tone, packet.payload_type, total);
+        self.ending = Some(Ending { packet: EventPacket { marker: false, ..packet }, receipt });
+    }
+
+    fn receipt(&self, tone: &Tone, payload_type: u8, total: u64) -> Receipt {
         let source_duration = match tone.job.length {
             Length::Known(length) => Some(length),
             Length::Held | Length::Cancelled => None,
         };
-        let receipt = Receipt {
+        Receipt {
             digit: tone.job.digit,
             source: tone.job.source,
             source_duration,
             mode: Mode::Rfc4733,
             clock_rate: self.config.clock_rate,
-            payload_type: packet.payload_type,
+            payload_type,
             packets: tone.packets,
             end_copies: 1,
             tone: self.time(total),
             gap: tone.gap,
-            info_status: None,
+            info_status: tone.job.refused,
             delay: tone.delay,
-        };
-        self.ending = Some(Ending { packet: EventPacket { marker: false, ..packet }, receipt });
+        }
     }
 
     fn packet(&mut self, tone: &mut Tone, duration: u16, edge: Edge) -> EventPacket {
@@ -377,46 +364,6 @@ impl Rfc4733Encoder {
     }
 }
 
-#[derive(Debug)]
-enum Waiting {
-    Digit(Job),
-    Pause(Duration),
-}
-
-impl Waiting {
-    fn job_mut(&mut self) -> Option<&mut Job> {
-        match self {
-            Waiting::Digit(job) => Some(job),
-            Waiting::Pause(_) => None,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Job {
-    digit: Digit,
-    source: Mode,
-    /// The live press it follows; `None` for a digit of a request.
-    live: Option<DigitId>,
-    length: Length,
-    gap: Duration,
-    arrived: Instant,
-}
-
-impl Job {
-    fn source_is(&self, digit: Digit) -> bool {
-        self.digit == digit && matches!(self.length, Length::Held)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Length {
-    /// The key is still down.
-    Held,
-    Known(Duration),
-    Cancelled,
-}
-
 /// The digit that is on. Positions and lengths in ticks.
 #[derive(Debug)]
 struct Tone {
@@ -447,8 +394,6 @@ enum Edge {
 
 /// RFC 4733 2.5.1.4: the last packet goes out three times in all.
 const END_COPIES: u32 = 3;
-/// Digits and pauses that may wait: two requests of the longest kind.
-const MAX_QUEUE: usize = 512;
 /// A key that is never released is let go after this.
 const MAX_TONE: Duration = Duration::from_secs(60);
 /// Seconds of a timestamp step that are believed.
