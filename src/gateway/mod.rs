@@ -11,6 +11,7 @@ mod sip_events;
 mod sip_words;
 mod start;
 mod surface;
+mod timeline;
 mod trunks;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use crate::{media, signaling};
 
 pub use start::{Gateway, StartError};
 pub use surface::{CallView, TrunkView};
+pub use timeline::{Entry, Timeline};
 
 /// What all tasks of one gateway share.
 struct Inner {

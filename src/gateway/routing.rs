@@ -32,6 +32,8 @@ pub(super) struct Dial {
     /// Who calls where no number is shown.
     pub caller_name: String,
     pub urgency: Urgency,
+    /// How digits are to go, where the rule says.
+    pub dtmf: Option<DtmfMode>,
     /// Why not, in the plan's words; for a user of this gateway.
     pub words: Option<String>,
     /// When it may be tried again, where that is known.
@@ -113,11 +115,6 @@ fn routed(
             };
             let (trunks, passed_over) = gateway.trunks.order(&call.route, urgency);
             trace.extend(passed_over);
-            if let Some(mode) = call.dtmf
-                && !matches!(mode, DtmfMode::Auto | DtmfMode::Rfc4733)
-            {
-                trace.push(format!("dtmf = \"{mode}\" is not built yet: rfc4733 is sent"));
-            }
             let (user, name) = match caller {
                 Caller::User(user) => (Some(user.clone()), user.as_str()),
                 Caller::Outside => (None, "anonymous"),
@@ -147,6 +144,7 @@ fn routed(
                 caller_id: call.caller_id.clone(),
                 caller_name: name.to_owned(),
                 urgency,
+                dtmf: call.dtmf,
                 words: None,
                 retry_after: None,
                 trace: trace.clone(),
@@ -222,6 +220,7 @@ fn refused(
         caller_id: None,
         caller_name: String::new(),
         urgency: Urgency::Normal,
+        dtmf: None,
         words,
         retry_after: None,
         trace: trace.clone(),

@@ -6,6 +6,8 @@ use super::routing::Dial;
 use super::trunks::Trunk;
 use crate::base::{Cause, Party};
 use crate::dialplan::{Number, Presentation, Target};
+use crate::dtmf::InfoSupport;
+use crate::sip;
 use crate::sip::header::{Reason, Warning};
 use crate::sip::{ExtraHeader, Host, Incoming, Malformed, NameAddr, Privacy, Uri};
 use crate::trunk::{Definition, Transport};
@@ -141,3 +143,11 @@ pub(super) fn q850_of(reasons: &[Reason]) -> Option<u8> {
 
 /// As long as `Party::display` may be.
 const MAX_DISPLAY: usize = 64;
+
+/// Whether an `Allow` names INFO.
+pub(super) fn info_support(allow: &[sip::Method]) -> InfoSupport {
+    match allow.contains(&sip::Method::Info) {
+        true => InfoSupport::Allowed,
+        false => InfoSupport::Unknown,
+    }
+}

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Gateway;
 use super::call_task::CallInput;
+use super::{Gateway, Timeline};
 use crate::base::{CallId, Cause, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::signaling::{self, Claims, MintError};
@@ -18,6 +18,8 @@ pub struct CallView {
     pub state: State,
     /// What is known of it.
     pub record: Record,
+    /// What became of its digits.
+    pub timeline: Timeline,
 }
 
 /// A trunk as it stands.

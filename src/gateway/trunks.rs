@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::base::TrunkId;
 use crate::call::Retry;
 use crate::dialplan::{Route, Spread};
+use crate::dtmf::InfoSupport;
 use crate::media::{
     AddressPolicy, AddressRange, DigitPacing, PrivateAddresses, TrunkCodec, TrunkMedia,
 };
@@ -202,6 +203,8 @@ fn media_of(definition: &Definition) -> TrunkMedia {
             .collect(),
         addresses,
         pacing: DigitPacing::default(),
+        dtmf: definition.dtmf,
+        info: InfoSupport::Unknown,
     }
 }
 

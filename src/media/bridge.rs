@@ -13,12 +13,14 @@ use rand::{Rng, SeedableRng};
 use super::browser_side::BrowserSide;
 use super::outbox::{Outbox, TrunkPort};
 use super::trunk_leg::{Received, Seeds};
-use super::trunk_side::TrunkSide;
+use super::trunk_side::{Hearing, TrunkSide};
 use super::watch::Watch;
 use super::{Error, Feed, LegSide, LegStats, MediaEvent, OpusSettings, TrunkAudio, TrunkMedia};
 use crate::base::Digit;
 use crate::codec::{Cadence, FRAME, ringback};
-use crate::dtmf::{DigitEvent, DigitId, EncoderInput, EndReason, Mode, Phase, ToneItem};
+use crate::dtmf::{
+    DigitEvent, DigitId, EncoderInput, EndReason, InfoSupport, Mode, Phase, ToneItem,
+};
 use crate::webrtc::{Negotiated, RtpIn};
 
 pub(super) use super::outbox::Output;
@@ -74,6 +76,8 @@ pub(super) struct Bridge {
     next_stats: Instant,
     next_report: Instant,
     frame: Vec<i16>,
+    /// Digits that no sender took.
+    digits_dropped: u64,
     outbox: Outbox,
 }
 
@@ -103,6 +107,7 @@ impl Bridge {
             next_stats: now + config.stats_every,
             next_report: now + Duration::from_millis(REPORT_EVERY_MS / 2),
             frame: Vec::with_capacity(FRAME),
+            digits_dropped: 0,
             outbox: Outbox::default(),
         }
     }
@@ -187,25 +192,52 @@ impl Bridge {
 
     /// Digits of known length toward a leg: all of them or, said in an event, none.
     pub(super) fn send_digits(&mut self, now: Instant, to: LegSide, items: &[ToneItem]) {
-        let encoder = match to {
-            LegSide::Trunk => self.trunk.as_mut().and_then(TrunkSide::digits),
-            LegSide::Browser => self.browser.as_mut().and_then(|b| b.digits.as_mut()),
-        };
         let input = EncoderInput::Send { source: Mode::Client, items };
-        if encoder.is_none_or(|encoder| encoder.handle_input(now, input).is_err()) {
+        let taken = match to {
+            LegSide::Trunk => {
+                self.trunk.as_mut().is_some_and(|t| t.digits.handle_input(now, input).is_ok())
+            }
+            LegSide::Browser => {
+                let encoder = self.browser.as_mut().and_then(|b| b.digits.as_mut());
+                encoder.is_some_and(|encoder| encoder.handle_input(now, input).is_ok())
+            }
+        };
+        if !taken {
+            self.digits_dropped += items.len() as u64;
             self.outbox.event(MediaEvent::DigitsUnavailable { to });
         }
+        self.tell_digits();
     }
 
     /// Forgets the digits that wait toward a leg and ends the one that is on.
     pub(super) fn cancel_digits(&mut self, now: Instant, to: LegSide) {
-        let encoder = match to {
-            LegSide::Trunk => self.trunk.as_mut().and_then(TrunkSide::digits),
-            LegSide::Browser => self.browser.as_mut().and_then(|b| b.digits.as_mut()),
-        };
-        if let Some(encoder) = encoder {
-            let _ = encoder.handle_input(now, EncoderInput::Cancel);
+        match to {
+            LegSide::Trunk => {
+                if let Some(trunk) = &mut self.trunk {
+                    let _ = trunk.digits.handle_input(now, EncoderInput::Cancel);
+                }
+            }
+            LegSide::Browser => {
+                if let Some(encoder) = self.browser.as_mut().and_then(|b| b.digits.as_mut()) {
+                    let _ = encoder.handle_input(now, EncoderInput::Cancel);
+                }
+            }
         }
+    }
+
+    /// What the `Allow` of the trunk's peer says: for the plan of the next offer and answer.
+    pub(super) fn peer_info(&mut self, info: InfoSupport) {
+        if let Some(trunk) = &mut self.trunk {
+            trunk.set_info(info);
+        }
+    }
+
+    /// The final response to an INFO that was asked for.
+    pub(super) fn info_done(&mut self, now: Instant, request: u64, status: u16) {
+        if let Some(trunk) = &mut self.trunk {
+            trunk.digits.info_done(now, request, status);
+        }
+        self.tell_digits();
     }
 
     /// A key of the page goes down (its JSON): a digit of the page's leg like any other.
@@ -304,8 +336,10 @@ impl Bridge {
 
     /// The numbers of both legs, page first.
     pub(super) fn stats(&self) -> (LegStats, LegStats) {
-        let browser = self.browser.as_ref().map_or_else(LegStats::default, BrowserSide::stats);
+        let mut browser = self.browser.as_ref().map_or_else(LegStats::default, BrowserSide::stats);
+        browser.digits_dropped += self.digits_dropped;
         let mut trunk = self.trunk.as_ref().map_or_else(LegStats::default, |t| t.leg.stats());
+        trunk.digits_dropped = self.trunk.as_ref().map_or(0, |t| t.listener.dropped());
         trunk.late = self.browser.as_ref().map_or(0, |b| b.downlink.late());
         trunk.codec = self.trunk.as_ref().and_then(|t| t.leg.codec());
         (browser, trunk)
@@ -330,10 +364,13 @@ impl Bridge {
                 }
             }
             Received::Audio(packet) => {
-                let heard = self.feed == Feed::Trunk && trunk.leg.receives();
+                let receives = trunk.leg.receives();
+                let hearing = if receives { trunk.hear(now, &packet) } else { Hearing::Muted };
+                let heard = self.feed == Feed::Trunk && receives;
                 let browser = self.browser.as_mut().filter(|b| heard && b.is_open());
                 if let (Some(browser), Some(decoder)) = (browser, trunk.decoder()) {
-                    browser.downlink.on_trunk_audio(now, &packet, decoder, &mut self.outbox);
+                    let out = &mut self.outbox;
+                    browser.downlink.on_trunk_audio(now, &packet, decoder, hearing, out);
                 }
             }
         }
@@ -395,7 +432,8 @@ impl Bridge {
             }
         }
         if let Some(trunk) = &mut self.trunk {
-            trunk.tick(now, &self.frame, &mut self.outbox);
+            trunk.tick(now, &mut self.frame, &mut self.outbox);
+            trunk.tell_digits(&mut self.outbox);
         }
     }
 
@@ -411,15 +449,24 @@ impl Bridge {
     /// Digits go from each leg's listener to the owner, and those of the page to the trunk.
     fn carry_digits(&mut self, now: Instant) {
         while let Some(event) = self.browser.as_mut().and_then(|b| b.listener.poll()) {
-            if let Some(digits) = self.trunk.as_mut().and_then(TrunkSide::digits) {
-                // A full queue means hundreds of digits waiting: this one is lost, and no receipt
-                // says otherwise.
-                let _ = digits.handle_input(now, EncoderInput::Digit(event));
+            let input = EncoderInput::Digit(event);
+            let trunk = self.trunk.as_mut();
+            let taken = trunk.is_some_and(|t| t.digits.handle_input(now, input).is_ok());
+            if !taken && event.phase == Phase::Start {
+                self.digits_dropped += 1;
+                self.outbox.event(MediaEvent::DigitsUnavailable { to: LegSide::Trunk });
             }
             self.outbox.event(MediaEvent::Digit { from: LegSide::Browser, event });
         }
         while let Some(event) = self.trunk.as_mut().and_then(|t| t.listener.poll()) {
             self.outbox.event(MediaEvent::Digit { from: LegSide::Trunk, event });
+        }
+        self.tell_digits();
+    }
+
+    fn tell_digits(&mut self) {
+        if let Some(trunk) = &mut self.trunk {
+            trunk.tell_digits(&mut self.outbox);
         }
     }
 

@@ -143,6 +143,7 @@ impl BrowserSide {
             recovered: counts.fec,
             late: counts.late,
             playout_ms: self.uplink.playout_ms(),
+            digits_dropped: self.listener.dropped(),
             codec: None,
         }
     }

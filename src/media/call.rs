@@ -8,7 +8,7 @@ use super::bridge::{Bridge, BridgeConfig, Input, Output};
 use super::outbox::TrunkPort;
 use super::{Error, Feed, LegSide, MediaEvent, ToneItem, TrunkAudio, TrunkMedia};
 use crate::base::Digit;
-use crate::dtmf::DigitEvent;
+use crate::dtmf::{DigitEvent, InfoSupport};
 use crate::webrtc::{self, Peer, PeerConfig};
 
 /// Where a call's datagrams and events go.
@@ -121,6 +121,14 @@ impl MediaCall {
 
     pub(super) fn cancel_digits(&mut self, now: Instant, to: LegSide) {
         self.bridge.cancel_digits(now, to);
+    }
+
+    pub(super) fn peer_info(&mut self, info: InfoSupport) {
+        self.bridge.peer_info(info);
+    }
+
+    pub(super) fn info_done(&mut self, now: Instant, request: u64, status: u16) {
+        self.bridge.info_done(now, request, status);
     }
 
     pub(super) fn press(&mut self, now: Instant, to: LegSide, digit: Digit) {

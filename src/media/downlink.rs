@@ -14,6 +14,7 @@
 use std::time::{Duration, Instant};
 
 use super::outbox::{Head, Outbox};
+use super::trunk_side::Hearing;
 use super::uplink::coding;
 use super::{Error, OpusSettings};
 use crate::codec::{self, Codec, Decoder, Encoded, Encoder, FRAME};
@@ -64,6 +65,10 @@ struct Trunk {
     fifo: Vec<i16>,
 }
 
+/// ITU-T G.711: the code of zero.
+const PCMU_SILENCE: u8 = 0xFF;
+/// The same in A-law.
+const PCMA_SILENCE: u8 = 0xD5;
 /// A jump of the trunk's timestamps beyond this is a new stream, not a pause.
 const LONGEST_PAUSE: u32 = 60 * codec::SAMPLE_RATE;
 /// As many lost packets are a new stream, not loss.
@@ -126,6 +131,7 @@ impl Downlink {
         now: Instant,
         packet: &Packet<'_>,
         decoder: &mut Decoder,
+        hearing: Hearing,
         outbox: &mut Outbox,
     ) {
         let Some((mut trunk, lost)) = self.place(now, packet) else {
@@ -133,8 +139,11 @@ impl Downlink {
             return;
         };
         if decoder.codec() == self.codec {
-            self.relay(&mut trunk, lost, packet, outbox);
+            self.relay(&mut trunk, lost, packet, hearing, outbox);
         } else if decoder.decode(packet.payload, &mut self.pcm).is_ok() {
+            if hearing == Hearing::Muted {
+                self.pcm.fill(0);
+            }
             self.transcode(&mut trunk, lost, packet.timestamp, outbox);
         }
         self.source = Source::Trunk(trunk);
@@ -265,14 +274,27 @@ impl Downlink {
         trunk.fifo = fifo;
     }
 
-    fn relay(&mut self, trunk: &mut Trunk, lost: u64, packet: &Packet<'_>, outbox: &mut Outbox) {
+    fn relay(
+        &mut self,
+        trunk: &mut Trunk,
+        lost: u64,
+        packet: &Packet<'_>,
+        hearing: Hearing,
+        outbox: &mut Outbox,
+    ) {
         let passed = packet.timestamp.since(trunk.anchor).unsigned_abs();
         let timestamp = trunk.out.wrapping_add(passed);
         self.marker |= packet.marker;
         self.seq += lost;
         trunk.fifo_start = packet.timestamp;
         self.payload.clear();
-        self.payload.extend_from_slice(packet.payload);
+        match hearing {
+            Hearing::Heard => self.payload.extend_from_slice(packet.payload),
+            Hearing::Muted => {
+                let silence = if self.codec == Codec::Pcma { PCMA_SILENCE } else { PCMU_SILENCE };
+                self.payload.resize(packet.payload.len(), silence);
+            }
+        }
         self.send_payload(timestamp, packet.payload.len(), outbox);
     }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{LegSide, TrunkCodec};
-use crate::dtmf::{DigitEvent, Receipt};
+use crate::base::Digit;
+use crate::dtmf::{DigitEvent, Mode, Receipt};
 use crate::webrtc::{BrowserCodec, LostReason};
 
 /// One thing that happened to a call's media.
@@ -41,7 +42,24 @@ pub enum MediaEvent {
         /// How it went.
         receipt: Receipt,
     },
-    /// The leg takes no telephone events, or too many wait: none of the digits asked for goes out.
+    /// Send this digit as SIP INFO on the trunk leg's dialog (`dtmf::write_info`) and tell the final
+    /// response with `Session::info_done`; 408 or 503 where none can come.
+    InfoWanted {
+        /// Names the INFO within this session.
+        request: u64,
+        /// The key.
+        digit: Digit,
+        /// How long it was.
+        duration: Duration,
+    },
+    /// How digits go out on a leg from now on.
+    DigitWay {
+        /// Which leg.
+        to: LegSide,
+        /// How, and why it changed.
+        way: DigitWay,
+    },
+    /// The plan of the leg has no way for digits, or too many wait: those asked for do not go out.
     DigitsUnavailable {
         /// The leg they were for.
         to: LegSide,
@@ -70,6 +88,20 @@ pub enum MediaEvent {
     },
 }
 
+/// The mode of digits in force on a leg, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigitWay {
+    /// An offer and answer made the plan; `None` where there is no way for digits.
+    Negotiated(Option<Mode>),
+    /// The peer refused an INFO, or did not answer it.
+    InfoRefused {
+        /// The final status; 408 where none came.
+        status: u16,
+        /// How that digit and all others go from now on.
+        next: Option<Mode>,
+    },
+}
+
 /// Counters and measures of one leg.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LegStats {
@@ -95,6 +127,8 @@ pub struct LegStats {
     pub late: u64,
     /// Playout delay of the jitter buffer in milliseconds.
     pub playout_ms: f32,
+    /// Digits that were not taken: more than a leg can have meant, or hundreds waiting.
+    pub digits_dropped: u64,
     /// The codec in force, where negotiated.
     pub codec: Option<TrunkCodec>,
 }

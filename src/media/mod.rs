@@ -10,6 +10,7 @@ mod browser_side;
 mod call;
 mod config;
 mod digits;
+mod digits_out;
 mod downlink;
 mod error;
 mod event;
@@ -21,6 +22,7 @@ mod source_lock;
 mod trunk;
 mod trunk_leg;
 mod trunk_side;
+mod trunk_sound;
 mod uplink;
 mod watch;
 
@@ -28,13 +30,14 @@ mod worker;
 
 pub use config::{Interface, OpusSettings, PoolConfig};
 pub use error::Error;
-pub use event::{LegStats, MediaEvent};
+pub use event::{DigitWay, LegStats, MediaEvent};
 pub use leg::{Feed, LegSide, Phase};
 pub use pool::{Gauges, Pool};
 
 pub use trunk::{AddressRange, DigitPacing, TrunkAudio, TrunkCodec, TrunkMedia};
 pub use worker::Session;
 
-pub use crate::dtmf::ToneItem;
+pub use crate::base::DtmfMode;
+pub use crate::dtmf::{InfoSupport, ToneItem};
 pub use crate::sdp::{AddressPolicy, PrivateAddresses};
 pub use crate::webrtc::{BrowserCodec, LostReason};

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::base::DtmfMode;
 use crate::codec::Codec;
+use crate::dtmf::InfoSupport;
 use crate::sdp::{AddressPolicy, AudioCodec, PrivateAddresses};
 
 /// A codec of the plain RTP leg.
@@ -99,6 +101,10 @@ pub struct TrunkMedia {
     pub addresses: AddressPolicy,
     /// Pacing of digits toward the trunk.
     pub pacing: DigitPacing,
+    /// How digits are to go: the trunk's setting, or the rule's in its place.
+    pub dtmf: DtmfMode,
+    /// Whether the peer takes SIP INFO, as far as it is known; `Session::peer_info` says more later.
+    pub info: InfoSupport,
 }
 
 impl Default for TrunkMedia {
@@ -108,6 +114,8 @@ impl Default for TrunkMedia {
             media_from: Vec::new(),
             addresses: AddressPolicy::Public(PrivateAddresses::Refused),
             pacing: DigitPacing::default(),
+            dtmf: DtmfMode::Auto,
+            info: InfoSupport::Unknown,
         }
     }
 }

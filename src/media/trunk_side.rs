@@ -4,19 +4,26 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::digits::Listener;
+use super::digits_out::{DigitsOut, Interval};
 use super::outbox::{Outbox, TrunkPort};
 use super::trunk_leg::{Received, Seeds, TrunkLeg};
-use super::{Error, LegSide, MediaEvent, TrunkAudio, TrunkMedia};
+use super::trunk_sound::TrunkSound;
+use super::{Error, TrunkAudio, TrunkMedia};
 use crate::codec::{Decoder, Encoder, FRAME};
-use crate::dtmf::{EncoderConfig, EncoderInput, EncoderOutput, ReceivedEvent, Rfc4733Encoder};
+use crate::dtmf::{
+    EventPacket, EventSupport, InfoSupport, Plan, PlanInput, ReceivedEvent, ToneSupport,
+};
+use crate::rtp::Packet;
 
 /// The trunk's side of a bridge.
 #[derive(Debug)]
 pub(super) struct TrunkSide {
     pub(super) leg: TrunkLeg,
     pub(super) listener: Listener,
+    pub(super) digits: DigitsOut,
     coding: Option<Coding>,
-    digits: Option<Rfc4733Encoder>,
+    sound: TrunkSound,
+    info: InfoSupport,
     /// Encoded sound that has not filled a packet, one byte a sample, and where it starts.
     pending: Vec<u8>,
     pending_from: u32,
@@ -33,13 +40,24 @@ struct Coding {
     decoder: Decoder,
 }
 
+/// Whether a packet of the trunk's sound goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hearing {
+    Heard,
+    /// Silence goes in its place: a digit is on, which goes another way.
+    Muted,
+}
+
 impl TrunkSide {
     pub(super) fn new(local: SocketAddr, media: TrunkMedia, seeds: Seeds) -> Self {
+        let (pacing, info) = (media.pacing, media.info);
         Self {
             leg: TrunkLeg::new(local, media, seeds),
             listener: Listener::new(&[]),
+            digits: DigitsOut::new(pacing),
             coding: None,
-            digits: None,
+            sound: TrunkSound::new(),
+            info,
             pending: Vec::with_capacity(4 * FRAME),
             pending_from: 0,
             encoded: Vec::with_capacity(FRAME),
@@ -64,9 +82,9 @@ impl TrunkSide {
         Ok((answer, audio))
     }
 
-    /// Where digits for the trunk go in, if it takes telephone events.
-    pub(super) fn digits(&mut self) -> Option<&mut Rfc4733Encoder> {
-        self.digits.as_mut()
+    /// What the peer's `Allow` says, from the next offer and answer on.
+    pub(super) fn set_info(&mut self, info: InfoSupport) {
+        self.info = info;
     }
 
     /// The decoder of the trunk's sound.
@@ -92,13 +110,32 @@ impl TrunkSide {
                 payload: packet.payload,
             };
             self.listener.on_packet(now, event);
+            self.sound.on_event(packet);
         }
         received
     }
 
+    /// Listens to a packet of the trunk's sound for tones; says whether it may be heard.
+    pub(super) fn hear(&mut self, now: Instant, packet: &Packet<'_>) -> Hearing {
+        if self.listener.wants_sound()
+            && let Some(coding) = &mut self.coding
+        {
+            self.sound.on_audio(now, packet, &mut coding.decoder, &mut self.listener);
+        }
+        if self.listener.tone_is_on(now) { Hearing::Muted } else { Hearing::Heard }
+    }
+
+    /// Hands over what the digits toward the trunk have to say.
+    pub(super) fn tell_digits(&mut self, outbox: &mut Outbox) {
+        while let Some(event) = self.digits.poll() {
+            outbox.event(event);
+        }
+    }
+
     /// One interval of 20 ms toward the trunk: a digit, or else this sound. While a digit is on
     /// the sound is kept back; the clock goes on either way.
-    pub(super) fn tick(&mut self, now: Instant, frame: &[i16], outbox: &mut Outbox) {
+    pub(super) fn tick(&mut self, now: Instant, frame: &mut [i16], outbox: &mut Outbox) {
+        self.digits.on_tick(now);
         let destination = self.leg.destination().filter(|_| self.leg.sends());
         let Some(destination) = destination else {
             self.pending.clear();
@@ -106,11 +143,12 @@ impl TrunkSide {
             self.leg.advance(FRAME as u32);
             return;
         };
-        if self.digit(now, destination, outbox) {
-            self.flush(now, destination, outbox);
-            self.marker = true;
-        } else {
-            self.sound(now, frame, destination, outbox);
+        match self.digit(now, frame, destination, outbox) {
+            Interval::Event => {
+                self.flush(now, destination, outbox);
+                self.marker = true;
+            }
+            Interval::Sound => self.speak(now, frame, destination, outbox),
         }
         self.leg.advance(FRAME as u32);
     }
@@ -148,52 +186,35 @@ impl TrunkSide {
         let events = self.leg.negotiated().and_then(|n| n.telephone_event);
         let types: Vec<(u8, u32)> = events.iter().map(|e| (e.receive, e.clock_rate)).collect();
         self.listener.set_types(&types);
-        let pacing = self.leg.media().pacing;
-        match (events, &mut self.digits) {
-            (Some(events), Some(digits)) => {
-                // Digits that wait or are on go on under the new number; that is never refused.
-                let _ = digits.handle_input(now, EncoderInput::PayloadType(events.send));
-            }
-            (Some(events), none) => {
-                let mut config = EncoderConfig::new(events.send, events.clock_rate);
-                config.min_tone = pacing.min_tone;
-                config.min_gap = pacing.min_gap;
-                *none = Some(Rfc4733Encoder::new(config));
-            }
-            (None, digits) => *digits = None,
-        }
+        let plan = Plan::new(PlanInput {
+            wish: self.leg.media().dtmf,
+            events: if events.is_some() { EventSupport::Negotiated } else { EventSupport::Absent },
+            info: self.info,
+            // Both codecs of a trunk are G.711.
+            tones: ToneSupport::Kept,
+        });
+        self.listener.set_detection(plan.detection());
+        self.digits.set_plan(now, plan, events.map(|e| (e.send, e.clock_rate)));
         Ok(())
     }
 
-    /// Sends what the digit encoder has for this interval; says whether it takes the place of the
-    /// sound.
-    fn digit(&mut self, now: Instant, destination: SocketAddr, outbox: &mut Outbox) -> bool {
-        let Some(digits) = self.digits.as_mut() else { return false };
-        let _ = digits.handle_input(now, EncoderInput::Tick { timestamp: self.leg.timestamp() });
-        loop {
-            match digits.poll_output() {
-                EncoderOutput::Packet(packet) => {
-                    self.leg.write(
-                        now,
-                        packet.marker,
-                        packet.payload_type,
-                        packet.timestamp,
-                        &packet.payload,
-                        &mut self.datagram,
-                    );
-                    outbox.send_trunk(TrunkPort::Rtp, destination, &self.datagram);
-                }
-                EncoderOutput::Sent(receipt) => {
-                    outbox.event(MediaEvent::DigitSent { to: LegSide::Trunk, receipt });
-                }
-                EncoderOutput::Timeout => break,
-            }
-        }
-        // The copies of an end go out beside the sound that is back.
-        digits.is_on()
+    /// Sends what the digits have for this interval; says whether it takes the place of the sound.
+    fn digit(
+        &mut self,
+        now: Instant,
+        frame: &mut [i16],
+        destination: SocketAddr,
+        outbox: &mut Outbox,
+    ) -> Interval {
+        let (leg, datagram) = (&mut self.leg, &mut self.datagram);
+        self.digits.interval(now, leg.timestamp(), frame, |packet| {
+            let EventPacket { payload_type, marker, timestamp, payload } = packet;
+            leg.write(now, marker, payload_type, timestamp, &payload, datagram);
+            outbox.send_trunk(TrunkPort::Rtp, destination, datagram);
+        })
     }
 
-    fn sound(&mut self, now: Instant, frame: &[i16], destination: SocketAddr, outbox: &mut Outbox) {
+    fn speak(&mut self, now: Instant, frame: &[i16], destination: SocketAddr, outbox: &mut Outbox) {
         let Some(coding) = self.coding.as_mut() else { return };
         if coding.encoder.encode(frame, &mut self.encoded).is_err() {
             return;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::dtmf::{ToneItem, parse_tones};
+use crate::dtmf::{ToneError, ToneItem, parse_tones};
 
 /// 1 to 256 of `0-9 * # A-D`, `,` and `w`. `Debug` shows the length only.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,16 +24,21 @@ impl FromStr for Tones {
     type Err = TonesError;
 
     fn from_str(text: &str) -> Result<Tones, TonesError> {
-        // The error of `parse_tones` names the character; ours must not.
-        let items = parse_tones(text, Duration::ZERO, Duration::ZERO).map_err(|_| TonesError)?;
-        if items.is_empty() { Err(TonesError) } else { Ok(Tones(text.to_owned())) }
+        let items = parse_tones(text, Duration::ZERO, Duration::ZERO)?;
+        if items.is_empty() { Err(TonesError::Empty) } else { Ok(Tones(text.to_owned())) }
     }
 }
 
-/// A text is no list of tones. It never repeats the text.
+/// A text is no list of tones. The words name the first character that is no key, and no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("tones are 1 to 256 of 0-9 * # A-D , and w")]
-pub struct TonesError;
+pub enum TonesError {
+    /// There is nothing in it.
+    #[error("tones are 1 to 256 of 0-9 * # A-D , and w")]
+    Empty,
+    /// A character that is no tone, or too many.
+    #[error(transparent)]
+    Bad(#[from] ToneError),
+}
 
 impl fmt::Debug for Tones {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,9 +64,12 @@ mod tests {
         assert_eq!(items[1], ToneItem::Pause(Duration::from_millis(500)));
         assert_eq!(items[2], ToneItem::Pause(Duration::from_secs(2)));
         assert_eq!(format!("{tones:?}"), "Tones(5)");
-        for bad in ["", "12 3", "x", &"1".repeat(257)] {
-            assert_eq!(bad.parse::<Tones>(), Err(TonesError), "{bad}");
+        assert_eq!("".parse::<Tones>(), Err(TonesError::Empty));
+        for bad in ["12 3", "x", &"1".repeat(257)] {
+            assert!(matches!(bad.parse::<Tones>(), Err(TonesError::Bad(_))), "{bad}");
         }
+        let words = "12x4".parse::<Tones>().unwrap_err().to_string();
+        assert!(words.contains("'x' at position 3") && !words.contains('4'), "{words}");
         assert!("1".repeat(256).parse::<Tones>().is_ok());
     }
 }

@@ -1,51 +1,137 @@
 //! Digits between a page, a trunk and the call's machine.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use super::MediaOf;
 use super::legs::{Callee, Caller};
 use super::machine::CallTask;
+use crate::base::Digit;
 use crate::call::{Input, Leg, LegEvent};
 use crate::dtmf::{self, DigitEvent, ToneItem};
-use crate::media::LegSide;
+use crate::gateway::timeline::Entry;
+use crate::media::{DigitWay, LegSide};
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, Event, Phase, Receipt, Refusal, Source};
-use crate::sip::{Body, Command, RequestKey};
+use crate::sip::{Body, Command, RequestKey, Session};
 
 impl CallTask {
     /// Hands tones of a page to the machine, which sends them to the other side.
     pub(super) fn engine_tones(&mut self, leg: Leg, tones: Vec<ToneItem>) -> Result<(), Refusal> {
+        self.digits_can_go()?;
         let input = Input::Leg(leg, LegEvent::Tones(tones));
         self.engine
             .handle_input(Instant::now(), input)
             .map_err(|error| Refusal::new(ErrorCode::SignalWrongState).saying(error.to_string()))
     }
 
-    /// Sends tones on a trunk's leg: as telephone events where it takes them, else as SIP INFO.
-    pub(super) async fn send_tones(&mut self, leg: Leg, tones: Vec<ToneItem>) {
-        if !self.trunk_takes_events {
-            return self.send_info(leg, &tones).await;
-        }
+    /// Sends tones on a trunk's leg, in the mode that media's plan says.
+    pub(super) fn send_tones(&mut self, leg: Leg, tones: Vec<ToneItem>) {
         if let Some(media) = self.media_of_trunk(leg) {
             self.media_command(media.send_digits(LegSide::Trunk, tones));
         }
     }
 
-    /// One INFO a digit; the trunk paces itself by answering each.
-    async fn send_info(&mut self, leg: Leg, tones: &[ToneItem]) {
-        let Some(session) = self.sip_of(leg) else { return };
-        for item in tones {
-            let ToneItem::Digit { digit, duration, .. } = item else { continue };
-            let bytes = dtmf::write_info(*digit, *duration).into_bytes();
-            let body = Body { content_type: "application/dtmf-relay".to_owned(), bytes };
-            let request = RequestKey(self.next_request());
-            self.gateway.sip(Command::Info { session, request, body }).await;
+    /// Refuses digits of a page where it is known that there is no way for them.
+    pub(super) fn digits_can_go(&self) -> Result<(), Refusal> {
+        match self.digit_way {
+            Some(DigitWay::Negotiated(None) | DigitWay::InfoRefused { next: None, .. }) => {
+                let words = "The telephone side takes digits in no way that it is set up for.";
+                Err(Refusal::new(ErrorCode::SignalWrongState).saying(words))
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// A digit that goes as SIP INFO.
+    pub(super) async fn send_info(
+        &mut self,
+        of: MediaOf,
+        request: u64,
+        digit: Digit,
+        duration: Duration,
+    ) {
+        let leg = self.leg_of_media(of, LegSide::Trunk);
+        let Some(session) = leg.and_then(|leg| self.sip_of(leg)) else {
+            if let Some(media) = leg.and_then(|leg| self.media_of_trunk(leg)) {
+                self.media_command(media.info_done(request, NO_DIALOG));
+            }
+            return;
+        };
+        let bytes = dtmf::write_info(digit, duration).into_bytes();
+        let body = Body { content_type: "application/dtmf-relay".to_owned(), bytes };
+        let info = Command::Info { session, request: RequestKey(request), body };
+        self.gateway.sip(info).await;
+    }
+
+    /// What became of an INFO.
+    pub(super) fn info_done(&mut self, session: Session, request: RequestKey, status: u16) {
+        let media = self.leg_of_sip(session).and_then(|leg| self.media_of_trunk(leg));
+        if let Some(media) = media {
+            self.media_command(media.info_done(request.0, status));
+        }
+    }
+
+    /// How digits go to the trunk from now on.
+    pub(super) fn digit_way(&mut self, way: DigitWay) {
+        match way {
+            DigitWay::Negotiated(mode) => {
+                tracing::info!(call.id = %self.id, ?mode, "digits to the trunk");
+            }
+            DigitWay::InfoRefused { status, next } => {
+                tracing::warn!(call.id = %self.id, status, ?next, "INFO refused: digits go on");
+            }
+        }
+        self.digit_way = Some(way);
+        self.on_timeline(Entry::DigitWay(way));
+    }
+
+    /// A leg sends a digit: counted, kept, and told to the page of the other side where it came
+    /// from a trunk.
+    pub(super) fn digit_heard(&mut self, of: MediaOf, from: LegSide, event: &DigitEvent) {
+        if let dtmf::Phase::End(_) = event.phase {
+            self.gateway.metrics.dtmf_tone(side_word(from), "in", mode_word(event.mode));
+            self.on_timeline(Entry::DigitHeard { from, mode: event.mode, length: event.duration });
+            self.on_leg(of, from, LegEvent::DigitHeard);
+        }
+        if from == LegSide::Trunk
+            && let Some(leg) = self.leg_of_media(of, from)
+        {
+            self.digit_event(leg, event);
+        }
+    }
+
+    /// A digit is out on the trunk: told to the page, kept, and logged without the key.
+    pub(super) fn digit_sent(&mut self, of: MediaOf, receipt: &dtmf::Receipt) {
+        self.gateway.metrics.dtmf_tone("trunk", "out", mode_word(receipt.mode));
+        tracing::info!(
+            call.id = %self.id,
+            digit = ?receipt.digit,
+            source = mode_word(receipt.source),
+            mode = mode_word(receipt.mode),
+            tone_ms = millis(receipt.tone),
+            gap_ms = millis(receipt.gap),
+            delay_ms = millis(receipt.delay),
+            packets = receipt.packets,
+            info_status = receipt.info_status,
+            "digit sent"
+        );
+        self.on_timeline(Entry::DigitSent(*receipt));
+        if let Some(page) = self.page_of_media(of) {
+            self.tell_receipt(&page, receipt);
+        }
+    }
+
+    fn on_timeline(&self, entry: Entry) {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.timeline.push(self.started.elapsed(), entry);
     }
 
     /// A digit that a trunk sent as SIP INFO: media's arbiter makes one of it and of the same key
     /// as a telephone event, and tells it like any other.
     pub(super) fn digit_from_trunk(&mut self, leg: Leg, info: &dtmf::InfoDigit) {
-        let id = dtmf::DigitId(self.next_request());
+        self.infos += 1;
+        let id = dtmf::DigitId(self.infos);
         let Some(events) = info.events(Instant::now(), id) else { return };
         let Some(media) = self.media_of_trunk(leg) else { return };
         for event in events {
@@ -54,7 +140,7 @@ impl CallTask {
     }
 
     /// A digit that came in the trunk's media: counted, and told to the page of the other side.
-    pub(super) fn digit_event(&mut self, trunk_leg: Leg, event: &DigitEvent) {
+    fn digit_event(&mut self, trunk_leg: Leg, event: &DigitEvent) {
         let page = match trunk_leg {
             Leg::Callee(_) => self.page_of(Leg::Caller),
             Leg::Caller => self.answered_page(),
@@ -77,7 +163,7 @@ impl CallTask {
     }
 
     /// A digit of the page is out on the trunk: what was measured of it.
-    pub(super) fn tell_receipt(&self, page: &Page, receipt: &dtmf::Receipt) {
+    fn tell_receipt(&self, page: &Page, receipt: &dtmf::Receipt) {
         let from = match receipt.source {
             dtmf::Mode::Client => "message",
             _ => "rtp",
@@ -93,8 +179,8 @@ impl CallTask {
                 gap_ms: Some(millis(receipt.gap)),
                 clock: Some(receipt.clock_rate).filter(|rate| *rate > 0),
                 payload_type: Some(receipt.payload_type).filter(|_| receipt.clock_rate > 0),
-                packets: Some(receipt.packets),
-                end_packets: Some(receipt.end_copies),
+                packets: Some(receipt.packets).filter(|_| receipt.clock_rate > 0),
+                end_packets: Some(receipt.end_copies).filter(|_| receipt.clock_rate > 0),
                 info_status: receipt.info_status,
                 delay_ms: Some(receipt.delay.as_secs_f64() * 1000.0),
             },
@@ -132,6 +218,26 @@ fn source(mode: dtmf::Mode) -> Source {
         dtmf::Mode::Inband => Source::Inband,
     }
 }
+
+/// The mode as metrics and logs spell it.
+fn mode_word(mode: dtmf::Mode) -> &'static str {
+    match mode {
+        dtmf::Mode::Rfc4733 => "rfc4733",
+        dtmf::Mode::Info => "info",
+        dtmf::Mode::Inband => "inband",
+        dtmf::Mode::Client => "message",
+    }
+}
+
+fn side_word(side: LegSide) -> &'static str {
+    match side {
+        LegSide::Browser => "browser",
+        LegSide::Trunk => "trunk",
+    }
+}
+
+/// RFC 3261 12.2.1.2: there is no dialog that an INFO could go in.
+const NO_DIALOG: u16 = 481;
 
 fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::SessionId;
+use crate::dtmf::InfoSupport;
 use crate::media;
 use crate::signaling::socket::Page;
 use crate::signaling::{Refusal, RequestId};
@@ -30,6 +31,8 @@ pub(super) struct CallerPage {
 pub(super) struct CallerTrunk {
     pub sip: sip::Session,
     pub channel: Channel,
+    /// Whether its `Allow` names INFO.
+    pub info: InfoSupport,
     /// The INVITE's offer; `None` makes ours go out in the 200.
     pub offer: Option<String>,
     pub answered: bool,

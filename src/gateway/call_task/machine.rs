@@ -11,7 +11,7 @@ use crate::base::{CallId, Cause, SessionId};
 use crate::call::{Call, Input, Leg, LegEvent, Output};
 use crate::gateway::Inner;
 use crate::gateway::surface::CallView;
-use crate::media;
+use crate::media::{self, DigitWay};
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, Refusal, Reply, RequestId};
 
@@ -33,10 +33,12 @@ pub(super) struct CallTask {
     pub dial: Option<super::super::routing::Dial>,
     /// The record on its way to the disk.
     pub last_write: Option<tokio::task::JoinHandle<()>>,
-    /// Whether the trunk's SDP takes telephone events; until there is one, it is hoped for.
-    pub trunk_takes_events: bool,
-    /// Numbers its requests and digits.
-    pub requests: u64,
+    /// How digits go to the trunk, once its SDP has said.
+    pub digit_way: Option<DigitWay>,
+    /// Digits that media has dropped, as counted so far.
+    pub digits_dropped: u64,
+    /// Numbers the digits that came as SIP INFO.
+    pub infos: u64,
     pub over: bool,
 }
 
@@ -89,7 +91,7 @@ impl CallTask {
                 }
             }
             CallInput::Sip(event) => self.sip_event(*event).await,
-            CallInput::Media(of, event) => self.media_event(of, event),
+            CallInput::Media(of, event) => self.media_event(of, event).await,
             CallInput::RecordKept => self.feed(Input::RecordKept),
             CallInput::End(cause) => self.feed(Input::End(cause)),
         }
@@ -115,12 +117,6 @@ impl CallTask {
         if let Err(error) = self.engine.handle_input(Instant::now(), input) {
             tracing::debug!(call.id = %self.id, %error, "input without effect");
         }
-    }
-
-    /// A number that was not used before in this call.
-    pub(super) fn next_request(&mut self) -> u64 {
-        self.requests += 1;
-        self.requests
     }
 
     /// The leg that a page's session is.

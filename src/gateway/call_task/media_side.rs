@@ -20,7 +20,7 @@ impl CallTask {
         follow(self.inbox.clone(), of, events);
     }
 
-    pub(super) fn media_event(&mut self, of: MediaOf, event: MediaEvent) {
+    pub(super) async fn media_event(&mut self, of: MediaOf, event: MediaEvent) {
         match event {
             MediaEvent::PeerConnected { after, .. } => {
                 let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
@@ -35,21 +35,15 @@ impl CallTask {
             MediaEvent::MediaLost { leg } => self.on_leg(of, leg, LegEvent::MediaLost),
             MediaEvent::MediaResumed { leg } => self.on_leg(of, leg, LegEvent::MediaReady),
             MediaEvent::Digit { from, event } => {
-                let ended = matches!(event.phase, crate::dtmf::Phase::End(_));
-                if ended {
-                    self.on_leg(of, from, LegEvent::DigitHeard);
-                }
-                if from == LegSide::Trunk
-                    && let Some(leg) = self.leg_of_media(of, from)
-                {
-                    self.digit_event(leg, &event);
-                }
+                self.digit_heard(of, from, &event);
             }
             MediaEvent::DigitSent { to: LegSide::Trunk, receipt } => {
-                if let Some(page) = self.page_of_media(of) {
-                    self.tell_receipt(&page, &receipt);
-                }
+                self.digit_sent(of, &receipt);
             }
+            MediaEvent::InfoWanted { request, digit, duration } => {
+                self.send_info(of, request, digit, duration).await;
+            }
+            MediaEvent::DigitWay { to: LegSide::Trunk, way } => self.digit_way(way),
             MediaEvent::DigitsUnavailable { .. } => {
                 tracing::warn!(call.id = %self.id, "the leg took no digits");
             }
@@ -57,6 +51,13 @@ impl CallTask {
                 tracing::debug!(call.id = %self.id, ?browser, ?trunk, "media statistics");
                 self.on_leg(of, LegSide::Browser, LegEvent::Quality(quality(&browser)));
                 self.on_leg(of, LegSide::Trunk, LegEvent::Quality(quality(&trunk)));
+                let dropped = browser.digits_dropped + trunk.digits_dropped;
+                let more = dropped.saturating_sub(self.digits_dropped);
+                if more > 0 {
+                    tracing::warn!(call.id = %self.id, more, "too many digits: dropped");
+                    self.gateway.metrics.dropped("digits", more);
+                }
+                self.digits_dropped = dropped;
             }
             MediaEvent::Closed { error: Some(error) } => {
                 tracing::error!(call.id = %self.id, %error, "media ended by itself");
@@ -66,14 +67,14 @@ impl CallTask {
         }
     }
 
-    fn on_leg(&mut self, of: MediaOf, side: LegSide, event: LegEvent) {
+    pub(super) fn on_leg(&mut self, of: MediaOf, side: LegSide, event: LegEvent) {
         if let Some(leg) = self.leg_of_media(of, side) {
             self.feed(Input::Leg(leg, event));
         }
     }
 
     /// The leg of the call that a side of a media session is at the moment.
-    fn leg_of_media(&self, of: MediaOf, side: LegSide) -> Option<Leg> {
+    pub(super) fn leg_of_media(&self, of: MediaOf, side: LegSide) -> Option<Leg> {
         match (of, side) {
             (MediaOf::Caller, LegSide::Browser) => Some(Leg::Caller),
             // The trunk leg of a hunt is that of the last target.
@@ -91,7 +92,7 @@ impl CallTask {
     }
 
     /// The page whose peer connection a media session holds.
-    fn page_of_media(&self, of: MediaOf) -> Option<Page> {
+    pub(super) fn page_of_media(&self, of: MediaOf) -> Option<Page> {
         self.page_of(match of {
             MediaOf::Caller => Leg::Caller,
             MediaOf::Callee(n) => Leg::Callee(n),

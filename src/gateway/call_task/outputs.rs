@@ -19,7 +19,7 @@ impl CallTask {
             Output::Write(kept, record) => self.write(kept, *record).await,
             Output::Answer => self.tell_answer(),
             Output::Connect(leg) => self.connect(leg).await,
-            Output::SendTones(leg, tones) => self.send_tones(leg, tones).await,
+            Output::SendTones(leg, tones) => self.send_tones(leg, tones),
             Output::Cancel(leg, cause) => self.cancel(leg, cause).await,
             Output::HangUp(leg, end) => self.hang_up(leg, &end).await,
             Output::Ended(end) => self.ended(&end),

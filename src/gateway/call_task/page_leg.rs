@@ -71,7 +71,10 @@ impl CallTask {
                 Ok(())
             }
             PageAsk::SendTones(tones) => self.engine_tones(leg, tones),
-            PageAsk::Press(digit) => self.with_trunk_media(leg, |m| m.press(LegSide::Trunk, digit)),
+            PageAsk::Press(digit) => {
+                self.digits_can_go()?;
+                self.with_trunk_media(leg, |m| m.press(LegSide::Trunk, digit))
+            }
             PageAsk::Release => self.with_trunk_media(leg, |m| m.release(LegSide::Trunk)),
             PageAsk::CancelTones => self.with_trunk_media(leg, |m| m.cancel_digits(LegSide::Trunk)),
         }

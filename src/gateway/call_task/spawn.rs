@@ -16,6 +16,7 @@ use crate::base::{CallId, Cause, EndedBy, Party, UserId};
 use crate::call::{Call, Input, LegKind, Limits, Setup, Who};
 use crate::gateway::registry::LiveCall;
 use crate::gateway::surface::CallView;
+use crate::gateway::timeline::Timeline;
 use crate::gateway::trunks::Channel;
 use crate::gateway::{Inner, sip_words, spawn};
 use crate::media;
@@ -92,6 +93,7 @@ pub(in crate::gateway) fn spawn_from_trunk(
     let caller = Caller::Trunk(CallerTrunk {
         sip: incoming.session,
         channel,
+        info: sip_words::info_support(&incoming.allow),
         offer: incoming.body.and_then(|body| String::from_utf8(body.bytes).ok()),
         answered: false,
         alive: true,
@@ -116,7 +118,11 @@ impl Born {
         let id = setup.id;
         let started = Instant::now();
         let engine = Call::new(started, setup, Limits::default());
-        let view = CallView { state: engine.state(), record: engine.record().clone() };
+        let view = CallView {
+            state: engine.state(),
+            record: engine.record().clone(),
+            timeline: Timeline::default(),
+        };
         let live = LiveCall {
             inbox: sender,
             overrun: Arc::new(Notify::new()),
@@ -152,8 +158,9 @@ impl Born {
             media,
             dial: None,
             last_write: None,
-            trunk_takes_events: true,
-            requests: 0,
+            digit_way: None,
+            digits_dropped: 0,
+            infos: 0,
             over: false,
         };
         let run = spawn("call machine", task.run(self.inbox, self.live.overrun));

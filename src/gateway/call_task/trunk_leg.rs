@@ -6,8 +6,8 @@ use crate::base::{Cause, SipStatus, TrunkId};
 use crate::call::{Early, Input, Leg, LegEvent, Rejection, Retry};
 use crate::dtmf::parse_info;
 use crate::gateway::sip_words;
-use crate::media::{self, Phase, TrunkCodec};
-use crate::sip::{Answer, Body, Command, End, Event, Invite, OfferIn, Origin, Session};
+use crate::media::{self, Phase, TrunkCodec, TrunkMedia};
+use crate::sip::{Answer, Body, Command, End, Event, Invite, Method, OfferIn, Origin, Session};
 use crate::trunk::Failure;
 
 impl CallTask {
@@ -30,7 +30,9 @@ impl CallTask {
             tracing::warn!(call.id = %self.id, trunk.id = %id, %error, "trunk not located");
             without_status(Cause::Unreachable, trunk.retries(Failure::Unreachable))
         })?;
-        let offer = media.trunk_offer(trunk.media.clone()).await.map_err(media_rejection)?;
+        let wish = dial.dtmf.unwrap_or(trunk.definition.dtmf);
+        let settings = TrunkMedia { dtmf: wish, ..trunk.media.clone() };
+        let offer = media.trunk_offer(settings).await.map_err(media_rejection)?;
         let session = gateway.sip.new_session();
         let words = sip_words::invite(trunk, dial, gateway.sip_address(&destination));
         let words = words.map_err(|error| {
@@ -81,6 +83,9 @@ impl CallTask {
             }
             Event::Reinvite { session, body } => self.reinvited(session, body).await,
             Event::Info { session, body } => self.info(session, &body),
+            Event::RequestDone { session: Some(session), request, answer, .. } => {
+                self.info_done(session, request, answer.status);
+            }
             Event::ReinviteDone { .. } | Event::RequestDone { .. } | Event::Incoming(_) => {}
         }
     }
@@ -89,6 +94,7 @@ impl CallTask {
         let Some(leg) = self.leg_of_sip(session) else { return };
         // Early media that cannot be used is no media; the answer may bring better.
         let mut early = Early::NoMedia;
+        self.hear_allow(leg, &answer.allow);
         if let Some(sdp) = sdp_of(answer.body.as_ref())
             && self.take_trunk_sdp(leg, sdp, Phase::Early).await.is_ok()
         {
@@ -104,6 +110,7 @@ impl CallTask {
 
     async fn answered(&mut self, session: Session, answer: &Answer, offer: OfferIn) {
         let Some(leg) = self.leg_of_sip(session) else { return };
+        self.hear_allow(leg, &answer.allow);
         let taken = match (offer, sdp_of(answer.body.as_ref())) {
             (OfferIn::Invite, Some(sdp)) => self.take_trunk_sdp(leg, sdp, Phase::Final).await,
             // A 200 without a body confirms the answer that a 18x brought (RFC 3261 13.2.1).
@@ -230,8 +237,8 @@ impl CallTask {
     /// Answers a trunk that calls with the media of the page that took the call.
     pub(super) async fn answer_trunk_with(&mut self, n: u8) {
         let Caller::Trunk(trunk) = &self.caller else { return };
-        let (session, settings, offer) =
-            (trunk.sip, trunk.channel.trunk.media.clone(), trunk.offer.clone());
+        let settings = TrunkMedia { info: trunk.info, ..trunk.channel.trunk.media.clone() };
+        let (session, offer) = (trunk.sip, trunk.offer.clone());
         let Some(Callee::Page(page)) = self.callees.get(usize::from(n)) else { return };
         let answer = match offer {
             Some(offer) => page.media.answer_trunk(offer, settings).await,
@@ -272,9 +279,18 @@ impl CallTask {
             return Err(media::Error::OutOfOrder("no media session"));
         };
         let audio = media.trunk_answer(sdp, phase).await?;
-        self.trunk_takes_events = audio.telephone_event.is_some();
         self.feed(Input::Leg(leg, LegEvent::Codec(codec_name(audio.codec).to_owned())));
         Ok(())
+    }
+
+    /// Whether the trunk takes INFO: media plans with it at the SDP that comes with it.
+    fn hear_allow(&self, leg: Leg, allow: &[Method]) {
+        if allow.is_empty() {
+            return;
+        }
+        if let Some(media) = self.media_of_trunk(leg) {
+            self.media_command(media.peer_info(sip_words::info_support(allow)));
+        }
     }
 
     /// The media session that holds the trunk side of `leg`.
@@ -303,7 +319,7 @@ impl CallTask {
         }
     }
 
-    fn leg_of_sip(&self, session: Session) -> Option<Leg> {
+    pub(super) fn leg_of_sip(&self, session: Session) -> Option<Leg> {
         if let Caller::Trunk(trunk) = &self.caller
             && trunk.sip == session
         {

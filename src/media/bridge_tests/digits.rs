@@ -119,11 +119,6 @@ fn the_gateways_own_digits_go_either_way() {
         [4800; 3]
     );
     assert!(lab.page.windows(2).all(|p| p[1].seq == p[0].seq + 1));
-    // A leg without events says so.
-    lab.bridge.trunk_accept(lab.now, &answer(address(TRUNK), "0")).unwrap();
-    lab.bridge.send_digits(lab.now, LegSide::Trunk, &[item('1')]);
-    lab.drain();
-    assert_eq!(lab.events.last(), Some(&MediaEvent::DigitsUnavailable { to: LegSide::Trunk }));
 }
 
 /// One key as event, as INFO and as the page's JSON is one digit (docs on DTMF, section 1).

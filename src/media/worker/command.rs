@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base::{CallId, Digit};
-use crate::dtmf::{DigitEvent, ToneItem};
+use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
 use crate::media::{Error, Feed, LegSide, MediaEvent, Phase, TrunkAudio, TrunkMedia};
 
 /// A call within its pool; never used twice in a process.
@@ -43,6 +43,8 @@ pub(in crate::media) enum Command {
     CancelDigits { to: LegSide },
     Press { to: LegSide, digit: Digit },
     Release { to: LegSide },
+    PeerInfo(InfoSupport),
+    InfoDone { request: u64, status: u16 },
     ReportDigit { from: LegSide, event: DigitEvent },
 }
 

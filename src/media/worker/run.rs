@@ -503,6 +503,8 @@ impl Slot {
             Command::CancelDigits { to } => self.call.cancel_digits(now, to),
             Command::Press { to, digit } => self.call.press(now, to, digit),
             Command::Release { to } => self.call.release(now, to),
+            Command::PeerInfo(info) => self.call.peer_info(info),
+            Command::InfoDone { request, status } => self.call.info_done(now, request, status),
             Command::ReportDigit { from, event } => self.call.report_digit(now, from, event),
         }
         self.drain(now, browsers);

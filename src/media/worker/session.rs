@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::command::{CallKey, Command, Inbox, Message, Reply};
 use crate::base::Digit;
-use crate::dtmf::{DigitEvent, ToneItem};
+use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
 use crate::media::{Error, Feed, LegSide, Phase, TrunkAudio, TrunkMedia};
 
 /// Media of one call. Dropping it ends the media and frees its ports.
@@ -71,10 +71,12 @@ impl Session {
         self.tell(Command::Connect)
     }
 
-    /// Sends digits of known length toward a leg, after those already queued, with its own pacing.
-    /// A `MediaEvent::DigitSent` follows each; a `MediaEvent::DigitsUnavailable` says that the leg
-    /// takes no telephone events (send SIP INFO instead) and that none was taken. A page has no way
-    /// to hear them (RFC 7874): toward [`LegSide::Browser`] they are for other peers.
+    /// Sends digits of known length toward a leg, after those already queued, with its own pacing
+    /// and in the mode that is in force; before the trunk's first answer they wait for it. A
+    /// `MediaEvent::DigitSent` follows each; a `MediaEvent::DigitsUnavailable` says that the plan of
+    /// the leg has no way for them and that none was taken. Where they go as SIP INFO, a
+    /// `MediaEvent::InfoWanted` asks for each. A page has no way to hear them (RFC 7874): toward
+    /// [`LegSide::Browser`] they are for other peers.
     pub fn send_digits(&self, to: LegSide, digits: Vec<ToneItem>) -> Result<(), Error> {
         self.tell(Command::SendDigits { to, digits })
     }
@@ -85,9 +87,8 @@ impl Session {
     }
 
     /// A key goes down and stays down until [`Session::release`]. Toward the trunk it is a digit of
-    /// the page's leg (its JSON message) like one that comes as a telephone event: it goes out where
-    /// the trunk takes events, and is told as a `MediaEvent::Digit` of mode `Client` in any case, so
-    /// that its end can be sent as INFO where it does not. Toward the page there is no such thing.
+    /// the page's leg (its JSON message) like one that comes as a telephone event: told as a
+    /// `MediaEvent::Digit` of mode `Client` and sent on. Toward the page there is no such thing.
     pub fn press(&self, to: LegSide, digit: Digit) -> Result<(), Error> {
         self.tell(Command::Press { to, digit })
     }
@@ -95,6 +96,18 @@ impl Session {
     /// The key comes up.
     pub fn release(&self, to: LegSide) -> Result<(), Error> {
         self.tell(Command::Release { to })
+    }
+
+    /// What the `Allow` of the trunk's peer says of INFO: to be told before the SDP that came with
+    /// it, since the plan for digits is made with each offer and answer.
+    pub fn peer_info(&self, info: InfoSupport) -> Result<(), Error> {
+        self.tell(Command::PeerInfo(info))
+    }
+
+    /// The final response to the INFO of a `MediaEvent::InfoWanted`: its status, or 408 and 503
+    /// where none can come. After five seconds it is taken for 408.
+    pub fn info_done(&self, request: u64, status: u16) -> Result<(), Error> {
+        self.tell(Command::InfoDone { request, status })
     }
 
     /// A digit that a leg sent another way than as RTP (SIP INFO): the leg's arbiter makes one of
