@@ -130,25 +130,28 @@ mod tests {
 
     #[test]
     fn the_wish_the_sdp_and_allow_make_the_plan() {
-        let (e, i, t) = (Mode::Rfc4733, Mode::Info, Mode::Inband);
+        const E: Mode = Mode::Rfc4733;
+        const I: Mode = Mode::Info;
+        const T: Mode = Mode::Inband;
         let (on, off) = (Detection::On, Detection::Off);
         #[rustfmt::skip]
-        let table: [(DtmfMode, EventSupport, InfoSupport, ToneSupport, &[Mode], Detection); 15] = [
-            (Auto,    Negotiated, Allowed, Kept,   &[e],       off),
-            (Auto,    Negotiated, Unknown, Kept,   &[e],       off),
-            (Auto,    Absent,     Allowed, Kept,   &[i, t],    on),
-            (Auto,    Absent,     Unknown, Kept,   &[t],       on),
-            (Auto,    Absent,     Allowed, Spoilt, &[i],       off),
-            (Auto,    Absent,     Unknown, Spoilt, &[],        off),
-            (Rfc4733, Negotiated, Allowed, Kept,   &[e],       off),
-            (Rfc4733, Absent,     Allowed, Kept,   &[],        on),
-            (Info,    Negotiated, Unknown, Kept,   &[i, e, t], off),
-            (Info,    Absent,     Unknown, Kept,   &[i, t],    on),
-            (Info,    Absent,     Unknown, Spoilt, &[i],       off),
-            (Inband,  Negotiated, Allowed, Kept,   &[t],       on),
-            (Inband,  Absent,     Allowed, Kept,   &[t],       on),
-            (Inband,  Absent,     Allowed, Spoilt, &[],        off),
-            (Inband,  Negotiated, Allowed, Spoilt, &[],        off),
+        type Row = (DtmfMode, EventSupport, InfoSupport, ToneSupport, &'static [Mode], Detection);
+        let table: [Row; 15] = [
+            (Auto, Negotiated, Allowed, Kept, &[E], off),
+            (Auto, Negotiated, Unknown, Kept, &[E], off),
+            (Auto, Absent, Allowed, Kept, &[I, T], on),
+            (Auto, Absent, Unknown, Kept, &[T], on),
+            (Auto, Absent, Allowed, Spoilt, &[I], off),
+            (Auto, Absent, Unknown, Spoilt, &[], off),
+            (Rfc4733, Negotiated, Allowed, Kept, &[E], off),
+            (Rfc4733, Absent, Allowed, Kept, &[], on),
+            (Info, Negotiated, Unknown, Kept, &[I, E, T], off),
+            (Info, Absent, Unknown, Kept, &[I, T], on),
+            (Info, Absent, Unknown, Spoilt, &[I], off),
+            (Inband, Negotiated, Allowed, Kept, &[T], on),
+            (Inband, Absent, Allowed, Kept, &[T], on),
+            (Inband, Absent, Allowed, Spoilt, &[], off),
+            (Inband, Negotiated, Allowed, Spoilt, &[], off),
         ];
         for (wish, events, info, tones, send, detection) in table {
             let plan = Plan::new(PlanInput { wish, events, info, tones });

@@ -106,12 +106,12 @@ impl DigitsOut {
             // An end concerns the sender that has the start, which may not be the one in force.
             EncoderInput::Digit(event) if event.phase != crate::dtmf::Phase::Start => {
                 let _ = self.early.live(now, event, self.pacing.min_gap);
-                self.to_all(now, input);
+                self.all_senders(now, input);
                 return Ok(());
             }
             EncoderInput::Cancel => {
                 self.early.clear();
-                self.to_all(now, input);
+                self.all_senders(now, input);
                 return Ok(());
             }
             _ => {}
@@ -250,7 +250,7 @@ impl DigitsOut {
         }
     }
 
-    fn to_all(&mut self, now: Instant, input: EncoderInput<'_>) {
+    fn all_senders(&mut self, now: Instant, input: EncoderInput<'_>) {
         if let Some(events) = &mut self.events {
             let _ = events.handle_input(now, input);
         }
