@@ -1,6 +1,6 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-postgres web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long web gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
@@ -8,7 +8,7 @@ help:
 	@echo "make test           every test: Rust, SIP peers (baresip, sipp), PostgreSQL, the pages in Chromium"
 	@echo "make gates          rustfmt, clippy, rustdoc without warnings, cargo-deny (bans, licences, sources)"
 	@echo "make web            build web/dist from web/client"
-	@echo "make test-postgres  only the records in a PostgreSQL server of the test's own"
+	@echo "make test-long      the tests that take longer than a run of CI may"
 	@echo
 	@echo "CROSSPOINT_CHROMIUM=/path   the browser for the tests, where it is not on PATH"
 
@@ -36,11 +36,11 @@ web: setup-test web/node_modules/.package-lock.json
 test: setup-test web/node_modules/.package-lock.json
 	npm run --prefix web --silent check
 	npm run --prefix web --silent test
-	cargo test --no-fail-fast -- --include-ignored
+	cargo test --no-fail-fast
 
-# Needs initdb and pg_ctl (package postgresql); as root it also needs the user postgres.
-test-postgres:
-	cargo test --lib store:: -- --include-ignored
+# The long ones: marked `ignored` in the code, each with the reason.
+test-long: setup-test web/node_modules/.package-lock.json
+	cargo test --no-fail-fast -- --ignored
 
 gates: fmt clippy doc deny
 

@@ -6,7 +6,6 @@ use std::process::Command;
 use super::*;
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL's own programs (package postgresql): make test-postgres"]
 async fn records_survive_a_server_that_stops_and_comes_back() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
