@@ -43,7 +43,7 @@ impl BrowserSide {
             payload_type: negotiated.payload_type,
             uplink: Uplink::new(negotiated)?,
             downlink: Downlink::new(now, negotiated, opus, seq, timestamp)?,
-            listener: Listener::new(&types),
+            listener: Listener::of_browser(&types),
             digits: own.map(|e| Rfc4733Encoder::new(EncoderConfig::new(e.payload_type, clock))),
             up: false,
             receiver: ReceiverStats::new(clock),

@@ -36,6 +36,11 @@ impl Listener {
         }
     }
 
+    /// The same for a browser's leg.
+    pub(super) fn of_browser(types: &[(u8, u32)]) -> Self {
+        Self { decoder: Rfc4733Decoder::of_browser(types), arbiter: Arbiter::new() }
+    }
+
     /// What a new offer and answer allow.
     pub(super) fn set_types(&mut self, types: &[(u8, u32)]) {
         self.decoder.set_types(types);

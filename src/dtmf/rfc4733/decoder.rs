@@ -5,7 +5,7 @@
 //! not part of it: a re-INVITE may change the number in the middle of a press.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::EventBlock;
 use super::press::{Arrival, Clock, Press, Relation};
@@ -18,6 +18,8 @@ pub struct Rfc4733Decoder {
     /// Payload type and clock rate in Hz.
     types: Vec<(u8, u32)>,
     streams: Vec<Stream>,
+    /// What durations that grow six times too fast mean.
+    too_fast: Clock,
     next_id: u64,
     outputs: VecDeque<DigitEvent>,
     counters: DecoderCounters,
@@ -79,12 +81,19 @@ impl Rfc4733Decoder {
         let mut decoder = Rfc4733Decoder {
             types: Vec::new(),
             streams: Vec::with_capacity(MAX_STREAMS),
+            too_fast: Clock::Fast,
             next_id: 0,
             outputs: VecDeque::with_capacity(MAX_OUTPUTS),
             counters: DecoderCounters::default(),
         };
         decoder.set_types(types);
         decoder
+    }
+
+    /// A decoder for a browser's leg. With Opus and an 8 kHz type (all that Firefox offers) a browser
+    /// sends a press of 1440 ms in 240 ms: there the duration is right, and the wall clock is not.
+    pub fn of_browser(types: &[(u8, u32)]) -> Rfc4733Decoder {
+        Rfc4733Decoder { too_fast: Clock::Ahead, ..Rfc4733Decoder::new(types) }
     }
 
     /// What a new offer and answer allow. Presses that are down go on.
@@ -118,7 +127,7 @@ impl Rfc4733Decoder {
         self.counters.packets += 1;
         let index = self.stream(packet.ssrc, clock_rate, packet.seq);
         let stream = &mut self.streams[index];
-        if stream.is_late(packet.seq) {
+        if stream.is_late(packet.seq) && !stream.starts_over(now, &packet) {
             self.counters.late += 1;
             return Ok(());
         }
@@ -219,7 +228,8 @@ impl Rfc4733Decoder {
             down.release(arrival.now, EndReason::NextDigit);
             ended = Some(down.event(Phase::End(EndReason::NextDigit)));
         }
-        let mut press = Press::new(id, digit, stream.clock_rate, stream.clock, arrival);
+        let clocks = (stream.clock, self.too_fast);
+        let mut press = Press::new(id, digit, stream.clock_rate, clocks, arrival);
         let start = press.event(Phase::Start);
         let whole = arrival.block.end.then(|| {
             press.release(arrival.now, EndReason::Released);
@@ -283,6 +293,14 @@ impl Stream {
     fn is_late(&self, seq: u16) -> bool {
         self.last_seq.wrapping_sub(seq) <= MAX_MISORDER
     }
+
+    /// A player of captures goes back in its numbers between two keys: a first packet after a
+    /// silence in which nothing can still have been on its way.
+    fn starts_over(&self, now: Instant, packet: &ReceivedEvent<'_>) -> bool {
+        let silent = self.last_seen.map(|seen| now.saturating_duration_since(seen));
+        let ends = packet.payload.get(1).is_some_and(|flags| flags & 0x80 != 0);
+        packet.marker && !ends && silent.is_some_and(|silent| silent >= STARTS_OVER_AFTER)
+    }
 }
 
 /// A leg has one sender, for a moment two (a fork, a transfer).
@@ -293,5 +311,7 @@ const MAX_PRESSES: usize = 8;
 const MAX_BLOCKS: usize = 16;
 /// Three steps for each block of a packet, and some.
 const MAX_OUTPUTS: usize = 64;
+/// No path overtakes by this much.
+const STARTS_OVER_AFTER: Duration = Duration::from_millis(200);
 /// RFC 3550 A.1.
 const MAX_MISORDER: u16 = 100;

@@ -16,6 +16,10 @@ pub(super) enum Clock {
     Fast,
     /// One tick where about six are due: 8 kHz durations on a 48 kHz type.
     Slow,
+    /// About six ticks where one is due, and the ticks are what is meant: a browser with Opus and an
+    /// 8 kHz type counts 120 ms in each packet of 20 ms and stops when the length it was asked for
+    /// is reached.
+    Ahead,
 }
 
 /// What a block is to a press.
@@ -47,6 +51,8 @@ pub(super) struct Press {
     pub digit: Digit,
     clock_rate: u32,
     clock: Clock,
+    /// What durations that grow six times too fast mean.
+    too_fast: Clock,
     first_timestamp: u32,
     /// Timestamp of the current segment.
     timestamp: u32,
@@ -72,7 +78,7 @@ impl Press {
         id: DigitId,
         digit: Digit,
         clock_rate: u32,
-        clock: Clock,
+        (clock, too_fast): (Clock, Clock),
         arrival: &Arrival,
     ) -> Press {
         Press {
@@ -80,6 +86,7 @@ impl Press {
             digit,
             clock_rate,
             clock,
+            too_fast,
             first_timestamp: arrival.timestamp,
             timestamp: arrival.timestamp,
             earlier_ticks: 0,
@@ -253,7 +260,8 @@ impl Press {
 
     fn duration(&self) -> Duration {
         let wall = self.last_seen.saturating_duration_since(self.first_seen);
-        if self.moving || self.clock != Clock::Right || self.total_ticks() == 0 {
+        let by_wall = self.moving || matches!(self.clock, Clock::Fast | Clock::Slow);
+        if by_wall || self.total_ticks() == 0 {
             self.corrected(u64::from(self.first_ticks)) + wall
         } else {
             self.corrected(self.total_ticks())
@@ -267,7 +275,7 @@ impl Press {
     /// Ticks as time, by the clock the sender really uses.
     fn corrected(&self, ticks: u64) -> Duration {
         let (times, per) = match self.clock {
-            Clock::Right => (1, 1),
+            Clock::Right | Clock::Ahead => (1, 1),
             Clock::Fast => (1, 6),
             Clock::Slow => (6, 1),
         };
@@ -289,7 +297,7 @@ impl Press {
         let told = ticks as f64 / f64::from(self.clock_rate);
         let ratio = told / wall.as_secs_f64();
         if (4.0..9.0).contains(&ratio) {
-            self.clock = Clock::Fast;
+            self.clock = self.too_fast;
         } else if (1.0 / 9.0..0.25).contains(&ratio) {
             self.clock = Clock::Slow;
         } else if (0.5..2.0).contains(&ratio) {

@@ -261,6 +261,18 @@ fn v07_timestamp_used_again_for_the_next_digit_same_and_other_key() {
     }
 }
 
+/// Captures played one after the other: the second one's numbers are just below the first one's.
+#[test]
+fn v07_numbers_that_go_back_between_two_keys() {
+    for key in ['5', '6'] {
+        let mut packets = press('5', 0, 140, KHZ8, 8155, 43_200);
+        packets.extend(press(key, 500, 140, KHZ8, 8121, 37_120));
+        packets.extend(press(key, 1000, 140, KHZ8, 8121, 37_120));
+        let expected: Vec<_> = ['5', key, key].map(|key| (key, 140, RELEASED)).into();
+        assert_eq!(heard(&packets), expected);
+    }
+}
+
 #[test]
 fn v08_timestamp_moving_within_a_press() {
     let mut packets = press('5', 0, 200, KHZ8, 1, 1);
@@ -347,6 +359,34 @@ fn v13_48k_durations_on_an_8k_type() {
     let events = play(&mut decoder(), &packets);
     assert_eq!(digits(&events), [('5', 200, RELEASED)]);
     assert!(events.last().unwrap().wrong_clock);
+}
+
+/// As Firefox 153 was measured to send 1370 and then 100 ms: 1440 ms and 120 ms, told in packets of
+/// 20 ms that count 120 each.
+#[test]
+fn v13_a_browser_that_counts_ahead_of_time() {
+    let mut packets: Vec<Packet> = (1..=12u16)
+        .map(|n| Packet {
+            at: u64::from(n) * 20,
+            pt: KHZ8,
+            seq: n,
+            timestamp: 1,
+            marker: n == 1,
+            blocks: vec![block('5', n == 12, n * 960)],
+        })
+        .collect();
+    packets.extend((13..=15).map(|seq| Packet {
+        at: 1600,
+        pt: KHZ8,
+        seq,
+        timestamp: 71_041,
+        marker: true,
+        blocks: vec![block('6', true, 960)],
+    }));
+    let events = play(&mut Rfc4733Decoder::of_browser(&[(KHZ8, 8000)]), &packets);
+    assert_eq!(digits(&events), [('5', 1440, RELEASED), ('6', 120, RELEASED)]);
+    let trunk = digits(&play(&mut decoder(), &packets[..12]));
+    assert_eq!(trunk, [('5', 240, RELEASED)], "elsewhere the wall clock counts");
 }
 
 #[test]
