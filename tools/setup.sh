@@ -9,7 +9,7 @@ set -euo pipefail
 
 # program:package
 build_needs="cc:gcc pkg-config:pkg-config cmake:cmake make:make"
-test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester"
+test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester linphonec:linphone-cli multimon-ng:multimon-ng"
 # web/test/chromium.mjs looks for the same names.
 chromium_names="chromium chromium-browser google-chrome-stable google-chrome"
 
@@ -27,6 +27,8 @@ chromium() {
     for name in $chromium_names; do has "$name" && return 0; done
     return 1
 }
+
+firefox() { has "${CROSSPOINT_FIREFOX:-firefox-esr}"; }
 
 # Debian keeps the server's programs off PATH.
 postgres() {
@@ -48,6 +50,7 @@ look() {
         done
         postgres || missing+=(postgresql)
         chromium || missing+=(chromium)
+        firefox || missing+=(firefox-esr)
     fi
 }
 

@@ -1,4 +1,4 @@
-//! Chromium with the web phone of a real gateway, driven by `web/test/drive.mjs`.
+//! Chromium or Firefox with the web phone of a real gateway, driven by `web/test/drive.mjs`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,19 +8,41 @@ use serde_json::{Value, json};
 
 use super::process::Process;
 
+/// Which browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Chromium,
+    Firefox,
+}
+
 /// A browser that runs a list of steps.
 pub struct Browser {
     process: Process,
 }
 
 impl Browser {
-    /// Starts it; `microphone` is a WAV file or `none`.
+    /// Starts Chromium; `microphone` is a WAV file or `none`.
     pub fn start(base: &str, token: Option<&str>, microphone: &str, steps: Value) -> Browser {
+        Browser::start_in(Engine::Chromium, base, token, microphone, steps)
+    }
+
+    /// Starts one or the other; Firefox has a tone of its own for a microphone.
+    pub fn start_in(
+        engine: Engine,
+        base: &str,
+        token: Option<&str>,
+        microphone: &str,
+        steps: Value,
+    ) -> Browser {
+        let name = match engine {
+            Engine::Chromium => "chromium",
+            Engine::Firefox => "firefox",
+        };
         let web = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("web");
-        let plan = json!({"base": base, "token": token, "microphone": microphone, "steps": steps});
+        let plan = json!({"browser": name, "base": base, "token": token, "microphone": microphone, "steps": steps});
         let mut command = Command::new("node");
         command.current_dir(&web).arg("test/drive.mjs").arg(plan.to_string());
-        Browser { process: Process::start("browser", &mut command) }
+        Browser { process: Process::start(name, &mut command) }
     }
 
     /// Waits until the next step of this name is done.
@@ -35,5 +57,12 @@ impl Browser {
         let result: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(result["ok"], json!(true), "{result:#}");
         result["saw"].as_array().unwrap().clone()
+    }
+}
+
+impl Drop for Browser {
+    /// The driver closes its browser before it ends.
+    fn drop(&mut self) {
+        self.process.end(Duration::from_secs(10));
     }
 }

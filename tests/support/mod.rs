@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod phones;
 pub mod process;
 pub mod sound;
+pub mod wire;
 
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};

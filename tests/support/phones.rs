@@ -1,6 +1,9 @@
-//! Phones that are not ours: baresip (plays a file, records what it hears) and sipp (scenarios).
+//! Phones that are not ours: baresip (plays a file, records what it hears), sipp (scenarios) and
+//! linphonec (keys by SIP INFO).
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -12,6 +15,7 @@ use super::{TempDir, free_port};
 pub struct Baresip {
     pub port: u16,
     pub control_port: u16,
+    keys_port: u16,
     pub process: Process,
     dir: TempDir,
 }
@@ -20,7 +24,7 @@ impl Baresip {
     /// A phone that plays a sine of `hz` at `dbm0`.
     pub fn start(hz: f64, dbm0: f64) -> Baresip {
         let dir = TempDir::new("baresip");
-        let (port, control_port) = (free_port(), free_port());
+        let (port, control_port, keys_port) = (free_port(), free_port(), free_port());
         super::sound::write_tone(&dir.join("tone.wav"), 8000, hz, dbm0, 90.0);
         let here = dir.path().display();
         let config = format!(
@@ -37,6 +41,8 @@ impl Baresip {
              module_app menu.so\n\
              module_app ctrl_tcp.so\n\
              ctrl_tcp_listen 127.0.0.1:{control_port}\n\
+             module_app httpd.so\n\
+             http_listen 127.0.0.1:{keys_port}\n\
              audio_source aufile,{here}/tone.wav\n\
              audio_player aubridge,sink\n\
              audio_alert aubridge,alert\n\
@@ -49,7 +55,7 @@ impl Baresip {
         let process =
             Process::start("baresip", Command::new("baresip").arg("-v").arg("-f").arg(dir.path()));
         process.line_with("baresip is ready", Duration::from_secs(20));
-        Baresip { port, control_port, process, dir }
+        Baresip { port, control_port, keys_port, process, dir }
     }
 
     /// The telephone events it has been given so far: a key, and whether it was the key's end.
@@ -61,6 +67,38 @@ impl Baresip {
             (key, event.ends_with("(end=1)"))
         })
         .collect()
+    }
+
+    /// Each SIP INFO it has taken so far: the key and the milliseconds.
+    pub fn infos(&self) -> Vec<(char, u32)> {
+        let output = self.process.output();
+        let said = output.lines().filter_map(|line| line.split_once("received DTMF: '"));
+        said.map(|(_, info)| {
+            let (_, duration) = info.split_once("duration=").unwrap();
+            let duration: String = duration.chars().take_while(char::is_ascii_digit).collect();
+            (info.chars().next().unwrap(), duration.parse().unwrap())
+        })
+        .collect()
+    }
+
+    /// Presses and holds a key in its call, through its web page.
+    pub fn press(&self, key: char) {
+        self.web(if key == '#' { "%23".to_owned() } else { key.to_string() });
+    }
+
+    /// Releases the key that is pressed.
+    pub fn release(&self) {
+        self.web("%04".to_owned());
+    }
+
+    fn web(&self, key: String) {
+        let mut web = TcpStream::connect(("127.0.0.1", self.keys_port)).unwrap();
+        write!(web, "GET /?{key} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        web.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut answer = [0; 64];
+        let length = web.read(&mut answer).unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "baresip's web page");
     }
 
     /// What it heard in its last call, as samples at 8 kHz; the call must be over.
@@ -81,24 +119,83 @@ impl Baresip {
 pub struct Sipp {
     pub port: u16,
     pub process: Process,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Sipp {
     /// sipp as the called side with a scenario file of `tests/sipp/`, for one call.
     pub fn answer(scenario: &str) -> Sipp {
+        Sipp::start(scenario, free_port())
+    }
+
+    /// sipp as a phone whose sound goes to and comes from `rtp_port` and that writes down every INFO.
+    pub fn listen(rtp_port: u16) -> Sipp {
+        Sipp::start("answer-and-listen.xml", rtp_port)
+    }
+
+    fn start(scenario: &str, rtp_port: u16) -> Sipp {
         let dir = TempDir::new("sipp");
         let port = free_port();
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(scenario);
-        let process = Process::start(
-            "sipp",
-            Command::new("sipp")
-                .current_dir(dir.path())
-                .arg("-sf")
-                .arg(file)
-                .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1"])
-                .args(["-mi", "127.0.0.1", "-nostdin", "-timeout", "60"]),
+        let mut command = Command::new("sipp");
+        command.current_dir(dir.path()).arg("-sf").arg(file);
+        command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1"]);
+        command.args(["-mi", "127.0.0.1", "-nostdin", "-timeout", "120"]);
+        command.args(["-key", "rtp_port", &rtp_port.to_string()]);
+        command.args(["-trace_logs", "-log_file"]).arg(dir.join("log"));
+        let process = Process::start("sipp", &mut command);
+        Sipp { port, process, dir }
+    }
+
+    /// Each INFO that it took: content type, key, milliseconds. The call must be over.
+    pub fn infos(&mut self) -> Vec<(String, char, u32)> {
+        let status = self.process.wait(Duration::from_secs(20));
+        assert!(status.success(), "sipp is not content: {}", self.process.output());
+        let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        let infos = log.lines().filter_map(|line| line.trim().strip_prefix("INFO"));
+        infos
+            .map(|info| {
+                let words: Vec<&str> = info.split_whitespace().collect();
+                let [kind, signal, duration] = words[..] else { panic!("{info:?}") };
+                let key = signal.split_once('=').unwrap().1.chars().next().unwrap();
+                (kind.to_owned(), key, duration.split_once('=').unwrap().1.parse().unwrap())
+            })
+            .collect()
+    }
+}
+
+/// linphonec as a phone that answers by itself and sends its keys by SIP INFO.
+pub struct Linphone {
+    pub port: u16,
+    pub process: Process,
+    _dir: TempDir,
+}
+
+impl Linphone {
+    pub fn start() -> Linphone {
+        let dir = TempDir::new("linphone");
+        let port = free_port();
+        let config = format!(
+            "[sip]\nsip_port={port}\nsip_tcp_port=-1\nsip_tls_port=-1\nuse_info=1\nuse_rfc2833=0\n\
+             guess_hostname=0\ncontact=\"phone\" <sip:700@127.0.0.1>\n\
+             [rtp]\naudio_rtp_port={}\n",
+            free_port()
         );
-        Sipp { port, process, _dir: dir }
+        fs::write(dir.join("linphonerc"), config).unwrap();
+        fs::create_dir_all(dir.join(".local/share/linphone")).unwrap();
+        let mut command = Command::new("linphonec");
+        command.env("HOME", dir.path()).current_dir(dir.path());
+        command.arg("-a").arg("-S").arg("-c").arg(dir.join("linphonerc"));
+        let process = Process::start_with_input("linphonec", &mut command);
+        // Its prompt has no line of its own; this is the last line before it.
+        process.line_with("video is disabled", Duration::from_secs(20));
+        process.type_line("soundcard use files");
+        process.line_with("Using wav files", Duration::from_secs(20));
+        Linphone { port, process, _dir: dir }
+    }
+
+    /// Presses keys of 0-9, * and # in the call.
+    pub fn press(&self, keys: &str) {
+        self.process.type_line(keys);
     }
 }

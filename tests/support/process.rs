@@ -1,6 +1,6 @@
 //! A child process that ends with the test, by its own id, and whose output lines can be awaited.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
@@ -16,8 +16,16 @@ pub struct Process {
 
 impl Process {
     pub fn start(name: &str, command: &mut Command) -> Process {
+        Process::spawn(name, command.stdin(Stdio::null()))
+    }
+
+    /// One that reads commands from its standard input.
+    pub fn start_with_input(name: &str, command: &mut Command) -> Process {
+        Process::spawn(name, command.stdin(Stdio::piped()))
+    }
+
+    fn spawn(name: &str, command: &mut Command) -> Process {
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -57,6 +65,12 @@ impl Process {
         }
     }
 
+    /// Types a line; only for one started with input.
+    pub fn type_line(&self, line: &str) {
+        let mut input = self.child.stdin.as_ref().unwrap();
+        writeln!(input, "{line}").unwrap();
+    }
+
     /// Everything it said so far.
     pub fn output(&self) -> String {
         self.seen.lock().unwrap().join("\n")
@@ -73,6 +87,19 @@ impl Process {
             .status()
             .unwrap();
         assert!(status.success(), "kill -{signal} {} failed", self.name);
+    }
+
+    /// Asks it to end and waits for that; what still runs then is killed when the value goes away.
+    pub fn end(&mut self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.signal("TERM");
+        }
+        while self.child.try_wait().is_ok_and(|status| status.is_none())
+            && Instant::now() < deadline
+        {
+            thread::park_timeout(Duration::from_millis(10));
+        }
     }
 
     /// Waits for its end.

@@ -2,6 +2,9 @@
 
 use std::f64::consts::TAU;
 use std::path::Path;
+use std::process::Command;
+
+use super::wire::Press;
 
 /// Writes `seconds` of a sine as 16-bit mono.
 pub fn write_tone(path: &Path, rate: u32, hz: f64, dbm0: f64, seconds: f64) {
@@ -18,6 +21,58 @@ pub fn write_tone(path: &Path, rate: u32, hz: f64, dbm0: f64, seconds: f64) {
         writer.write_sample((angle.sin() * peak) as i16).unwrap();
     }
     writer.finalize().unwrap();
+}
+
+/// The keys that multimon-ng, a decoder that is not ours, finds in sound at 8 kHz.
+pub fn keys_by_multimon(dir: &Path, pcm: &[i16]) -> String {
+    // It takes 22.05 kHz and nothing else; a line between two samples is good enough for tones.
+    let octets: Vec<u8> = (0..pcm.len().saturating_sub(1) * 441 / 160)
+        .flat_map(|i| {
+            let at = i as f64 * 160.0 / 441.0;
+            let (left, right) = (f64::from(pcm[at as usize]), f64::from(pcm[at as usize + 1]));
+            ((left + (right - left) * at.fract()) as i16).to_le_bytes()
+        })
+        .collect();
+    let file = dir.join("multimon.raw");
+    std::fs::write(&file, octets).unwrap();
+    let output = Command::new("multimon-ng")
+        .args(["-q", "-t", "raw", "-a", "DTMF"])
+        .arg(file)
+        .output()
+        .unwrap_or_else(|e| panic!("multimon-ng does not start: {e} (make test installs it)"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.lines().filter_map(|line| line.trim().strip_prefix("DTMF: ")).collect()
+}
+
+/// The keys whose two tones are in the sound, with their lengths: a row and a column of -16 dBm0 or
+/// more each. A press lasts as long as half of a sliding window or more is its tones.
+pub fn tones(pcm: &[i16]) -> Vec<Press> {
+    const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
+    const COLUMNS: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
+    const KEYS: [[char; 4]; 4] =
+        [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
+    // Rows are 73 Hz apart: 30 ms tell them apart.
+    const WINDOW: usize = 240;
+    const STEP: usize = 20;
+    let strongest = |block: &[i16], tones: &[f64; 4]| {
+        let levels = tones.map(|hz| level(block, hz));
+        let best = (0..4).max_by(|a, b| levels[*a].total_cmp(&levels[*b])).unwrap();
+        (best, levels[best])
+    };
+    let mut presses: Vec<(char, usize)> = Vec::new();
+    let mut last = None;
+    for block in pcm.windows(WINDOW).step_by(STEP) {
+        let ((row, low), (column, high)) = (strongest(block, &ROWS), strongest(block, &COLUMNS));
+        // Half of the window full is half of the amplitude: 6 dB below the tone.
+        let key = (low > -22.0 && high > -22.0).then(|| KEYS[row][column]);
+        match (key, presses.last_mut()) {
+            (Some(key), Some((same, steps))) if last == Some(key) && *same == key => *steps += 1,
+            (Some(key), _) => presses.push((key, 1)),
+            (None, _) => {}
+        }
+        last = key;
+    }
+    presses.into_iter().map(|(key, steps)| Press { key, ms: (steps * STEP / 8) as u32 }).collect()
 }
 
 /// All samples of a 16-bit mono file; also of one whose header was never finished.

@@ -1,37 +1,34 @@
-// Drives the web phone of a real gateway in Chromium by a list of steps, and prints what it saw.
+// Drives the web phone of a real gateway in Chromium or Firefox by a list of steps, and prints what it saw.
 //
-//   node drive.mjs '{"base": "http://127.0.0.1:8080", "token": null, "microphone": "tone.wav",
-//                    "steps": [{"do": "dial", "to": "600"}, {"do": "active"}, …]}'
+//   node drive.mjs '{"browser": "chromium", "base": "http://127.0.0.1:8080", "token": null,
+//                    "microphone": "tone.wav", "steps": [{"do": "dial", "to": "600"}, {"do": "active"}, …]}'
 //
 // One line of JSON goes to standard output: {"ok": true, "saw": [one entry a step]}, or
 // {"ok": false, "step": n, "error": "…", "saw": […]}; standard error has a line for each step done.
 // `microphone`: a WAV that Chromium plays as the microphone; "none" = the machine has no microphone.
+// Firefox has a tone of its own instead.
 // `token` null = the demo's.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
 import { chromiumPath } from "./chromium.mjs";
 
 const plan = JSON.parse(process.argv[2]);
-const home = mkdtempSync(join(tmpdir(), "crosspoint-chromium-"));
-const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--allow-loopback-in-peer-connection",
-  "--autoplay-policy=no-user-gesture-required"];
-if (plan.microphone !== "none") {
-  args.push("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream");
-  if (plan.microphone) args.push(`--use-file-for-fake-audio-capture=${plan.microphone}`);
-}
+const home = mkdtempSync(join(tmpdir(), "crosspoint-browser-"));
 const saw = [];
 const faults = [];
+const starting = plan.browser === "firefox" ? firefox() : chromium();
 let context;
 
+// The browser must not outlive the driver.
+process.on("SIGTERM", async () => {
+  await starting.then((context) => context.close()).catch(() => {});
+  rmSync(home, { recursive: true, force: true });
+  process.exit(1);
+});
+
 try {
-  context = await chromium.launchPersistentContext(home, {
-    executablePath: chromiumPath(),
-    headless: true,
-    args,
-  });
+  context = await starting;
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.on("pageerror", (error) => faults.push(String(error)));
@@ -55,6 +52,23 @@ try {
   rmSync(home, { recursive: true, force: true });
 }
 
+async function chromium() {
+  const { chromium } = await import("playwright-core");
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required"];
+  if (plan.microphone !== "none") {
+    args.push("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream");
+    if (plan.microphone) args.push(`--use-file-for-fake-audio-capture=${plan.microphone}`);
+  }
+  return chromium.launchPersistentContext(home, { executablePath: chromiumPath(), headless: true, args, handleSIGTERM: false });
+}
+
+async function firefox() {
+  const { firefox } = await import("./firefox.mjs");
+  return firefox(home, plan.microphone);
+}
+
 function print(result) {
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
@@ -70,7 +84,9 @@ function STEPS(page) {
     hint: ({ to }) => page.locator(`#hint-list button[data-dial="${to}"]`).click(),
     state: ({ name }) => state(name),
     active: () => state("active"),
-    connected: () => page.waitForFunction(() => crosspoint.call?.peerConnection?.connectionState === "connected"),
+    connected: async () => {
+      await page.waitForFunction(() => crosspoint.call?.peerConnection?.connectionState === "connected");
+    },
     /** Waits until a tone of `hz` is heard from the far side; gives its level. */
     hear: async ({ hz, within = 6 }) => {
       await page.waitForFunction(([hz, within]) => Math.abs((crosspoint.measure("remote")?.hz ?? 0) - hz) < within, [hz, within]);
@@ -90,7 +106,10 @@ function STEPS(page) {
     },
     /** Waits until the phone side has sent these digits. */
     received: async ({ digits }) => {
-      await page.waitForFunction((digits) => crosspoint.call?.remoteDTMF.digits.length >= digits.length, digits);
+      const came = page.waitForFunction((digits) => crosspoint.call?.remoteDTMF.digits.length >= digits.length, digits);
+      await came.catch(async (error) => {
+        throw new Error(`received ${await page.evaluate(() => crosspoint.call?.remoteDTMF.digits)}: ${error}`);
+      });
       return page.evaluate(() => ({ digits: crosspoint.call.remoteDTMF.digits, shown: document.getElementById("received").textContent }));
     },
     hangup: () => page.locator("#hangup").click(),
