@@ -38,7 +38,7 @@ impl Listener {
 
     /// The same for a browser's leg.
     pub(super) fn of_browser(types: &[(u8, u32)]) -> Self {
-        Self { decoder: Rfc4733Decoder::of_browser(types), arbiter: Arbiter::new() }
+        Self { decoder: Rfc4733Decoder::of_browser(types), ..Self::new(types) }
     }
 
     /// What a new offer and answer allow.
