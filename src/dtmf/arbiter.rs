@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{DigitEvent, DigitId, Mode, Output, Phase};
+use super::{DigitEvent, DigitId, EndReason, Mode, Output, Phase};
 
 /// Merges what the decoders of one leg report.
 #[derive(Debug)]
@@ -46,6 +46,22 @@ impl Arbiter {
         }
         let id = press.id;
         self.emit(DigitEvent { id, ..event });
+    }
+
+    /// The leg's peer is gone: every key that is down has been let go now.
+    pub fn close(&mut self, now: Instant) {
+        let mut down = Vec::new();
+        for press in self.presses.iter_mut().filter(|press| !press.ended) {
+            press.ended = true;
+            press.last = now;
+            down.push(DigitEvent {
+                id: press.id,
+                duration: now.saturating_duration_since(press.event.started_at),
+                phase: Phase::End(EndReason::TimedOut),
+                ..press.event
+            });
+        }
+        down.into_iter().for_each(|event| self.emit(event));
     }
 
     /// The merged steps, then `Timeout(None)`: an arbiter has no clock of its own.
@@ -145,7 +161,6 @@ const MEMORY: usize = 32;
 mod tests {
     use super::*;
     use crate::base::{Digit, epoch};
-    use crate::dtmf::EndReason;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 

@@ -118,6 +118,11 @@ impl Bridge {
         now: Instant,
         negotiated: &Negotiated,
     ) -> Result<(), Error> {
+        if let Some(before) = &mut self.browser {
+            before.listener.close(now);
+            self.pressed = None;
+            self.carry_digits(now);
+        }
         let (seq, timestamp) = (self.rng.next_u32() as u16, self.rng.next_u32());
         self.browser = Some(BrowserSide::new(now, negotiated, self.config.opus, seq, timestamp)?);
         Ok(())

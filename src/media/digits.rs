@@ -105,6 +105,11 @@ impl Listener {
         self.carry(now);
     }
 
+    /// The peer is gone: what it held down is let go.
+    pub(super) fn close(&mut self, now: Instant) {
+        self.arbiter.close(now);
+    }
+
     /// The next step of a digit.
     pub(super) fn poll(&mut self) -> Option<DigitEvent> {
         match self.arbiter.poll_output() {

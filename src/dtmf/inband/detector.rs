@@ -17,13 +17,15 @@ use crate::dtmf::{DigitEvent, DigitId, EndReason, Mode, Output, Phase};
 /// Finds digits in the audio of one leg.
 #[derive(Debug)]
 pub struct InbandDetector {
-    window: Vec<f64>,
+    window: [f64; WINDOW],
     /// The window of the two stretches whose phases are compared.
-    short: Vec<f64>,
+    short: [f64; WINDOW - STEP],
+    /// The filters of rows and columns.
+    coefficients: [f64; 8],
     /// The newest samples under the window, used again for each.
-    windowed: Vec<f64>,
+    windowed: [f64; WINDOW],
     /// A window of samples whose last `HOP` are being filled.
-    samples: Vec<f64>,
+    samples: [f64; WINDOW],
     /// How many of those are.
     fresh: usize,
     state: State,
@@ -74,10 +76,14 @@ impl InbandDetector {
     /// A detector that has heard nothing.
     pub fn new() -> InbandDetector {
         InbandDetector {
-            window: hann(WINDOW),
-            short: hann(WINDOW - STEP),
-            windowed: Vec::with_capacity(WINDOW),
-            samples: vec![0.0; WINDOW],
+            window: hann(),
+            short: hann(),
+            coefficients: std::array::from_fn(|i| {
+                let frequency = if i < 4 { ROWS[i] } else { COLUMNS[i - 4] };
+                2.0 * (TAU * frequency / RATE).cos()
+            }),
+            windowed: [0.0; WINDOW],
+            samples: [0.0; WINDOW],
             fresh: 0,
             state: State::Silent,
             next_id: 0,
@@ -184,13 +190,11 @@ impl InbandDetector {
 
     /// Whether the newest window holds one digit and nothing else.
     fn hit(&mut self) -> Option<Hit> {
-        self.windowed.clear();
-        self.windowed.extend(self.samples.iter().zip(&self.window).map(|(s, w)| s * w));
-        let total = self.windowed.iter().map(|s| s * s).sum::<f64>() / WEIGHT;
+        let total = self.weigh() / WEIGHT;
         if total < QUIETEST {
             return None;
         }
-        let (rows, columns) = (self.powers(&ROWS), self.powers(&COLUMNS));
+        let (rows, columns) = self.powers();
         let most = |powers: &[f64; 4]| powers.iter().copied().fold(0.0, f64::max);
         // A tone at the edge of what is accepted loses 2 dB here; speech mostly ends here.
         if most(&rows) + most(&columns) < total * PURE / 2.0 {
@@ -221,8 +225,40 @@ impl InbandDetector {
         Some(Hit { digit, power: row.power + column.power })
     }
 
-    fn powers(&self, group: &[f64; 4]) -> [f64; 4] {
-        group.map(|frequency| self.power(frequency))
+    /// Puts the samples under the window; gives their energy.
+    fn weigh(&mut self) -> f64 {
+        // Plain loops over arrays, here and below: this runs for every 8 ms of every leg.
+        let (mut energy, mut i) = (0.0, 0);
+        while i < WINDOW {
+            let weighted = self.samples[i] * self.window[i];
+            self.windowed[i] = weighted;
+            energy += weighted * weighted;
+            i += 1;
+        }
+        energy
+    }
+
+    /// Mean squares of the tones of both groups: eight Goertzel filters side by side.
+    fn powers(&self) -> ([f64; 4], [f64; 4]) {
+        let c = self.coefficients;
+        let (mut s1, mut s2) = ([0.0; 8], [0.0; 8]);
+        let mut i = 0;
+        while i < WINDOW {
+            let sample = self.windowed[i];
+            let mut k = 0;
+            while k < 8 {
+                let s0 = sample + c[k] * s1[k] - s2[k];
+                s2[k] = s1[k];
+                s1[k] = s0;
+                k += 1;
+            }
+            i += 1;
+        }
+        let power = |k: usize| {
+            let squared = s1[k] * s1[k] + s2[k] * s2[k] - c[k] * s1[k] * s2[k];
+            2.0 * squared / (SUM * SUM)
+        };
+        (std::array::from_fn(power), std::array::from_fn(|k| power(k + 4)))
     }
 
     /// The strongest tone of a group with its real frequency; `None` when that is too far off.
@@ -271,8 +307,10 @@ fn goertzel(samples: &[f64], frequency: f64) -> (f64, f64) {
     let omega = TAU * frequency / RATE;
     let coefficient = 2.0 * omega.cos();
     let (mut s1, mut s2) = (0.0, 0.0);
-    for sample in samples {
-        (s1, s2) = (sample + coefficient * s1 - s2, s1);
+    let mut i = 0;
+    while i < samples.len() {
+        (s1, s2) = (samples[i] + coefficient * s1 - s2, s1);
+        i += 1;
     }
     let (real, imaginary) = (s1 - s2 * omega.cos(), s2 * omega.sin());
     // The filter's phase is that at its last sample.
@@ -280,8 +318,8 @@ fn goertzel(samples: &[f64], frequency: f64) -> (f64, f64) {
     (real * real + imaginary * imaginary, phase)
 }
 
-fn hann(length: usize) -> Vec<f64> {
-    (0..length).map(|i| 0.5 - 0.5 * (TAU * (i as f64 + 0.5) / length as f64).cos()).collect()
+fn hann<const LENGTH: usize>() -> [f64; LENGTH] {
+    std::array::from_fn(|i| 0.5 - 0.5 * (TAU * (i as f64 + 0.5) / LENGTH as f64).cos())
 }
 
 fn candidate(hit: Hit) -> State {

@@ -169,9 +169,10 @@ fn noise_alone_is_no_digit() {
     assert_eq!(keys(&sound), "");
 }
 
+/// More speech, of real voices in real languages, is in `tests/talk_off.rs`.
 #[test]
-fn v23_an_hour_of_speech() {
-    // Sixteen prompts and more, spoken at many speeds and pitches: 60 minutes in all.
+fn v23_speech_at_many_speeds() {
+    // Sixteen prompts and more, spoken at many speeds and pitches.
     let files: [&[u8]; 6] = [
         include_bytes!("../../carrier/prompts/menu.wav"),
         include_bytes!("../../carrier/prompts/about.wav"),

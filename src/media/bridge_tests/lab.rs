@@ -7,11 +7,13 @@ pub(super) use std::time::{Duration, Instant};
 pub(super) use rand::rngs::ChaCha12Rng;
 pub(super) use rand::{Rng, SeedableRng};
 
+pub(super) use super::phone::{Network, Phone};
 pub(super) use crate::base::{Digit, epoch};
 pub(super) use crate::codec::{
     Codec, Decoder, Encoder, FRAME, Tone, Tones, dominant_frequency, goertzel_dbm0, level_dbm0,
 };
 pub(super) use crate::dtmf::{DigitEvent, DigitId, EndReason, Mode, Phase};
+pub(super) use crate::media::DtmfMode;
 pub(super) use crate::media::bridge::{Bridge, BridgeConfig, Input, Output};
 pub(super) use crate::media::outbox::TrunkPort;
 pub(super) use crate::media::{
@@ -64,6 +66,32 @@ pub(super) struct Lab {
     pub(super) reports: Vec<RtcpPacket>,
     pub(super) destinations: Vec<SocketAddr>,
     pub(super) events: Vec<MediaEvent>,
+    /// The steps of the trunk's digits with their moments.
+    pub(super) told_at: Vec<(Instant, DigitEvent)>,
+    /// Takes what the trunk gets for digits.
+    pub(super) phone: Phone,
+    pub(super) page_network: Network,
+    pub(super) trunk_network: Network,
+    pub(super) page_held: Option<RtpIn>,
+    pub(super) trunk_held: Option<Vec<u8>>,
+    pub(super) infos_in: u64,
+}
+
+pub(super) fn config() -> BridgeConfig {
+    BridgeConfig {
+        opus: OpusSettings { bitrate: 24_000, complexity: 5 },
+        lost_after: Duration::from_secs(10),
+        stats_every: Duration::from_secs(5),
+        seed: [7; 32],
+        wall: Duration::from_secs(1_700_000_000),
+        first_tick: ms(20),
+    }
+}
+
+fn negotiated(codec: BrowserCodec) -> Negotiated {
+    let clock_rate = codec.clock_rate();
+    let events = vec![EventFormat { payload_type: 110, clock_rate }];
+    Negotiated { codec, payload_type: 111, events }
 }
 
 pub(super) fn sine(frequency: f64) -> Tones {
@@ -94,28 +122,27 @@ pub(super) fn answer(address: SocketAddr, formats: &str) -> String {
 impl Lab {
     /// A bridge between a page and a trunk that has answered in mu-law.
     pub(super) fn new(codec: BrowserCodec) -> Self {
+        Self::with(codec, DtmfMode::Auto, "0 101")
+    }
+
+    /// The same with a trunk that wants its digits so and answers with these formats.
+    pub(super) fn with(codec: BrowserCodec, wish: DtmfMode, formats: &str) -> Self {
+        let mut lab = Self::unanswered(codec, wish);
+        lab.bridge.trunk_accept(lab.now, &answer(address(TRUNK), formats)).unwrap();
+        lab.drain();
+        lab
+    }
+
+    /// A bridge between a page and a trunk that has not answered yet.
+    pub(super) fn unanswered(codec: BrowserCodec, wish: DtmfMode) -> Self {
         let now = epoch();
-        let config = BridgeConfig {
-            opus: OpusSettings { bitrate: 24_000, complexity: 5 },
-            lost_after: Duration::from_secs(10),
-            stats_every: Duration::from_secs(5),
-            seed: [7; 32],
-            wall: Duration::from_secs(1_700_000_000),
-            first_tick: ms(20),
-        };
-        let mut bridge = Bridge::new(now, config);
-        let clock = codec.clock_rate();
-        let negotiated = Negotiated {
-            codec,
-            payload_type: 111,
-            events: vec![EventFormat { payload_type: 110, clock_rate: clock }],
-        };
-        bridge.set_browser(now, &negotiated).unwrap();
+        let mut bridge = Bridge::new(now, config());
+        bridge.set_browser(now, &negotiated(codec)).unwrap();
         bridge.handle_input(now, Input::BrowserUp);
-        let media = TrunkMedia { addresses: AddressPolicy::Any, ..TrunkMedia::default() };
+        let media =
+            TrunkMedia { addresses: AddressPolicy::Any, dtmf: wish, ..TrunkMedia::default() };
         bridge.open_trunk(address(LOCAL), media);
         bridge.trunk_offer().unwrap();
-        bridge.trunk_accept(now, &answer(address(TRUNK), "0 101")).unwrap();
         let codec = crate::media::uplink::coding(codec);
         Self {
             now,
@@ -133,7 +160,32 @@ impl Lab {
             reports: Vec::new(),
             destinations: Vec::new(),
             events: Vec::new(),
+            told_at: Vec::new(),
+            phone: Phone::new(),
+            page_network: Network::perfect(),
+            trunk_network: Network::perfect(),
+            page_held: None,
+            trunk_held: None,
+            infos_in: 0,
         }
+    }
+
+    /// Both sides send silence from now on.
+    pub(super) fn hush(&mut self) {
+        self.page_tone = Tones::new(&[]);
+        self.trunk_tone = Tones::new(&[]);
+    }
+
+    /// The page connects anew, as another peer.
+    pub(super) fn renew_page(&mut self) {
+        let codec = match self.codec {
+            Codec::Opus => BrowserCodec::Opus,
+            Codec::Pcmu => BrowserCodec::Pcmu,
+            Codec::Pcma => BrowserCodec::Pcma,
+        };
+        self.input(Input::BrowserDown);
+        self.bridge.set_browser(self.now, &negotiated(codec)).unwrap();
+        self.input(Input::BrowserUp);
     }
 
     pub(super) fn connected(codec: BrowserCodec) -> Self {
@@ -155,6 +207,7 @@ impl Lab {
                 }),
                 Output::ToTrunk { port: TrunkPort::Rtp, destination, contents } => {
                     let p = Packet::parse(contents).unwrap();
+                    self.phone.on_packet(self.now, &p);
                     self.destinations.push(destination);
                     self.trunk.push(ToTrunk {
                         payload_type: p.payload_type.get(),
@@ -168,7 +221,18 @@ impl Lab {
                 Output::ToTrunk { port: TrunkPort::Rtcp, contents, .. } => {
                     self.reports.extend(parse_rtcp(contents).unwrap());
                 }
-                Output::Event(event) => self.events.push(event),
+                Output::Event(event) => {
+                    match event {
+                        MediaEvent::InfoWanted { request, digit, duration } => {
+                            self.phone.on_info(self.now, request, digit, duration);
+                        }
+                        MediaEvent::Digit { from: LegSide::Trunk, event } => {
+                            self.told_at.push((self.now, event));
+                        }
+                        _ => {}
+                    }
+                    self.events.push(event);
+                }
             }
         }
     }
@@ -185,6 +249,11 @@ impl Lab {
             self.now += ms(5);
             if self.bridge.timeout() <= self.now {
                 self.input(Input::Timeout);
+            }
+            self.phone.on_tick(self.now);
+            for (request, status) in self.phone.answers(self.now) {
+                self.bridge.info_done(self.now, request, status);
+                self.drain();
             }
         }
     }
@@ -243,10 +312,15 @@ impl Lab {
     pub(super) fn trunk_sound(&mut self, samples: usize) -> Vec<u8> {
         let mut pcm = vec![0; samples];
         self.trunk_tone.fill(&mut pcm);
+        self.trunk_pcm_packet(&pcm)
+    }
+
+    /// The trunk's next frame.
+    pub(super) fn trunk_pcm_packet(&mut self, pcm: &[i16]) -> Vec<u8> {
         let mut payload = Vec::new();
-        Encoder::Pcmu.encode(&pcm, &mut payload).unwrap();
+        Encoder::Pcmu.encode(pcm, &mut payload).unwrap();
         let timestamp = self.trunk_timestamp;
-        self.trunk_timestamp = timestamp.wrapping_add(samples as u32);
+        self.trunk_timestamp = timestamp.wrapping_add(pcm.len() as u32);
         self.trunk_packet(0, timestamp, false, &payload)
     }
 

@@ -1,7 +1,12 @@
 //! The bridge on a virtual clock and a seeded network: sound through it keeps its level, digits
 //! their length, and nobody else is heard.
 
+mod digit_matrix;
+mod digit_modes;
+mod digit_properties;
+mod digit_vectors;
 mod digits;
 mod faults;
 mod lab;
+mod phone;
 mod sound;

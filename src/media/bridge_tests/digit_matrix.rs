@@ -1,0 +1,176 @@
+//! The conversion matrix of digits, every cell through the whole bridge: from each way in to each way
+//! out all sixteen keys arrive once, in order, in the mode that the plan says, at their length.
+
+use super::lab::*;
+use super::phone::Heard;
+use crate::dtmf::parse_tones;
+
+const KEYS: &str = "0123456789*#ABCD";
+const WAYS_OUT: [(DtmfMode, Mode); 3] = [
+    (DtmfMode::Rfc4733, Mode::Rfc4733),
+    (DtmfMode::Info, Mode::Info),
+    (DtmfMode::Inband, Mode::Inband),
+];
+
+fn lab(codec: BrowserCodec, wish: DtmfMode, formats: &str) -> Lab {
+    let mut lab = Lab::with(codec, wish, formats);
+    lab.bridge.connect(lab.now);
+    lab.hush();
+    lab.idle(ms(200));
+    lab
+}
+
+/// Every key once, in this mode, of about this length. A tone is measured in steps of 8 ms.
+fn assert_keys(heard: &[Heard], mode: Mode, length: u64, cell: &str) {
+    let keys: String = heard.iter().map(|h| h.1).collect();
+    assert_eq!(keys, KEYS, "{cell}");
+    let spread = if mode == Mode::Inband { 16 } else { 0 };
+    for (by, key, ms) in heard {
+        assert!(*by == mode && ms.abs_diff(length) <= spread, "{cell}: {key} by {by:?}, {ms} ms");
+    }
+}
+
+fn assert_receipts(lab: &Lab, source: Mode, mode: Mode, cell: &str) {
+    let receipts = lab.receipts();
+    assert_eq!(receipts.len(), 16, "{cell}");
+    for receipt in receipts {
+        assert_eq!((receipt.source, receipt.mode), (source, mode), "{cell}");
+        assert_eq!(receipt.source_duration, Some(ms(100)), "{cell}");
+        let (clock, copies, status) = match mode {
+            Mode::Rfc4733 => (8_000, 3, None),
+            Mode::Info => (0, 0, Some(200)),
+            Mode::Inband | Mode::Client => (0, 0, None),
+        };
+        let has = (receipt.clock_rate, receipt.end_copies, receipt.info_status);
+        assert_eq!(has, (clock, copies, status), "{cell}");
+    }
+}
+
+#[test]
+fn from_the_pages_events_at_48k_and_8k_to_a_trunk() {
+    for codec in [BrowserCodec::Opus, BrowserCodec::Pcmu] {
+        for (wish, mode) in WAYS_OUT {
+            let cell = format!("{codec:?} to {wish}");
+            let mut lab = lab(codec, wish, "0 101");
+            for key in KEYS.chars() {
+                lab.page_event(key, 100);
+                lab.idle(ms(80));
+            }
+            lab.idle(ms(1500));
+            assert_keys(&lab.phone.heard, mode, 100, &cell);
+            assert_receipts(&lab, Mode::Rfc4733, mode, &cell);
+        }
+    }
+}
+
+#[test]
+fn from_the_pages_messages_to_a_trunk() {
+    for (wish, mode) in WAYS_OUT {
+        let cell = format!("dtmf.send to {wish}");
+        let mut sent = lab(BrowserCodec::Opus, wish, "0 101");
+        let items = parse_tones(KEYS, ms(100), ms(80)).unwrap();
+        sent.bridge.send_digits(sent.now, LegSide::Trunk, &items);
+        sent.drain();
+        sent.idle(ms(5000));
+        assert_keys(&sent.phone.heard, mode, 100, &cell);
+        assert_receipts(&sent, Mode::Client, mode, &cell);
+
+        let cell = format!("dtmf.press to {wish}");
+        let mut pressed = lab(BrowserCodec::Pcmu, wish, "0 101");
+        for key in KEYS.chars() {
+            pressed.page_press(key, 100);
+            pressed.idle(ms(100));
+        }
+        pressed.idle(ms(500));
+        assert_keys(&pressed.phone.heard, mode, 100, &cell);
+        assert_receipts(&pressed, Mode::Client, mode, &cell);
+    }
+}
+
+/// What a trunk sends, told for a page, with the moments of its steps.
+fn from_trunk(mode: Mode) -> Lab {
+    let formats = if mode == Mode::Inband { "0" } else { "0 101" };
+    let mut lab = lab(BrowserCodec::Opus, DtmfMode::Auto, formats);
+    for key in KEYS.chars() {
+        lab.trunk_presses(mode, key, 100);
+        lab.idle(ms(100));
+    }
+    lab.idle(ms(500));
+    lab
+}
+
+#[test]
+fn from_a_trunk_in_every_mode_to_the_page_and_to_another_trunk() {
+    for source in [Mode::Rfc4733, Mode::Info, Mode::Inband] {
+        let one = from_trunk(source);
+        assert_keys(&one.told(LegSide::Trunk), source, 100, &format!("{source:?} to the page"));
+        assert!(one.phone.heard.is_empty(), "nothing goes back to where it came from");
+        for (wish, mode) in WAYS_OUT {
+            // Leg to leg: the steps of the one trunk's digits, as they come, into another bridge.
+            let cell = format!("{source:?} to {wish}");
+            let mut other = lab(BrowserCodec::Pcmu, wish, "0 101");
+            for (at, event) in &one.told_at {
+                while other.now < *at {
+                    other.idle(ms(20));
+                }
+                other.bridge.report_digit(other.now, LegSide::Browser, *event);
+                other.drain();
+            }
+            other.idle(ms(1500));
+            let keys: String = other.phone.heard.iter().map(|h| h.1).collect();
+            assert_eq!(keys, KEYS, "{cell}");
+            for (by, _, length) in &other.phone.heard {
+                assert!(*by == mode && (84..=124).contains(length), "{cell}: {length} ms");
+            }
+        }
+    }
+}
+
+/// A tone that was heard is not to be heard again: what is left of it is shorter than any receiver
+/// takes for a digit.
+#[test]
+fn tones_of_the_trunk_are_kept_out_of_the_pages_sound() {
+    for codec in [BrowserCodec::Opus, BrowserCodec::Pcmu] {
+        let mut lab = lab(codec, DtmfMode::Auto, "0");
+        lab.trunk_presses(Mode::Inband, '5', 400);
+        lab.idle(ms(200));
+        assert_eq!(lab.told(LegSide::Trunk).len(), 1);
+        assert!(toned_ms(&lab, '5') <= 30, "{codec:?}: {} ms", toned_ms(&lab, '5'));
+    }
+}
+
+#[test]
+fn a_tone_beside_its_event_is_one_digit_and_not_heard_by_the_page() {
+    for wish in [DtmfMode::Auto, DtmfMode::Inband] {
+        let mut lab = lab(BrowserCodec::Pcmu, wish, "0 101");
+        lab.trunk_event('5', 300, true);
+        lab.idle(ms(300));
+        let told = lab.told(LegSide::Trunk);
+        assert_eq!(told.len(), 1, "{wish}: {told:?}");
+        assert_eq!((told[0].0, told[0].1), (Mode::Rfc4733, '5'));
+        assert!(toned_ms(&lab, '5') <= 10, "{wish}: {} ms", toned_ms(&lab, '5'));
+    }
+}
+
+/// Milliseconds in which the page hears a key's tones, in steps of 10.
+fn toned_ms(lab: &Lab, key: char) -> u64 {
+    let packets = lab.page.iter().filter(|p| p.payload_type == 111).count();
+    let pcm = lab.page_pcm(packets);
+    let loud = |part: &&[i16]| super::phone::pair_level(part, key) > -30.0;
+    10 * pcm.chunks_exact(80).filter(loud).count() as u64
+}
+
+/// Speech is muted under a tone that is made, and comes back after it.
+#[test]
+fn no_speech_beside_a_tone_that_is_made() {
+    let mut lab = lab(BrowserCodec::Opus, DtmfMode::Inband, "0");
+    lab.page_tone = sine(1000.0);
+    lab.idle(ms(500));
+    lab.page_event('9', 300);
+    let during = lab.trunk_pcm(8);
+    assert!(super::phone::pair_level(&during, '9') > -12.0);
+    assert!(goertzel_dbm0(&during, 1000.0) < -40.0);
+    lab.idle(ms(600));
+    assert_tone(&lab.trunk_pcm(15), 1000.0, "the trunk");
+    assert_eq!(lab.phone.keys(), "9");
+}
