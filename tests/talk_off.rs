@@ -99,7 +99,7 @@ fn listen(least: Duration) {
 /// A reading at 8 kHz, as loud as speech is on a telephone.
 fn speak(voice: &str, speed: u32, pitch: u32, text: &str) -> Vec<i16> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("speech");
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("a folder under target/");
     let file: PathBuf = folder.join(format!("{voice}-{speed}-{pitch}.wav"));
     if !file.exists() {
         let unfinished = file.with_extension(format!("{}", std::process::id()));
@@ -110,11 +110,12 @@ fn speak(voice: &str, speed: u32, pitch: u32, text: &str) -> Vec<i16> {
             .status()
             .unwrap_or_else(|e| panic!("espeak-ng does not start: {e} (make test installs it)"));
         assert!(status.success(), "espeak-ng has no voice {voice}");
-        std::fs::rename(&unfinished, &file).unwrap();
+        std::fs::rename(&unfinished, &file).expect("espeak-ng wrote it");
     }
-    let mut reader = hound::WavReader::open(&file).unwrap();
+    let mut reader = hound::WavReader::open(&file).expect("a WAV file");
     let rate = f64::from(reader.spec().sample_rate);
-    let speech: Vec<f64> = reader.samples::<i16>().map(|s| f64::from(s.unwrap())).collect();
+    let speech: Vec<f64> =
+        reader.samples::<i16>().map(|s| f64::from(s.expect("16 bits"))).collect();
     let step = rate / 8000.0;
     let count = (speech.len() as f64 / step) as usize;
     let average = |from: f64| {

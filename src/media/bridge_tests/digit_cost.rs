@@ -1,0 +1,76 @@
+//! What digits cost: the detector and the senders of a leg beside the codecs of a transcoded call.
+
+use std::hint::black_box;
+
+use super::lab::*;
+use crate::dtmf::{EncoderInput, InbandDetector, InbandEncoder, parse_tones};
+
+/// `cargo test --release --lib digit_cost -- --ignored --nocapture`
+#[test]
+#[ignore = "figures of an optimised build"]
+fn detector_and_senders_take_at_most_2_percent_of_a_transcoded_call() {
+    // The best of several rounds of ten seconds: what others do on the machine only adds.
+    let best = |mut round: Box<dyn FnMut()>| {
+        (0..7)
+            .map(|_| {
+                let start = cpu_time();
+                round();
+                cpu_time() - start
+            })
+            .min()
+            .unwrap()
+    };
+    let mut voice = Tones::new(&[
+        Tone { frequency: 310.0, dbm0: -14.0 },
+        Tone { frequency: 1_210.0, dbm0: -20.0 },
+        Tone { frequency: 2_470.0, dbm0: -26.0 },
+    ]);
+    let mut frames = vec![[0_i16; FRAME]; 500];
+    frames.iter_mut().for_each(|frame| voice.fill(frame));
+
+    // Both ways of a call between Opus and G.711.
+    let mut opus = Encoder::new(Codec::Opus).unwrap();
+    let mut law = Encoder::new(Codec::Pcmu).unwrap();
+    let (mut from_opus, mut from_law) =
+        (Decoder::new(Codec::Opus).unwrap(), Decoder::new(Codec::Pcmu).unwrap());
+    let sound = frames.clone();
+    let call = best(Box::new(move || {
+        let (mut payload, mut pcm, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        for frame in &sound {
+            law.encode(frame, &mut payload).unwrap();
+            from_law.decode(&payload, &mut pcm).unwrap();
+            opus.encode(&pcm, &mut payload).unwrap();
+            from_opus.decode(&payload, &mut pcm).unwrap();
+            law.encode(&pcm, &mut out).unwrap();
+            black_box(&out);
+        }
+    }));
+
+    let mut detector = InbandDetector::new();
+    let mut sender = InbandEncoder::new(ms(50), ms(50));
+    let items = parse_tones("5", ms(100), ms(80)).unwrap();
+    let mut sound = frames;
+    let digits = best(Box::new(move || {
+        for (n, frame) in sound.iter_mut().enumerate() {
+            let now = epoch() + ms(20 * n as u64);
+            detector.handle_input(now, frame);
+            black_box(detector.poll_output());
+            // A digit every ten seconds, as a listener of menus presses.
+            if n == 0 {
+                let send = EncoderInput::Send { source: Mode::Client, items: &items };
+                sender.handle_input(now, send).unwrap();
+            }
+            black_box(sender.fill(now, frame));
+            let _ = sender.take_receipts().count();
+        }
+    }));
+    let share = digits.as_secs_f64() / (call + digits).as_secs_f64();
+    println!("codecs {call:?}, digits {digits:?} for 10 s of a call: {:.2} %", share * 100.0);
+    assert!(share <= 0.02, "{:.2} %", share * 100.0);
+}
+
+/// CPU time of this thread (Linux: nanoseconds on a processor).
+fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
