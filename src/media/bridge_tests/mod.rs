@@ -1,7 +1,6 @@
 //! The bridge on a virtual clock and a seeded network: sound through it keeps its level, digits
 //! their length, and nobody else is heard.
 
-mod digit_cost;
 mod digit_matrix;
 mod digit_modes;
 mod digit_properties;

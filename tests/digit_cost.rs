@@ -1,11 +1,16 @@
 //! What digits cost: the detector and the senders of a leg beside the codecs of a transcoded call.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
-use super::lab::*;
-use crate::dtmf::{EncoderInput, InbandDetector, InbandEncoder, parse_tones};
+use crosspoint::codec::{Codec, Decoder, Encoder, FRAME, Tone, Tones};
+use crosspoint::dtmf::{EncoderInput, InbandDetector, InbandEncoder, Mode, parse_tones};
 
-/// `cargo test --release --lib digit_cost -- --ignored --nocapture`
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// `cargo test --release --test digit_cost -- --ignored --nocapture`
 #[test]
 #[ignore = "figures of an optimised build"]
 fn detector_and_senders_take_at_most_2_percent_of_a_transcoded_call() {
@@ -46,13 +51,14 @@ fn detector_and_senders_take_at_most_2_percent_of_a_transcoded_call() {
         }
     }));
 
+    let start = Instant::now();
     let mut detector = InbandDetector::new();
-    let mut sender = InbandEncoder::new(ms(50), ms(50));
-    let items = parse_tones("5", ms(100), ms(80)).unwrap();
+    let mut sender = InbandEncoder::new(MS(50), MS(50));
+    let items = parse_tones("5", MS(100), MS(80)).unwrap();
     let mut sound = frames;
     let digits = best(Box::new(move || {
         for (n, frame) in sound.iter_mut().enumerate() {
-            let now = epoch() + ms(20 * n as u64);
+            let now = start + MS(20 * n as u64);
             detector.handle_input(now, frame);
             black_box(detector.poll_output());
             // A digit every ten seconds, as a listener of menus presses.
