@@ -176,13 +176,9 @@ macro_rules! cells {
 cells! {
     chromium_to_rfc4733: Chromium to Rfc4733;
     firefox_to_rfc4733: Firefox to Rfc4733;
-    #[ignore = "the gateway cannot send these yet"]
     chromium_to_info: Chromium to Info;
-    #[ignore = "the gateway cannot send these yet"]
     firefox_to_info: Firefox to Info;
-    #[ignore = "the gateway cannot send these yet"]
     chromium_to_inband: Chromium to Inband;
-    #[ignore = "the gateway cannot send these yet"]
     firefox_to_inband: Firefox to Inband;
 }
 

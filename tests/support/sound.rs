@@ -45,7 +45,7 @@ pub fn keys_by_multimon(dir: &Path, pcm: &[i16]) -> String {
 }
 
 /// The keys whose two tones are in the sound, with their lengths: a row and a column of -16 dBm0 or
-/// more each. A press lasts as long as half of a sliding window or more is its tones.
+/// more each over half of a sliding window.
 pub fn tones(pcm: &[i16]) -> Vec<Press> {
     const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
     const COLUMNS: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
@@ -64,7 +64,7 @@ pub fn tones(pcm: &[i16]) -> Vec<Press> {
     for block in pcm.windows(WINDOW).step_by(STEP) {
         let ((row, low), (column, high)) = (strongest(block, &ROWS), strongest(block, &COLUMNS));
         // Half of the window full is half of the amplitude: 6 dB below the tone.
-        let key = (low > -22.0 && high > -22.0).then(|| KEYS[row][column]);
+        let key = (low > -16.0 && high > -16.0).then(|| KEYS[row][column]);
         match (key, presses.last_mut()) {
             (Some(key), Some((same, steps))) if last == Some(key) && *same == key => *steps += 1,
             (Some(key), _) => presses.push((key, 1)),
