@@ -22,7 +22,7 @@ pub use e164::{E164, E164Error};
 pub use finding::{Finding, Findings, Place, Severity, nearest, suggestion};
 pub use id::{CallId, IdError, LegId, SessionId, TrunkId, UserId};
 pub use party::Party;
-pub use pii::{Pii, Secret};
+pub use pii::{Pii, Secret, mask_numbers};
 
 /// A fixed moment of this process, for virtual clocks in tests: every pure test counts from here,
 /// so that no pure file reads the clock.

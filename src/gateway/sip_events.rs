@@ -8,7 +8,8 @@ use super::Inner;
 use super::call_task::{self, CallInput};
 use super::health::OptionsDone;
 use crate::base::Cause;
-use crate::sip::{Command, Event, Incoming, Session};
+use crate::media;
+use crate::sip::{Command, Event, ExtraHeader, Incoming, Session};
 use crate::trunk::Urgency;
 
 /// Reads the endpoint's events until it stops.
@@ -22,8 +23,8 @@ pub(super) async fn run(
         match event {
             Event::Incoming(incoming) => {
                 let session = incoming.session;
-                if let Err((cause, retry_after)) = incoming_call(&gateway, *incoming) {
-                    refuse(&gateway, session, cause, retry_after).await;
+                if let Err(refused) = incoming_call(&gateway, *incoming) {
+                    refuse(&gateway, session, refused).await;
                 }
             }
             Event::RequestDone { session: None, request, answer, origin } => {
@@ -42,32 +43,64 @@ pub(super) async fn run(
     }
 }
 
-/// Starts the call, or says why not and when to come back.
-fn incoming_call(gateway: &Arc<Inner>, incoming: Incoming) -> Result<(), (Cause, Option<u32>)> {
-    let later = Some(super::retry_after());
+/// Why an INVITE starts no call.
+enum Refused {
+    /// As the cause says.
+    For(Cause),
+    /// The same, and when to come back.
+    Later(Cause),
+    /// Its body is of a kind that is not spoken here.
+    BodyType,
+}
+
+/// Starts the call, or says why not.
+fn incoming_call(gateway: &Arc<Inner>, mut incoming: Incoming) -> Result<(), Refused> {
     if gateway.is_draining() {
-        return Err((Cause::ServerShutdown, later));
+        return Err(Refused::Later(Cause::ServerShutdown));
     }
     let Some(trunk) = gateway.trunks.of_source(incoming.source.ip()) else {
         // The endpoint accepts the trunks' networks only; one that was just taken away ends here.
-        return Err((Cause::Unallocated, None));
+        return Err(Refused::For(Cause::Unallocated));
+    };
+    // Before a page rings: a call that cannot be heard is none.
+    let offer = match incoming.body.take() {
+        Some(body) if !body.is(SDP) => return Err(Refused::BodyType),
+        Some(body) => {
+            let offer = String::from_utf8(body.bytes).ok();
+            let offer = offer.ok_or(media::Error::BadSdp("not UTF-8".to_owned()));
+            let taken = offer.and_then(|offer| trunk.media.takes(&offer).map(|()| offer));
+            Some(taken.map_err(|error| {
+                tracing::info!(trunk.id = %trunk.definition.id, %error, "incoming call refused");
+                Refused::For(Cause::MediaFailed)
+            })?)
+        }
+        None => None,
     };
     let place = trunk.take_channel(Urgency::Normal).map_err(|busy| {
         tracing::warn!(trunk.id = %trunk.definition.id, ?busy, "incoming call refused");
-        (Cause::LimitReached, later)
+        Refused::Later(Cause::LimitReached)
     })?;
-    call_task::spawn_from_trunk(gateway, place, incoming).map_err(|_| (Cause::LimitReached, later))
+    call_task::spawn_from_trunk(gateway, place, incoming, offer)
+        .map_err(|_| Refused::Later(Cause::LimitReached))
 }
 
-async fn refuse(gateway: &Inner, session: Session, cause: Cause, retry_after: Option<u32>) {
-    let status = cause.sip();
-    let refusal = Command::Reject {
-        session,
-        status: status.status,
-        phrase: Some(status.reason),
-        headers: super::sip_words::refusal_headers(cause, retry_after),
+async fn refuse(gateway: &Inner, session: Session, refused: Refused) {
+    let (cause, retry_after) = match refused {
+        Refused::For(cause) => (cause, None),
+        Refused::Later(cause) => (cause, Some(super::retry_after())),
+        Refused::BodyType => (Cause::MediaFailed, None),
     };
-    gateway.sip(refusal).await;
+    let status = cause.sip();
+    let mut headers = super::sip_words::refusal_headers(cause, retry_after);
+    let (status, phrase) = match refused {
+        Refused::BodyType => {
+            // RFC 3261 21.4.13.
+            headers.extend(ExtraHeader::new("Accept", SDP));
+            (415, None)
+        }
+        _ => (status.status, Some(status.reason)),
+    };
+    gateway.sip(Command::Reject { session, status, phrase, headers }).await;
 }
 
 fn session_of(event: &Event) -> Option<Session> {
@@ -85,3 +118,6 @@ fn session_of(event: &Event) -> Option<Session> {
         Event::Incoming(_) => None,
     }
 }
+
+/// What a body has to be.
+const SDP: &str = "application/sdp";

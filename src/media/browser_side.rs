@@ -139,6 +139,7 @@ impl BrowserSide {
             round_trip_ms: self.round_trip.map(|t| t.as_secs_f32() * 1000.0),
             remote_loss: self.loss,
             foreign: 0,
+            malformed: 0,
             concealed: counts.concealed + counts.underruns,
             recovered: counts.fec,
             late: counts.late,

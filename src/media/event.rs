@@ -119,6 +119,8 @@ pub struct LegStats {
     pub remote_loss: Option<f32>,
     /// Packets from addresses that are not the leg's own: counted, never followed.
     pub foreign: u64,
+    /// Packets that are no RTP, no RTCP, or of a payload type that nobody agreed on.
+    pub malformed: u64,
     /// Frames made up because a packet was missing.
     pub concealed: u64,
     /// Frames recovered from the FEC data of the next packet.

@@ -4,7 +4,9 @@
 //! learned once, from there, in the first 5 s (a trunk behind a NAT or a media proxy sends from
 //! another port than it signals). After that only a new offer and answer move it. Packets from
 //! elsewhere are counted and never followed, and so are packets of a second stream from the right
-//! address while the first one is alive.
+//! address while the first one is alive. Where the very address that was signalled speaks within
+//! those 5 s, what was learned was somebody else's (the end of the call that had our port before,
+//! behind the same address): it takes the lock.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -63,12 +65,16 @@ impl SourceLock {
 
     /// Whether a datagram from `source` may be looked at, and learns its port if it may.
     pub(super) fn accepts(&mut self, now: Instant, source: SocketAddr) -> bool {
+        let learning = now.saturating_duration_since(self.opened_at) <= LEARN_FOR;
         let accepted = match self.locked {
-            Some(locked) => source == locked,
-            None if source == self.signalled => true,
-            None => {
-                now.saturating_duration_since(self.opened_at) <= LEARN_FOR && self.is_ours(source)
+            Some(locked) if source == locked => true,
+            Some(_) if source == self.signalled && learning => {
+                // The stream so far was the other's.
+                (self.stream, self.candidate) = (None, None);
+                true
             }
+            Some(_) => false,
+            None => source == self.signalled || (learning && self.is_ours(source)),
         };
         if accepted {
             self.locked = Some(source);
@@ -156,7 +162,7 @@ mod tests {
     fn a_port_is_learned_once_within_five_seconds() {
         let mut early = lock();
         assert!(early.accepts(at(4_999), address("192.0.2.1:9000")));
-        assert!(!early.accepts(at(5_000), address("192.0.2.1:4000")));
+        assert!(!early.accepts(at(5_001), address("192.0.2.1:4000")));
         assert_eq!(early.destination(), address("192.0.2.1:9000"));
         let mut late = lock();
         assert!(!late.accepts(at(5_001), address("192.0.2.1:9000")));
@@ -164,6 +170,17 @@ mod tests {
         let mut farm = lock();
         assert!(farm.accepts(at(100), address("198.51.100.7:7000")));
         assert_eq!(farm.destination(), address("198.51.100.7:7000"));
+    }
+
+    #[test]
+    fn the_end_of_another_call_does_not_hold_the_lock() {
+        let mut lock = lock();
+        let (other, own) = (address("192.0.2.1:9000"), address("192.0.2.1:4000"));
+        assert!(lock.accepts(at(10), other) && lock.accepts_stream(at(10), Ssrc(1), Seq(70)));
+        assert!(lock.accepts(at(20), own) && lock.accepts_stream(at(20), Ssrc(2), Seq(1)));
+        assert!(!lock.accepts(at(30), other));
+        assert_eq!(lock.destination(), own);
+        assert!(lock.accepts_stream(at(40), Ssrc(2), Seq(2)));
     }
 
     #[test]

@@ -273,6 +273,7 @@ impl TrunkLeg {
             remote_loss: (self.sender.round_trip().is_some() || self.sender.fraction_lost() > 0)
                 .then(|| f32::from(self.sender.fraction_lost()) / 256.0),
             foreign: self.lock.as_ref().map_or(0, SourceLock::foreign),
+            malformed: self.unknown,
             ..LegStats::default()
         }
     }
@@ -318,6 +319,21 @@ impl TrunkLeg {
             ssrc: self.ssrc,
             cname: format!("{:016x}", self.session_id),
         }
+    }
+}
+
+impl TrunkMedia {
+    /// Whether an offer could be answered, before anything is kept for it.
+    ///
+    /// # Errors
+    /// It is no session description, or has nothing that this trunk may speak.
+    pub fn takes(&self, offer: &str) -> Result<(), Error> {
+        let anywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let seeds = Seeds { ssrc: 0, seq: 0, timestamp: 0, session_id: 0 };
+        let leg = TrunkLeg::new(anywhere, self.clone(), seeds);
+        let remote =
+            sdp::parse(offer.as_bytes()).map_err(|error| Error::BadSdp(error.to_string()))?;
+        sdp::answer(&leg.audio(), &remote).map(|_| ()).map_err(refused)
     }
 }
 

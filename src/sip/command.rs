@@ -160,6 +160,12 @@ impl Body {
     pub fn sdp(text: impl Into<Vec<u8>>) -> Body {
         Body { content_type: "application/sdp".to_owned(), bytes: text.into() }
     }
+
+    /// Whether it is of this type; parameters and case do not count (RFC 3261 7.3.1, 20.15).
+    pub fn is(&self, content_type: &str) -> bool {
+        let own = self.content_type.split(';').next().unwrap_or_default();
+        own.trim().eq_ignore_ascii_case(content_type)
+    }
 }
 
 /// An INVITE to send.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 
 use super::legs::{Callee, Caller};
+use super::media_side::Dropped;
 use super::{CallInput, PageAsk};
 use crate::base::{CallId, Cause, SessionId};
 use crate::call::{Call, Input, Leg, LegEvent, Output};
@@ -39,6 +40,8 @@ pub(super) struct CallTask {
     pub digits_dropped: u64,
     /// Numbers the digits that came as SIP INFO.
     pub infos: u64,
+    /// Packets of the trunk's side that metrics have counted already.
+    pub dropped: Dropped,
     pub over: bool,
 }
 

@@ -49,6 +49,7 @@ impl CallTask {
             }
             MediaEvent::Stats { browser, trunk } => {
                 tracing::debug!(call.id = %self.id, ?browser, ?trunk, "media statistics");
+                self.count_dropped(&trunk);
                 self.on_leg(of, LegSide::Browser, LegEvent::Quality(quality(&browser)));
                 self.on_leg(of, LegSide::Trunk, LegEvent::Quality(quality(&trunk)));
                 let dropped = browser.digits_dropped + trunk.digits_dropped;
@@ -91,6 +92,20 @@ impl CallTask {
         }
     }
 
+    /// What came in since the last statistics and was thrown away.
+    fn count_dropped(&mut self, trunk: &LegStats) {
+        let now = Dropped { foreign: trunk.foreign, malformed: trunk.malformed };
+        let before = std::mem::replace(&mut self.dropped, now);
+        for (reason, before, now) in [
+            ("rtp-foreign", before.foreign, now.foreign),
+            ("rtp-malformed", before.malformed, now.malformed),
+        ] {
+            if now > before {
+                self.gateway.metrics.dropped(reason, now - before);
+            }
+        }
+    }
+
     /// The page whose peer connection a media session holds.
     pub(super) fn page_of_media(&self, of: MediaOf) -> Option<Page> {
         self.page_of(match of {
@@ -106,6 +121,15 @@ impl CallTask {
             tracing::debug!(call.id = %self.id, %error, "media command without effect");
         }
     }
+}
+
+/// How many packets of the trunk's side were thrown away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Dropped {
+    /// From an address that is not the leg's own.
+    foreign: u64,
+    /// No RTP, or nothing that was agreed on.
+    malformed: u64,
 }
 
 /// Carries a media session's events into a call's inbox until either is gone.

@@ -3,7 +3,7 @@
 use super::CallInput;
 use super::legs::{Callee, Caller};
 use super::machine::CallTask;
-use crate::base::{Cause, EndedBy};
+use crate::base::{Cause, EndedBy, mask_numbers};
 use crate::call::{End, Feed, Input, Kept, Leg, LegEvent, Output, Progress, Record, Target};
 use crate::gateway::{routing, sip_words, spawn};
 use crate::signaling::{CallState, ErrorCode, Event, Refusal};
@@ -34,7 +34,9 @@ impl CallTask {
                 routing::from_trunk(&self.gateway, &trunk.channel.trunk, &self.engine)
             }
         };
-        tracing::info!(call.id = %self.id, rule = ?routed.rule, trace = ?routed.trace, "routed");
+        // The trace of a refusal is for its page; the log masks every number in it.
+        let trace: Vec<String> = routed.trace.iter().map(|line| mask_numbers(line)).collect();
+        tracing::info!(call.id = %self.id, rule = ?routed.rule, ?trace, "routed");
         self.dial = routed.dial;
         self.feed(Input::Routed(routed.decision));
     }

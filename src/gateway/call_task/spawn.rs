@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::legs::{Caller, CallerPage, CallerTrunk};
 use super::machine::CallTask;
-use super::media_side::follow;
+use super::media_side::{Dropped, follow};
 use super::page_leg::media_refusal;
 use super::{CallInput, MediaOf, PageOrigin};
 use crate::base::{CallId, Cause, EndedBy, Party, UserId};
@@ -69,11 +69,12 @@ pub(in crate::gateway) fn spawn_from_page(
     Ok(())
 }
 
-/// Starts the call of a trunk; the INVITE is refused by the caller where this fails.
+/// Starts the call of a trunk whose offer, if there is one, can be answered; the INVITE is refused by the caller where this fails.
 pub(in crate::gateway) fn spawn_from_trunk(
     gateway: &Arc<Inner>,
     channel: Channel,
     incoming: Incoming,
+    offer: Option<String>,
 ) -> Result<(), media::Error> {
     let id = gateway.new_call_id();
     let trunk = &channel.trunk.definition;
@@ -94,7 +95,7 @@ pub(in crate::gateway) fn spawn_from_trunk(
         sip: incoming.session,
         channel,
         info: sip_words::info_support(&incoming.allow),
-        offer: incoming.body.and_then(|body| String::from_utf8(body.bytes).ok()),
+        offer,
         answered: false,
         alive: true,
     });
@@ -161,6 +162,7 @@ impl Born {
             digit_way: None,
             digits_dropped: 0,
             infos: 0,
+            dropped: Dropped::default(),
             over: false,
         };
         let run = spawn("call machine", task.run(self.inbox, self.live.overrun));

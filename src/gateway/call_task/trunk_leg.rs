@@ -2,7 +2,7 @@
 
 use super::legs::{Callee, CalleeTrunk, Caller};
 use super::machine::CallTask;
-use crate::base::{Cause, SipStatus, TrunkId};
+use crate::base::{Cause, SipStatus, TrunkId, mask_numbers};
 use crate::call::{Early, Input, Leg, LegEvent, Rejection, Retry};
 use crate::dtmf::parse_info;
 use crate::gateway::sip_words;
@@ -153,7 +153,7 @@ impl CallTask {
             call.id = %self.id,
             trunk.id = %trunk.definition.id,
             status = answer.status,
-            phrase = %answer.phrase,
+            phrase = %mask_numbers(&answer.phrase),
             q850,
             ?origin,
             "refused by the trunk"
@@ -334,10 +334,7 @@ impl CallTask {
 }
 
 fn sdp_of(body: Option<&Body>) -> Option<String> {
-    let body = body.filter(|body| {
-        let kind = body.content_type.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case("application/sdp")
-    })?;
+    let body = body.filter(|body| body.is("application/sdp"))?;
     String::from_utf8(body.bytes.clone()).ok()
 }
 
