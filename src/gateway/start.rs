@@ -122,6 +122,7 @@ impl Gateway {
         let inner = &self.inner;
         inner.draining.store(true, Ordering::Release);
         let calls = inner.registry.calls();
+        let had_calls = !calls.is_empty();
         tracing::info!(calls = calls.len(), "stopping");
         for call in calls {
             call.tell(super::call_task::CallInput::End(Cause::ServerShutdown));
@@ -138,10 +139,20 @@ impl Gateway {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let _ = tokio::time::timeout(BYE_WAIT, byes).await;
+        // Without a call the only requests are OPTIONS, whose answers nobody needs any more.
+        if had_calls {
+            let _ = tokio::time::timeout(BYE_WAIT, byes).await;
+        }
         for page in inner.registry.pages() {
             page.page.close(CloseCode::Draining);
         }
+        // A page hears that the gateway is going only if its socket lives until it has read so.
+        let pages = async {
+            while !inner.registry.pages().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(PAGES_WAIT, pages).await;
         inner.sip.stop().await;
         for task in self.tasks.iter() {
             task.abort();
@@ -254,4 +265,5 @@ fn ice_server(server: &ConfiguredIce) -> IceServer {
 const PAGE_MESSAGES: usize = 1024;
 const OPTIONS_ANSWERS: usize = 64;
 const BYE_WAIT: Duration = Duration::from_secs(2);
+const PAGES_WAIT: Duration = Duration::from_secs(2);
 const STORE_WAIT: Duration = Duration::from_secs(5);
