@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Row, SqlSafeStr};
+use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr};
 
 use super::Cursor;
 use crate::base::CallId;
@@ -221,7 +221,9 @@ async fn open_sqlite(url: &str) -> Result<Database, OpenError> {
         .journal_mode(SqliteJournalMode::Wal)
         // The spool is what survives a power cut; SQL only has to be consistent.
         .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(Duration::from_secs(2));
+        .busy_timeout(Duration::from_secs(2))
+        // What fails is said where it is handled; SQL is no words for an operator's log.
+        .disable_statement_logging();
     let file = options.get_filename().to_owned();
     let trouble = |error: &sqlx::Error| {
         let code = match error {
@@ -258,6 +260,13 @@ async fn open_postgres(url: &str) -> Result<Database, OpenError> {
         // The parser's words repeat parts of the URL.
         reason: "expected postgres://user:password@host/database".into(),
     })?;
+    let options = options.disable_statement_logging();
+    // A pool tries until its time is up and then says only that; one connection says why.
+    let first = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect_with(&options));
+    let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    let first = first.map_err(|error| OpenError::Unreachable { reason: error.to_string() })?;
+    // Whatever the server says to a goodbye, it was there.
+    let _ = first.close().await;
     let pool = PgPoolOptions::new()
         .max_connections(4)
         .acquire_timeout(Duration::from_secs(5))
