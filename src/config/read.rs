@@ -134,9 +134,12 @@ fn store(table: &Reader<'_>) -> Store {
 fn auth(table: &Reader<'_>, files: &dyn Files) -> Auth {
     let token_secret = secret(table, ["token_secret", "token_secret_file"], files);
     if let Some(Field { value, at }) = &token_secret
-        && value.expose().len() < 16
+        && value.expose().len() < SHORTEST_TOKEN_SECRET
     {
-        let message = "the token secret is shorter than 16 characters (128 bits)";
+        let message = format!(
+            "the token secret is shorter than {SHORTEST_TOKEN_SECRET} characters (128 bits in hex); \
+             make one with: openssl rand -hex 32"
+        );
         table.findings().error(at, message);
     }
     table.finish();
@@ -235,6 +238,10 @@ pub(super) fn secret(
     }
 }
 
+/// As hexadecimal digits 128 bits, the least that a secret may have; as bytes the least key of a
+/// client token.
+const SHORTEST_TOKEN_SECRET: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,10 +308,10 @@ options_interval = "30s"
 
     #[test]
     fn the_example_of_the_documentation_is_read() {
-        let secret = OneFile("0123456789abcdef\nsecond line\n");
+        let secret = OneFile("0123456789abcdef0123456789abcdef\nsecond line\n");
         let (config, settings) = read(EXAMPLE, "c.toml", &BTreeMap::new(), &secret).unwrap();
         let trunk = config.trunks.values().next().unwrap();
-        assert_eq!(trunk.password.as_ref().unwrap().expose(), "0123456789abcdef");
+        assert_eq!(trunk.password.as_ref().unwrap().expose(), "0123456789abcdef0123456789abcdef");
         assert_eq!(trunk.numbers, NumberFormat::E164);
         assert_eq!(config.sip.listen.len(), 2);
         let origin = |key: &str| {
@@ -422,7 +429,7 @@ codecs = ["opus"]
         let text = "dialplan = \"p\"\n[auth]\ntoken_secret = \"short\"\n[trunk.a]\n\
                     target = \"sip:a\"\npassword = \"x\"\npassword_file = \"nowhere\"\n";
         let found = messages(text, &[]);
-        assert!(found[0].contains("shorter than 16 characters"), "{found:#?}");
+        assert!(found[0].contains("shorter than 32 characters"), "{found:#?}");
         assert!(found[1].contains("one is enough"), "{found:#?}");
         assert_eq!(found.len(), 2, "{found:#?}");
         let text = "dialplan = \"p\"\n[auth]\ntoken_secret_file = \"nowhere\"\n";
