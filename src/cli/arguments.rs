@@ -44,6 +44,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:  crosspoint demo --listen 127.0.0.1:0 --data /tmp")]
 pub(super) struct Demo {
     /// Where the web phone is served; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
@@ -56,6 +57,9 @@ pub(super) struct Demo {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:  crosspoint serve --config /etc/crosspoint/crosspoint.toml --log-format json"
+)]
 pub(super) struct Serve {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
@@ -81,6 +85,7 @@ pub(super) enum LogFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:  crosspoint selftest --json")]
 pub(super) struct Selftest {
     /// The configuration of a running gateway whose plan reaches the demo's lines (600-608);
     /// without it a gateway and a carrier are started for the test
@@ -96,10 +101,13 @@ pub(super) struct Selftest {
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Every mistake in the configuration and its plan, with line and column
+    #[command(after_help = "Example:  crosspoint config check crosspoint.toml")]
     Check(ConfigFile),
     /// Every setting in force and where it comes from
+    #[command(after_help = "Example:  crosspoint config show crosspoint.toml")]
     Show(ConfigFile),
     /// The JSON Schema of the file
+    #[command(after_help = "Example:  crosspoint config schema > crosspoint.schema.json")]
     Schema,
 }
 
@@ -113,12 +121,22 @@ pub(super) struct ConfigFile {
 #[derive(Debug, Subcommand)]
 pub(super) enum DialplanCommand {
     /// Every mistake in plans, with line and column; runs their tests
+    #[command(
+        after_help = "Example:  crosspoint dialplan check dialplans/*.toml --config crosspoint.toml"
+    )]
     Check(PlanFiles),
     /// Which rule decides about a call, and why the others do not
+    #[command(
+        after_help = "Example:  crosspoint dialplan explain plan.toml --from alice '+49 30 23125 600'"
+    )]
     Explain(Explain),
     /// The plans' own tests, one line each
+    #[command(after_help = "Example:  crosspoint dialplan test plan.toml --output junit")]
     Test(PlanFiles),
     /// Which calls of the past would go elsewhere by another plan
+    #[command(
+        after_help = "Example:  crosspoint dialplan diff plan.toml new-plan.toml --cdrs calls.jsonl"
+    )]
     Diff(Diff),
 }
 
@@ -177,6 +195,9 @@ pub(super) enum TokenCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:  crosspoint token create --user alice --ttl 10m --config crosspoint.toml"
+)]
 pub(super) struct TokenCreate {
     /// The user that the page acts for
     #[arg(long)]
