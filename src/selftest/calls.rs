@@ -10,14 +10,20 @@ use super::page::{Event, Page, new_call_id};
 use super::peer::Peer;
 
 /// A call with its peer connection.
-pub(super) struct Call {
+pub struct Call {
+    /// Its id, as the page made it or was told.
     pub id: String,
+    /// Its media.
     pub peer: Peer,
+    /// When it was asked for or taken.
     pub started: Instant,
 }
 
 impl Call {
     /// Sends `call.start` with a fresh peer's offer and takes the answer.
+    ///
+    /// # Errors
+    /// The gateway refuses it, or its answer cannot be used.
     pub async fn start(page: &Page, bind: IpAddr, to: &str) -> anyhow::Result<Call> {
         let peer = Peer::start(bind).await?;
         let sdp = peer.offer().await?;
@@ -32,6 +38,9 @@ impl Call {
     }
 
     /// Waits for `call.incoming` and answers it.
+    ///
+    /// # Errors
+    /// No call came, or it could not be answered.
     pub async fn take(page: &mut Page, bind: IpAddr) -> anyhow::Result<Call> {
         let offered = page
             .event(Duration::from_secs(20), "an incoming call", |e| {
@@ -46,6 +55,9 @@ impl Call {
     }
 
     /// Waits until the call is in `state`.
+    ///
+    /// # Errors
+    /// It ended before, or did not get there in time.
     pub async fn state(&self, page: &mut Page, state: &str) -> anyhow::Result<Event> {
         let what = format!("state {state}");
         let event = page
@@ -62,6 +74,9 @@ impl Call {
     }
 
     /// Waits for `call.ended`.
+    ///
+    /// # Errors
+    /// It did not end in time.
     pub async fn ended(&self, page: &mut Page, limit: Duration) -> anyhow::Result<Event> {
         page.event(limit, "call.ended", |e| {
             e.text("type") == "call.ended" && e.text("call") == self.id
@@ -70,6 +85,9 @@ impl Call {
     }
 
     /// Hangs up and waits for the end.
+    ///
+    /// # Errors
+    /// The gateway does not know it, or it did not end in time.
     pub async fn hang_up(&self, page: &mut Page) -> anyhow::Result<Event> {
         page.ask(json!({"type": "call.hangup", "call": self.id})).await?;
         self.ended(page, STATE_LIMIT).await

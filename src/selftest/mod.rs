@@ -9,5 +9,9 @@ mod peer;
 mod report;
 mod sound;
 
+pub use calls::Call;
 pub use checks::{Options, run};
+pub use page::{Event, Page};
+pub use peer::Peer;
 pub use report::{Check, Report};
+pub use sound::{Heard, Source};
