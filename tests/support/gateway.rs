@@ -1,6 +1,7 @@
 //! The gateway's own binary, started with a configuration of the test's, or as the demo.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ pub struct Gateway {
     /// `http://127.0.0.1:port`
     pub base: String,
     pub dir: TempDir,
+    /// Where SIP listens; a demo does not say.
+    pub sip_udp: Option<SocketAddr>,
+    pub sip_tcp: Option<SocketAddr>,
 }
 
 impl Gateway {
@@ -20,7 +24,7 @@ impl Gateway {
         let dir = TempDir::new("demo");
         let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
         command.args(["demo", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path());
-        Gateway::start(dir, &mut command)
+        Gateway::start(dir, &mut command, LEVELS)
     }
 
     /// `crosspoint serve` with one trunk `phone` at `phone_port` and the plan in `plan`; user `web`.
@@ -30,6 +34,11 @@ impl Gateway {
 
     /// The same with further settings of the trunk.
     pub fn serve_trunk(phone_port: u16, plan: &str, trunk: &str) -> Gateway {
+        Gateway::serve_logging(phone_port, plan, trunk, LEVELS)
+    }
+
+    /// The same with other levels of the log.
+    pub fn serve_logging(phone_port: u16, plan: &str, trunk: &str, levels: &str) -> Gateway {
         let dir = TempDir::new("gateway");
         let here = dir.path().display();
         let config = format!(
@@ -53,22 +62,35 @@ impl Gateway {
              accept_from = [\"127.0.0.1/32\"]\n\
              codecs = [\"pcmu\", \"pcma\"]\n{trunk}\n"
         );
+        Gateway::of_files(dir, &config, plan, levels)
+    }
+
+    /// `crosspoint serve` with this configuration and plan, in a folder of its own.
+    pub fn of_files(dir: TempDir, config: &str, plan: &str, levels: &str) -> Gateway {
         fs::write(dir.join("plan.toml"), plan).unwrap();
         fs::write(dir.join("token.key"), "a secret of the tests, long enough to be one\n").unwrap();
         fs::write(dir.join("crosspoint.toml"), config).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
-        command.arg("serve").arg("--config").arg(dir.join("crosspoint.toml"));
-        Gateway::start(dir, &mut command)
+        let mut command = serve_command(&dir);
+        Gateway::start(dir, &mut command, levels)
     }
 
-    fn start(dir: TempDir, command: &mut Command) -> Gateway {
-        let levels = "info,crosspoint::gateway=debug";
+    /// Kills it as a power cut would, and starts it again on the same files.
+    pub fn kill_and_start_again(mut self) -> Gateway {
+        self.process.signal("KILL");
+        self.process.wait(Duration::from_secs(10));
+        let mut command = serve_command(&self.dir);
+        Gateway::start(self.dir, &mut command, LEVELS)
+    }
+
+    fn start(dir: TempDir, command: &mut Command, levels: &str) -> Gateway {
         command.args(["--log-format", "json", "--log-level", levels]);
         let process = Process::start("crosspoint", command);
         let line = process.line_with("\"message\":\"ready\"", Duration::from_secs(30));
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
         let base = format!("http://{}", ready["http"].as_str().expect("ready names http"));
-        Gateway { process, base, dir }
+        let address = |name: &str| ready[name].as_str().map(|text| text.parse().unwrap());
+        let (sip_udp, sip_tcp) = (address("sip_udp"), address("sip_tcp"));
+        Gateway { process, base, dir, sip_udp, sip_tcp }
     }
 
     /// A client token for `web`, made by the command.
@@ -82,3 +104,11 @@ impl Gateway {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 }
+
+fn serve_command(dir: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    command.current_dir(dir.path()).arg("serve").arg("--config").arg(dir.join("crosspoint.toml"));
+    command
+}
+
+const LEVELS: &str = "info,crosspoint::gateway=debug";

@@ -4,9 +4,14 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod browser;
+pub mod bystander;
 pub mod gateway;
+pub mod http;
 pub mod phones;
 pub mod process;
+pub mod raw_phone;
+pub mod sip_wire;
+pub mod socket;
 pub mod sound;
 pub mod wire;
 

@@ -1,0 +1,269 @@
+//! What the command says when it cannot do its work, and how it starts and stops when it can: one
+//! clear line and exit 2, findings with line and column, help that teaches.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sqlx::Connection;
+use support::TempDir;
+use support::bystander::PLAN;
+use support::gateway::Gateway;
+use support::process::{Finished, run};
+use support::socket::Socket;
+
+fn crosspoint(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    command.current_dir(dir);
+    command
+}
+
+/// A folder with a configuration that starts; `changes` replace lines of it.
+fn folder(changes: &[(&str, &str)]) -> TempDir {
+    let dir = TempDir::new("start-up");
+    let mut config = CONFIG.to_owned();
+    for (from, to) in changes {
+        assert!(config.contains(from), "{from} is not in the configuration");
+        config = config.replace(from, to);
+    }
+    fs::write(dir.join("crosspoint.toml"), config).unwrap();
+    fs::write(dir.join("plan.toml"), PLAN).unwrap();
+    dir
+}
+
+fn serve(dir: &TempDir) -> Finished {
+    run(crosspoint(dir.path()).args(["serve", "--log-level", "info"]))
+}
+
+/// One line on standard error that has all of `words`, nothing on standard output, exit 2.
+fn one_line(finished: &Finished, words: &[&str]) {
+    let Finished { code, stdout, stderr } = finished;
+    assert_eq!((*code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("crosspoint: "), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{word:?} is not in {stderr}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_in_one_line() {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp_port = tcp.local_addr().unwrap().port().to_string();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp_port = udp.local_addr().unwrap().port().to_string();
+    let cases = [
+        ("listen = \"127.0.0.1:0\"", format!("listen = \"127.0.0.1:{tcp_port}\""), &tcp_port),
+        ("tcp:127.0.0.1:0", format!("tcp:127.0.0.1:{tcp_port}"), &tcp_port),
+        ("udp:127.0.0.1:0", format!("udp:127.0.0.1:{udp_port}"), &udp_port),
+        ("webrtc_port = 0", format!("webrtc_port = {udp_port}"), &udp_port),
+    ];
+    for (from, to, port) in cases {
+        let finished = serve(&folder(&[(from, &to)]));
+        one_line(&finished, &[port, "in use"]);
+    }
+    let demo = TempDir::new("demo");
+    let listen = format!("127.0.0.1:{tcp_port}");
+    let finished = run(crosspoint(demo.path()).args(["demo", "--listen", &listen, "--data", "."]));
+    one_line(&finished, &[&tcp_port, "in use"]);
+    assert_eq!(fs::read_dir(demo.path()).unwrap().count(), 0, "a failed start leaves nothing");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_one_line() {
+    let empty = TempDir::new("start-up");
+    one_line(&serve(&empty), &["crosspoint.toml", "No such file"]);
+    fs::create_dir(empty.join("crosspoint.toml")).unwrap();
+    one_line(&serve(&empty), &["crosspoint.toml", "directory"]);
+    fs::remove_dir(empty.join("crosspoint.toml")).unwrap();
+    fs::write(empty.join("crosspoint.toml"), [0xff, 0xfe, 0x00]).unwrap();
+    one_line(&serve(&empty), &["crosspoint.toml", "UTF-8"]);
+
+    let no_plan = folder(&[]);
+    fs::remove_file(no_plan.join("plan.toml")).unwrap();
+    one_line(&serve(&no_plan), &["plan.toml", "No such file"]);
+    let finished = run(crosspoint(no_plan.path()).args(["config", "check"]));
+    assert_eq!(
+        (finished.code, finished.stdout.lines().count()),
+        (Some(2), 1),
+        "{}",
+        finished.stdout
+    );
+}
+
+#[test]
+fn mistakes_are_named_with_line_and_column() {
+    let table: [(&[(&str, &str)], &[&str]); 5] = [
+        (&[("workers = 1", "wrokers = 1")], &["crosspoint.toml:7:1:", "wrokers", "workers"]),
+        (&[("workers = 1", "workers = = 1")], &["crosspoint.toml:7:11:"]),
+        (&[("workers = 1", "workers = \"one\"")], &["crosspoint.toml:7:11:", "workers"]),
+        (&[(SECRET, "too short")], &["crosspoint.toml:13:16:", "32 characters"]),
+        (&[("token_secret =", "token_secret_file =")], &["crosspoint.toml:13:21:", "No such file"]),
+    ];
+    for (changes, words) in table {
+        let dir = folder(changes);
+        for command in [&["serve"][..], &["config", "check"]] {
+            let Finished { code, stdout, stderr } = run(crosspoint(dir.path()).args(command));
+            let text = format!("{stdout}{stderr}");
+            assert_eq!(code, Some(if command == ["serve"] { 2 } else { 1 }), "{text}");
+            for word in words {
+                assert!(text.contains(word), "{word:?} is not in {text}");
+            }
+            // What follows a syntax error is for the parser to say.
+            assert!(text.lines().count() == 1 || words == ["crosspoint.toml:7:11:"], "{text}");
+        }
+    }
+    let two = folder(&[("workers = 1", "wrokers = 1"), ("[store]", "[stoer]")]);
+    let finished = run(crosspoint(two.path()).args(["config", "check"]));
+    assert_eq!(
+        (finished.code, finished.stdout.lines().count()),
+        (Some(1), 2),
+        "{}",
+        finished.stdout
+    );
+
+    let plan = folder(&[]);
+    fs::write(plan.join("plan.toml"), PLAN.replace("route = [", "rout = [")).unwrap();
+    for command in [&["serve"][..], &["config", "check"]] {
+        let Finished { code, stdout, stderr } = run(crosspoint(plan.path()).args(command));
+        let text = format!("{stdout}{stderr}");
+        assert!(matches!(code, Some(1 | 2)) && text.contains("plan.toml:16:1:"), "{text}");
+    }
+    let fine = run(crosspoint(folder(&[]).path()).args(["config", "check"]));
+    assert_eq!(fine.code, Some(0), "{}", fine.stdout);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_used_is_one_line() {
+    let corrupt = folder(&[]);
+    fs::write(
+        corrupt.join("calls.db"),
+        b"this is no database, and long enough to say so".repeat(99),
+    )
+    .unwrap();
+    one_line(&serve(&corrupt), &["calls.db", "not a database"]);
+
+    let folder_of_that_name = folder(&[]);
+    fs::create_dir(folder_of_that_name.join("calls.db")).unwrap();
+    one_line(&serve(&folder_of_that_name), &["calls.db", "cannot be used"]);
+
+    let nowhere = folder(&[("sqlite:calls.db", "sqlite:no/such/folder/calls.db")]);
+    one_line(&serve(&nowhere), &["no/such/folder/calls.db"]);
+
+    let locked = folder(&[]);
+    let url = format!("sqlite:{}?mode=rwc", locked.join("calls.db").display());
+    let mut other = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE held (x); BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    one_line(&serve(&locked), &["calls.db", "locked by another program"]);
+
+    let hopeless = folder(&[("sqlite:calls.db", "postgres://me:hunter2@127.0.0.1:1/calls")]);
+    let finished = serve(&hopeless);
+    one_line(&finished, &["PostgreSQL", "refused"]);
+    assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_second_gateway_on_the_same_records_is_refused() {
+    let first = Gateway::serve(9, PLAN);
+    let finished = run(crosspoint(first.dir.path()).arg("serve"));
+    one_line(&finished, &["in use by another gateway"]);
+}
+
+#[test]
+fn help_of_every_command_teaches() {
+    let mut to_ask: Vec<Vec<String>> = vec![Vec::new()];
+    let mut leaves = 0;
+    while let Some(path) = to_ask.pop() {
+        let help = run(Command::new(env!("CARGO_BIN_EXE_crosspoint")).args(&path).arg("--help"));
+        let text = help.stdout;
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{path:?}");
+        assert!(text.contains("Usage: crosspoint"), "{text}");
+        assert!(text.lines().next().unwrap().len() > 10, "no word about it: {text}");
+        // One entry a line, with its words behind two blanks; clap may put them into the next line.
+        let section = |name: &str| -> Vec<String> {
+            let lines = text.lines().skip_while(|line| *line != name).skip(1);
+            let mut entries: Vec<String> = Vec::new();
+            for line in lines.take_while(|line| !line.starts_with(char::is_alphabetic)) {
+                match entries.last_mut() {
+                    Some(last) if line.starts_with("          ") => *last += line,
+                    _ if line.is_empty() => {}
+                    _ => entries.push(line.trim().to_owned()),
+                }
+            }
+            entries
+        };
+        for entry in section("Options:").iter().chain(&section("Commands:")) {
+            let about = entry.split_once("  ").map(|(_, about)| about.trim());
+            assert!(about.is_some_and(|about| !about.is_empty()), "{path:?}: {entry}");
+        }
+        let commands = section("Commands:");
+        for line in &commands {
+            let name = line.split_whitespace().next().unwrap();
+            if name != "help" {
+                to_ask.push(path.iter().cloned().chain([name.to_owned()]).collect());
+            }
+        }
+        if commands.is_empty() {
+            leaves += 1;
+            let example = format!("Example:  crosspoint {}", path.join(" "));
+            assert!(text.contains(&example), "{example:?} is not in\n{text}");
+        }
+    }
+    assert!(leaves >= 10, "{leaves} commands");
+    let nothing = run(&mut Command::new(env!("CARGO_BIN_EXE_crosspoint")));
+    assert_eq!(nothing.code, Some(2));
+    assert!(nothing.stderr.contains("crosspoint demo"), "{}", nothing.stderr);
+    let typing_error = run(Command::new(env!("CARGO_BIN_EXE_crosspoint")).arg("sevre"));
+    assert_eq!(typing_error.code, Some(2));
+    assert!(typing_error.stderr.contains("serve"), "{}", typing_error.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_the_command_signs_in_and_a_stop_without_calls_is_quick() {
+    let mut gateway = Gateway::serve(9, PLAN);
+    let token = gateway.token();
+    let mut socket = Socket::signed_in(&gateway.base, &token).await;
+    for (arguments, words) in [
+        (["--user", "nobody", "--ttl", "1h"], "it has web"),
+        (["--user", "web", "--ttl", "2h"], "1 h"),
+        (["--user", "web", "--ttl", "soon"], "--ttl soon"),
+        (["--user", "we b", "--ttl", "1h"], "--user we b"),
+    ] {
+        let mut command = crosspoint(gateway.dir.path());
+        one_line(&run(command.args(["token", "create"]).args(arguments)), &[words]);
+    }
+    let begun = Instant::now();
+    gateway.process.signal("TERM");
+    assert_eq!(socket.close_code().await, 4503);
+    let status = gateway.process.wait(Duration::from_secs(10));
+    assert!(status.success(), "{status}");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{} ms", begun.elapsed().as_millis());
+}
+
+/// Line numbers count from here.
+const CONFIG: &str = "\
+dialplan = \"plan.toml\"
+[http]
+listen = \"127.0.0.1:0\"
+[sip]
+listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]
+[media]
+workers = 1
+webrtc_port = 0
+address = \"127.0.0.1\"
+[store]
+url = \"sqlite:calls.db\"
+[auth]
+token_secret = \"0123456789abcdef0123456789abcdef\"
+[user.web]
+country = \"DE\"
+[trunk.phone]
+target = \"sip:127.0.0.1:9\"
+";
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
