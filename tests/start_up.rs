@@ -99,7 +99,7 @@ fn a_configuration_that_cannot_be_read_is_one_line() {
 
 #[test]
 fn mistakes_are_named_with_line_and_column() {
-    let table: [(&[(&str, &str)], &[&str]); 5] = [
+    let table: [(Changes, &[&str]); 5] = [
         (&[("workers = 1", "wrokers = 1")], &["crosspoint.toml:7:1:", "wrokers", "workers"]),
         (&[("workers = 1", "workers = = 1")], &["crosspoint.toml:7:11:"]),
         (&[("workers = 1", "workers = \"one\"")], &["crosspoint.toml:7:11:", "workers"]),
@@ -245,6 +245,9 @@ async fn a_token_of_the_command_signs_in_and_a_stop_without_calls_is_quick() {
     assert!(status.success(), "{status}");
     assert!(begun.elapsed() < Duration::from_secs(3), "{} ms", begun.elapsed().as_millis());
 }
+
+/// Lines of the configuration and what they are replaced by.
+type Changes = &'static [(&'static str, &'static str)];
 
 /// Line numbers count from here.
 const CONFIG: &str = "\
