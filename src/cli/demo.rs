@@ -1,4 +1,5 @@
-//! `crosspoint demo`: the gateway, its web phone, and a telephone network to call, on loopback.
+//! `crosspoint demo`: the gateway, its web phone, and a telephone network to call, on loopback but for
+//! the browser's media, which is on the machine's own address too (Firefox).
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

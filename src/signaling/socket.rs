@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::SinkExt;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
@@ -195,7 +196,12 @@ impl Driver {
                     Some(Ok(Message::Text(text))) => self.input(Input::Text(&text)),
                     Some(Ok(Message::Binary(_))) => self.input(Input::Binary),
                     Some(Ok(Message::Pong(_) | Message::Ping(_))) => self.input(Input::Pong),
-                    Some(Ok(Message::Close(_))) | None => return None,
+                    Some(Ok(Message::Close(_))) => {
+                        // The answer to a close is written with the next flush (RFC 6455 5.5.1).
+                        let _ = tokio::time::timeout(CLOSE_WITHIN, socket.flush()).await;
+                        return None;
+                    }
+                    None => return None,
                     // Too long, not UTF-8, not the protocol, or the connection broke.
                     Some(Err(_)) => {
                         return Some((CloseCode::BadMessage, "the frame cannot be read".to_owned()));

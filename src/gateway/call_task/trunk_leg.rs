@@ -247,6 +247,9 @@ impl CallTask {
         let answer = answer.and_then(|sdp| page.media.connect().map(|()| sdp));
         match answer {
             Ok(sdp) => {
+                if let Some(codec) = first_codec(&sdp) {
+                    self.feed(Input::Leg(Leg::Caller, LegEvent::Codec(codec.to_owned())));
+                }
                 let body = Some(Body::sdp(sdp));
                 self.gateway.sip(Command::Answer { session, headers: Vec::new(), body }).await;
                 if let Caller::Trunk(trunk) = &mut self.caller {
@@ -336,6 +339,16 @@ impl CallTask {
 fn sdp_of(body: Option<&Body>) -> Option<String> {
     let body = body.filter(|body| body.is("application/sdp"))?;
     String::from_utf8(body.bytes.clone()).ok()
+}
+
+/// The codec of an SDP of ours: its one format beside telephone events comes first.
+fn first_codec(sdp: &str) -> Option<&'static str> {
+    let formats = sdp.lines().find_map(|line| line.strip_prefix("m=audio "))?;
+    match formats.split(' ').nth(2)? {
+        "0" => Some("PCMU"),
+        "8" => Some("PCMA"),
+        _ => None,
+    }
 }
 
 /// As SDP names it.
