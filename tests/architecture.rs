@@ -118,6 +118,7 @@ const FORBIDDEN: &[&str] = &[
 /// What only one file names.
 const ONLY_IN: &[(&str, &str)] = &[
     ("audiopus", "codec/opus.rs"),
+    ("hickory_resolver", "sip/driver/"),
     ("rubato", "codec/resample.rs"),
     ("str0m", "webrtc/"),
     ("sqlx", "store/"),

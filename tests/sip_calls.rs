@@ -50,6 +50,7 @@ impl Agent {
             session,
             target: Uri::parse(&format!("sip:+4930123@{}", destination.address)).unwrap(),
             destination,
+            alternatives: Vec::new(),
             from: address("sip:alice@gateway.example"),
             to: address("sip:+4930123@trunk.example"),
             asserted_identity: Some(address("sip:+4940555@gateway.example")),
@@ -152,6 +153,7 @@ async fn a_long_request_goes_by_tcp_where_the_peer_takes_it() {
     for (length, expected) in [(100, Transport::Udp), (2000, Transport::Tcp)] {
         let user = |text: &str| NameAddr::new(Uri::parse(text).unwrap());
         let invite = Invite {
+            alternatives: Vec::new(),
             session: caller.handle.new_session(),
             target: Uri::parse(&format!("sip:1@{address}")).unwrap(),
             destination: Destination {

@@ -120,6 +120,7 @@ impl Agent {
             session,
             target: Uri::parse(&format!("sip:+4930123@{}", peer.address)).unwrap(),
             destination: Destination { transport, address: peer.address, long_requests },
+            alternatives: Vec::new(),
             from: address("sip:+49301234567@gateway.example"),
             to: address("sip:+4930123@trunk.example"),
             asserted_identity: Some(address("sip:+49301234567@gateway.example")),

@@ -158,6 +158,7 @@ impl Driver {
             Event::Acked { body: None, .. }
             | Event::Provisional { .. }
             | Event::ReinviteDone { .. }
+            | Event::NextDestination { .. }
             | Event::RequestDone { .. } => {}
         }
     }
@@ -245,6 +246,7 @@ impl Driver {
         let session = self.handle.new_session();
         let from = NameAddr::new(from).with_display("Demo carrier");
         let invite = Invite {
+            alternatives: Vec::new(),
             session,
             target: target.clone(),
             destination: Destination::udp(gateway),

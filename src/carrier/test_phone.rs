@@ -81,6 +81,7 @@ impl Phone {
         let session = self.handle.new_session();
         let target = uri(number, carrier);
         let invite = Invite {
+            alternatives: Vec::new(),
             session,
             target: target.clone(),
             destination: Destination::udp(carrier),

@@ -25,6 +25,7 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.add("http.allowed_origins", strings(&config.http.allowed_origins));
     list.add("sip.listen", strings(&config.sip.listen));
     list.optional("sip.address", config.sip.address.as_ref().map(quoted));
+    list.add("sip.dns_servers", strings(&config.sip.dns_servers));
     list.add("media.workers", config.media.workers.to_string());
     list.add("media.webrtc_port", config.media.webrtc_port.to_string());
     list.add("media.rtp_ports", quoted(&config.media.rtp_ports));

@@ -101,6 +101,10 @@ fn sip(table: &Reader<'_>) -> Sip {
         }
     }
     sip.address = table.parsed("address").map(|field| field.value);
+    for server in table.texts_or_none("dns_servers") {
+        let server = document::parsed::<SocketAddr>(server, "dns_servers", table.findings());
+        sip.dns_servers.extend(server.map(|field| field.value));
+    }
     table.finish();
     sip
 }

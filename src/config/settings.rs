@@ -48,6 +48,7 @@ impl Config {
             dialplan: "dialplans/demo.toml".to_owned(),
             http: Http::default(),
             sip: Sip {
+                dns_servers: Vec::new(),
                 listen: vec![
                     Listen { transport: Transport::Udp, address: SocketAddr::new(loopback, 0) },
                     Listen { transport: Transport::Tcp, address: SocketAddr::new(loopback, 0) },
@@ -105,6 +106,8 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// What Contact and Via advertise; `None` is the socket's own.
     pub address: Option<IpAddr>,
+    /// Which DNS servers know the trunks; empty asks the system's.
+    pub dns_servers: Vec<SocketAddr>,
 }
 
 impl Default for Sip {
@@ -112,7 +115,8 @@ impl Default for Sip {
         // RFC 3261 18.2.1: every element listens on UDP and TCP, on 5060.
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5060);
         let listen = |transport| Listen { transport, address };
-        Sip { listen: vec![listen(Transport::Udp), listen(Transport::Tcp)], address: None }
+        let listen = vec![listen(Transport::Udp), listen(Transport::Tcp)];
+        Sip { listen, address: None, dns_servers: Vec::new() }
     }
 }
 

@@ -83,7 +83,8 @@ pub(super) async fn run(gateway: Arc<Inner>, mut answers: mpsc::Receiver<Options
 }
 
 async fn ask(gateway: &Inner, trunk: &Trunk, request: RequestKey) {
-    let Ok(destination) = trunk.locate().await else { return };
+    let Ok(located) = trunk.locate(&gateway.dns).await else { return };
+    let Some(destination) = located.into_iter().next() else { return };
     let here = Host::from(gateway.sip_address(&destination).ip());
     let (Ok(target), Ok(from)) =
         (Uri::parse(trunk.definition.target.as_str()), Uri::sip(Some("crosspoint"), &here, None))

@@ -28,7 +28,7 @@ use tracing::Instrument;
 use crate::base::{CallId, UserId};
 use crate::config::User;
 use crate::dialplan::Plan;
-use crate::sip::{Command, Destination, Handle, Transport};
+use crate::sip::{Command, Destination, Dns, Handle, Transport};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::{media, signaling};
@@ -46,6 +46,7 @@ struct Inner {
     registry: registry::Registry,
     pool: media::Pool,
     sip: Handle,
+    dns: Dns,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     /// Our addresses by transport, as trunks are told.

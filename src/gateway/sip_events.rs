@@ -107,6 +107,7 @@ fn session_of(event: &Event) -> Option<Session> {
     match event {
         Event::Provisional { session, .. }
         | Event::Answered { session, .. }
+        | Event::NextDestination { session, .. }
         | Event::Rejected { session, .. }
         | Event::Acked { session, .. }
         | Event::Cancelled { session, .. }

@@ -21,7 +21,7 @@ use crate::dialplan::Plan;
 use crate::media::{Interface, Pool, PoolConfig};
 use crate::signaling::socket::Server;
 use crate::signaling::{self, CloseCode, IceServer, TokenKey};
-use crate::sip::{self, DriverConfig, EndpointConfig, Transport};
+use crate::sip::{self, Dns, DriverConfig, EndpointConfig, Reachable, Transport};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
 use crate::{media, store, trunk};
@@ -43,6 +43,9 @@ pub enum StartError {
     /// A media port is taken, or a thread could not be started.
     #[error("media: {0}")]
     Media(#[from] media::Error),
+    /// Names cannot be looked up.
+    #[error("{0}")]
+    Dns(#[from] sip::DnsStartError),
     /// The records cannot be kept.
     #[error("records: {0}")]
     Store(#[from] store::OpenError),
@@ -70,6 +73,7 @@ impl Gateway {
         let pool = Pool::start(pool_config(config))?;
         let (sip, sip_events) = sip::driver::start(sip_config(config, &trunks)?).await?;
         let sip_addresses = sip.local_addrs().to_vec();
+        let dns = Dns::start(&config.sip.dns_servers, reachable(&sip_addresses))?;
         let ringback = plan.default_country().as_str().to_owned();
         let features = match plan.provides_emergency() {
             true => vec!["emergency".to_owned()],
@@ -83,6 +87,7 @@ impl Gateway {
             registry: Registry::new(),
             pool,
             sip,
+            dns,
             store,
             metrics: Arc::new(Metrics::new()),
             sip_addresses,
@@ -169,6 +174,17 @@ fn token_key(config: &Config) -> Result<TokenKey, StartError> {
             getrandom::fill(&mut bytes).map_err(StartError::Random)?;
             TokenKey::new(bytes).ok_or(StartError::TokenKey)
         }
+    }
+}
+
+/// What our listeners reach: datagrams leave from one, streams need none.
+fn reachable(listeners: &[(Transport, SocketAddr)]) -> Reachable {
+    let udp = listeners.iter().any(|(transport, _)| *transport == Transport::Udp);
+    let transports = udp.then_some(Transport::Udp).into_iter().chain([Transport::Tcp]);
+    Reachable {
+        transports: transports.collect(),
+        ipv4: listeners.iter().any(|(_, address)| address.is_ipv4()),
+        ipv6: listeners.iter().any(|(_, address)| address.is_ipv6()),
     }
 }
 

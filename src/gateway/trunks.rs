@@ -1,10 +1,9 @@
 //! Trunks at run time: their definition with its counters, health and place on the network.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::base::TrunkId;
 use crate::call::Retry;
@@ -13,7 +12,7 @@ use crate::dtmf::InfoSupport;
 use crate::media::{
     AddressPolicy, AddressRange, DigitPacing, PrivateAddresses, TrunkCodec, TrunkMedia,
 };
-use crate::sip::{Credentials, Destination, LongRequests, Network, Transport};
+use crate::sip::{Credentials, Destination, Dns, LocateError, Network, Transport, Wanted};
 use crate::trunk::{
     self, Busy, Codec, Definition, Failure, Health, Heard, Limits, Order, State, Urgency,
 };
@@ -141,31 +140,21 @@ impl Trunk {
         Some(Credentials { username, password, realm: None })
     }
 
-    /// The next hop. An address needs no look-up; a name is asked of the system's resolver.
+    /// Every destination of its target, in the order of trying; at least one.
     ///
     /// # Errors
-    /// The name has no address, or the resolver did not answer in time.
-    pub async fn locate(&self) -> io::Result<Destination> {
+    /// The name has no address, or the DNS does not say in time.
+    pub async fn locate(&self, dns: &Dns) -> Result<Vec<Destination>, LocateError> {
         let target = &self.definition.target;
-        let transport = match target.transport() {
-            trunk::Transport::Udp => Transport::Udp,
-            trunk::Transport::Tcp => Transport::Tcp,
-            trunk::Transport::Tls => {
-                return Err(io::Error::other("SIP over TLS is not built yet"));
-            }
+        let transport = match target.written_transport() {
+            Some(trunk::Transport::Udp) => Some(Transport::Udp),
+            Some(trunk::Transport::Tcp) => Some(Transport::Tcp),
+            // Refused by the configuration until it is built.
+            Some(trunk::Transport::Tls) => return Err(LocateError::NoSuchName),
+            None => None,
         };
-        let port = target.port().unwrap_or(5060);
-        let address = match target.address() {
-            Some(ip) => SocketAddr::new(ip, port),
-            None => {
-                let look_up = tokio::net::lookup_host((target.host(), port));
-                let mut found = tokio::time::timeout(LOOK_UP, look_up)
-                    .await
-                    .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-                found.next().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?
-            }
-        };
-        Ok(Destination { transport, address, long_requests: LongRequests::ByUdp })
+        let (host, port) = (target.host().to_owned(), target.port());
+        dns.locate(Wanted { host, port, transport }).await
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
@@ -215,6 +204,3 @@ fn is_private(address: IpAddr) -> bool {
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
-
-/// How long a name may take (RFC 3263 is silent; callers are not).
-const LOOK_UP: Duration = Duration::from_secs(3);

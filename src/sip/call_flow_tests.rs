@@ -39,6 +39,7 @@ pub(super) fn words(events: &[Event]) -> Vec<String> {
             Event::Reinvite { .. } => "reinvite".to_owned(),
             Event::ReinviteDone { answer, .. } => format!("reinvite {}", answer.status),
             Event::Ended { end, .. } => format!("ended {end:?}"),
+            Event::NextDestination { .. } => "next".to_owned(),
             Event::Info { .. } => "info".to_owned(),
             Event::RequestDone { answer, .. } => format!("done {}", answer.status),
         })
@@ -46,13 +47,13 @@ pub(super) fn words(events: &[Event]) -> Vec<String> {
 }
 
 impl Network {
-    fn expect(&mut self, side: Side, expected: &[&str]) {
+    pub(super) fn expect(&mut self, side: Side, expected: &[&str]) {
         let events = self.take(side);
         assert_eq!(words(&events), expected, "{side:?}; sent: {:?}", self.sent);
     }
 
     /// An answered call, events taken.
-    fn answered() -> (Network, Session, Session) {
+    pub(super) fn answered() -> (Network, Session, Session) {
         let mut net = Network::new(1);
         let call = net.call();
         net.run_ms(100);
@@ -65,7 +66,7 @@ impl Network {
     }
 
     /// Everything ends, within the time that the timers need.
-    fn ends_empty(&mut self) {
+    pub(super) fn ends_empty(&mut self) {
         let took = self.run_out().expect("timers come to an end");
         assert!(self.is_empty(), "{:?} {:?}", self.a.counts(), self.b.counts());
         assert!(took.as_secs() <= 70, "{took:?}");

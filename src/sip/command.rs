@@ -178,6 +178,9 @@ pub struct Invite {
     /// The next hop. Requests of this session never leave for another IP address than this one,
     /// except to an accepted one that the peer names in Contact or Record-Route.
     pub destination: Destination,
+    /// Where the same request goes next, in this order, when the destination before says nothing, cannot
+    /// be reached, or answers 503 (RFC 3263 4.3).
+    pub alternatives: Vec<Destination>,
     /// Without tag; the endpoint makes it.
     pub from: NameAddr,
     /// Without tag.

@@ -3,6 +3,8 @@
 //! It never waits for a peer: datagrams that cannot be sent at once are dropped, streams have bounded
 //! queues, and events that the owner does not take yet are kept in a backlog that closes admission.
 
+mod dns;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use super::endpoint::{
 };
 use super::event::Event;
 use super::transport::{self, Arrival, Connection, StreamLimits, Unsent};
+
+pub use dns::{Dns, DnsStartError};
 
 /// What the driver is told at its start.
 #[derive(Debug, Clone)]

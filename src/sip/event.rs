@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::command::{Body, RequestKey, Session, Transport};
+use super::command::{Body, Destination, RequestKey, Session, Transport};
 use super::header::Reason;
 use super::{Method, NameAddr, Request, Response, Uri};
 
@@ -103,6 +103,13 @@ pub enum Event {
         answer: Box<Answer>,
         /// Where the body is the offer, the owner owes [`super::Command::Ack`].
         offer: OfferIn,
+    },
+    /// A destination of our INVITE failed; the next one is being tried.
+    NextDestination {
+        /// Which one.
+        session: Session,
+        /// Where nobody answered, or where 503 came from.
+        failed: Destination,
     },
     /// Our INVITE failed; the session is over.
     Rejected {

@@ -11,6 +11,7 @@ mod event;
 pub mod framing;
 pub mod grammar;
 pub mod header;
+pub mod locate;
 mod make;
 pub mod message;
 pub mod method;
@@ -27,6 +28,8 @@ mod any_call_tests;
 #[cfg(test)]
 mod call_flow_tests;
 #[cfg(test)]
+mod failover_tests;
+#[cfg(test)]
 mod virtual_network;
 
 pub use address::NameAddr;
@@ -35,7 +38,7 @@ pub use command::{
     Body, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests, Network,
     NetworkError, Options, RequestKey, Session, Transport,
 };
-pub use driver::{DriverConfig, Handle, StartError, Stopped};
+pub use driver::{Dns, DnsStartError, DriverConfig, Handle, StartError, Stopped};
 pub use endpoint::{
     Admission, ConnectionId, Counts, Endpoint, EndpointConfig, Error, Input, Listener, Output,
     Path, Transmit,
@@ -44,6 +47,7 @@ pub use event::{Answer, End, Event, Incoming, OfferIn, Origin, Privacy};
 pub use framing::{Frame, Framer};
 pub use grammar::Malformed;
 pub use header::TypedHeader;
+pub use locate::{LocateError, Reachable, Wanted};
 pub use message::{Message, MessageExt, Request, Response};
 pub use params::Params;
 pub use rsip::{Method, StatusCode};

@@ -42,6 +42,12 @@ impl Random {
         1 + self.0.next_u32() % 10_000
     }
 
+    /// A number from 0 to `most`, both included (RFC 2782 draws among weights so).
+    pub(super) fn up_to(&mut self, most: u32) -> u32 {
+        // 64 bits over at most 32: the bias is below one in four billion.
+        (self.0.next_u64() % (u64::from(most) + 1)) as u32
+    }
+
     /// `Retry-After` of an overload answer: 5 to 30 s, so that not all come back at once.
     pub(super) fn retry_after(&mut self) -> Duration {
         Duration::from_secs(5 + u64::from(self.0.next_u32() % 26))

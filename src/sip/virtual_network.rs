@@ -98,6 +98,26 @@ impl Network {
         body: Option<Body>,
         credentials: Option<Credentials>,
     ) -> Session {
+        let invite = self.invite(body, credentials);
+        let session = invite.session;
+        self.command(Side::A, Command::Invite(Box::new(invite)));
+        session
+    }
+
+    /// A call from A to each of these in turn.
+    pub(super) fn call_by(&mut self, destinations: &[&str]) -> Session {
+        let mut invite = self.invite(Some(Body::sdp("offer")), None);
+        let first = invite.destination;
+        let at = |text: &&str| Destination { address: text.parse().unwrap(), ..first };
+        let mut destinations = destinations.iter().map(at);
+        invite.destination = destinations.next().unwrap();
+        invite.alternatives = destinations.collect();
+        let session = invite.session;
+        self.command(Side::A, Command::Invite(Box::new(invite)));
+        session
+    }
+
+    fn invite(&mut self, body: Option<Body>, credentials: Option<Credentials>) -> Invite {
         self.last_session += 1;
         let session = Endpoint::session_key(self.last_session);
         let address = |text: &str| NameAddr::new(Uri::parse(text).unwrap());
@@ -106,8 +126,9 @@ impl Network {
             address: self::address(Side::B),
             long_requests: LongRequests::ByUdp,
         };
-        let invite = Invite {
+        Invite {
             session,
+            alternatives: Vec::new(),
             target: Uri::parse("sip:+4930123@192.0.2.2").unwrap(),
             destination,
             from: address("sip:alice@example.org"),
@@ -116,9 +137,7 @@ impl Network {
             headers: ExtraHeader::new("Subject", "a call").into_iter().collect(),
             body,
             credentials,
-        };
-        self.command(Side::A, Command::Invite(Box::new(invite)));
-        session
+        }
     }
 
     /// Gives a command; whether the endpoint could carry it out is told.

@@ -12,7 +12,7 @@ pub struct Target {
     text: String,
     host: String,
     port: Option<u16>,
-    transport: Transport,
+    transport: Option<Transport>,
 }
 
 /// What carries SIP to a trunk.
@@ -58,6 +58,11 @@ impl Target {
 
     /// What carries SIP; UDP where nothing else is written, TLS for `sips:`.
     pub fn transport(&self) -> Transport {
+        self.transport.unwrap_or(Transport::Udp)
+    }
+
+    /// What carries SIP where the target says so; DNS does otherwise (RFC 3263 4.1).
+    pub fn written_transport(&self) -> Option<Transport> {
         self.transport
     }
 }
@@ -73,13 +78,13 @@ impl FromStr for Target {
         };
         let mut parts = rest.split(';');
         let (host, port) = host_port(parts.next().unwrap_or(""))?;
-        let mut transport = if secure { Transport::Tls } else { Transport::Udp };
+        let mut transport = secure.then_some(Transport::Tls);
         for parameter in parts {
             let (name, value) = parameter.split_once('=').ok_or(TargetError::Parameter)?;
             let known = Transport::WORDS.iter().find(|(word, _)| *word == value);
             match (name, known) {
                 ("transport", Some((_, found))) if !secure || *found != Transport::Udp => {
-                    transport = if secure { Transport::Tls } else { *found };
+                    transport = Some(if secure { Transport::Tls } else { *found });
                 }
                 _ => return Err(TargetError::Parameter),
             }

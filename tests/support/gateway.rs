@@ -39,6 +39,15 @@ impl Gateway {
 
     /// The same with other levels of the log.
     pub fn serve_logging(phone_port: u16, plan: &str, trunk: &str, levels: &str) -> Gateway {
+        Gateway::configured(&format!("sip:127.0.0.1:{phone_port}"), plan, ["", trunk], levels)
+    }
+
+    /// The trunk is at `target`; `sip` are further settings of SIP.
+    pub fn serve_target(target: &str, plan: &str, sip: &str) -> Gateway {
+        Gateway::configured(target, plan, [sip, ""], LEVELS)
+    }
+
+    fn configured(target: &str, plan: &str, [sip, trunk]: [&str; 2], levels: &str) -> Gateway {
         let dir = TempDir::new("gateway");
         let here = dir.path().display();
         let config = format!(
@@ -46,7 +55,7 @@ impl Gateway {
              [http]\n\
              listen = \"127.0.0.1:0\"\n\
              [sip]\n\
-             listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n\
+             listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n{sip}\n\
              [media]\n\
              workers = 1\n\
              webrtc_port = 0\n\
@@ -58,7 +67,7 @@ impl Gateway {
              [user.web]\n\
              country = \"DE\"\n\
              [trunk.phone]\n\
-             target = \"sip:127.0.0.1:{phone_port}\"\n\
+             target = \"{target}\"\n\
              accept_from = [\"127.0.0.1/32\"]\n\
              codecs = [\"pcmu\", \"pcma\"]\n{trunk}\n"
         );

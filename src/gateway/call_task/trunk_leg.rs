@@ -7,7 +7,9 @@ use crate::call::{Early, Input, Leg, LegEvent, Rejection, Retry};
 use crate::dtmf::parse_info;
 use crate::gateway::sip_words;
 use crate::media::{self, Phase, TrunkCodec, TrunkMedia};
-use crate::sip::{Answer, Body, Command, End, Event, Invite, Method, OfferIn, Origin, Session};
+use crate::sip::{
+    Answer, Body, Command, End, Event, Invite, LocateError, Method, OfferIn, Origin, Session,
+};
 use crate::trunk::Failure;
 
 impl CallTask {
@@ -26,7 +28,13 @@ impl CallTask {
             tracing::warn!(call.id = %self.id, trunk.id = %id, ?busy, "trunk full");
             without_status(Cause::LimitReached, Retry::Next)
         })?;
-        let destination = trunk.locate().await.map_err(|error| {
+        let located = trunk.locate(&gateway.dns).await;
+        let located = located.and_then(|found| {
+            let mut found = found.into_iter();
+            let first = found.next().ok_or(LocateError::NoSuchName)?;
+            Ok((first, found.collect()))
+        });
+        let (destination, alternatives) = located.map_err(|error| {
             tracing::warn!(call.id = %self.id, trunk.id = %id, %error, "trunk not located");
             without_status(Cause::Unreachable, trunk.retries(Failure::Unreachable))
         })?;
@@ -46,6 +54,7 @@ impl CallTask {
                 session,
                 target: words.target,
                 destination,
+                alternatives,
                 from: words.from,
                 to: words.to,
                 asserted_identity: words.asserted_identity,
@@ -68,6 +77,10 @@ impl CallTask {
             Event::Provisional { session, answer } => self.provisional(session, &answer).await,
             Event::Answered { session, answer, offer } => {
                 self.answered(session, &answer, offer).await;
+            }
+            Event::NextDestination { failed, .. } => {
+                tracing::info!(call.id = %self.id, failed = %failed.address, "next destination");
+                self.gateway.dns.unreachable(failed).await;
             }
             Event::Rejected { session, answer, origin } => self.rejected(session, &answer, origin),
             Event::Acked { body, .. } => self.acked(body).await,

@@ -224,6 +224,7 @@ impl Endpoint {
                 self.invite_closed(key, End::NotAnswered);
             }
             Deadline::Quiet => self.quiet(now, key),
+            Deadline::NoWord => self.no_word(now, key),
             Deadline::CancelUnheard => self.cancel_unheard(now, key),
         }
         self.schedule_session(key);

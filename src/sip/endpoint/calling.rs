@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use super::client::{Identity, Sending, User};
+use super::client::{Identity, Sending, Unsent, User};
 use super::session::{Cancel, Deadline, Fork, ForkState, OpenState, OwedAck, Phase, SessionState};
 use super::{Endpoint, Error};
 use crate::sip::Method;
@@ -46,6 +46,7 @@ impl Endpoint {
         session.offer = if invite.body.is_some() { OfferIn::Invite } else { OfferIn::Response };
         session.invite_cseq = self.random.cseq();
         session.first_target = Some(invite.target.clone());
+        session.alternatives = invite.alternatives.into();
         let draft = Draft {
             method: Method::Invite,
             uri: invite.target,
@@ -74,6 +75,7 @@ impl Endpoint {
                 fork: String::new(),
             },
         );
+        self.listen_for_a_word(now, key);
         Ok(())
     }
 
@@ -81,7 +83,10 @@ impl Endpoint {
         match answer.status {
             100..=199 => self.invite_progress(now, key, id, answer),
             200..=299 => self.invite_answered(now, key, answer),
-            _ => self.invite_failed(key, answer),
+            _ => match self.clients.get(&id).map(Unsent::of) {
+                Some(unsent) => self.invite_unanswered(now, key, unsent, answer),
+                None => self.invite_failed(key, answer),
+            },
         }
     }
 
@@ -89,6 +94,7 @@ impl Endpoint {
         let quiet = now + self.config.timing.c;
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let calling = session.phase == Phase::Calling;
+        session.stop_deadline(Deadline::NoWord);
         if calling {
             session.set_deadline(Deadline::Quiet, quiet);
         }
@@ -154,6 +160,91 @@ impl Endpoint {
         }
     }
 
+    /// The INVITE failed at one destination: the next one gets it where the failure is not the callee's
+    /// word, else its owner is told.
+    pub(super) fn invite_unanswered(
+        &mut self,
+        now: Instant,
+        key: Session,
+        unsent: Unsent,
+        answer: Arrived,
+    ) {
+        // Silence, no connection, or overload (RFC 3263 4.3); those that we make are 408 and 503.
+        let next = answer.origin != Origin::Peer || answer.status == 503;
+        if !next || !self.try_next_destination(now, key, unsent) {
+            self.invite_failed(key, answer);
+        }
+    }
+
+    /// Sends the same INVITE, with another branch, to the next destination that can be sent to.
+    fn try_next_destination(&mut self, now: Instant, key: Session, unsent: Unsent) -> bool {
+        let Some(session) = self.sessions.get_mut(&key) else { return false };
+        if session.phase != Phase::Calling {
+            return false;
+        }
+        let failed = session.destination;
+        let mut alternatives = std::mem::take(&mut session.alternatives);
+        let next = std::iter::from_fn(|| alternatives.pop_front())
+            .find_map(|destination| Some((destination, self.path_to(&destination)?)));
+        let Some(session) = self.sessions.get_mut(&key) else { return false };
+        session.alternatives = alternatives;
+        let Some((destination, path)) = next else { return false };
+        session.tried.push(session.path.remote.ip());
+        session.destination = destination;
+        session.path = path;
+        session.sources = vec![path.remote.ip()];
+        session.stop_all_deadlines();
+        session.restart_invite(unsent.draft.cseq);
+        self.emit(Event::NextDestination { session: key, failed });
+        self.start(
+            now,
+            Sending {
+                draft: unsent.draft,
+                path,
+                long_requests: destination.long_requests,
+                user: User::Invite(key),
+                challenges: unsent.challenges,
+                identity: Identity::OfSession,
+                fork: String::new(),
+            },
+        );
+        self.listen_for_a_word(now, key);
+        true
+    }
+
+    /// While another destination is left, this one has only so long to say anything at all.
+    fn listen_for_a_word(&mut self, now: Instant, key: Session) {
+        let due = now + self.config.timing.next_destination;
+        if let Some(session) = self.sessions.get_mut(&key).filter(|s| !s.alternatives.is_empty()) {
+            session.set_deadline(Deadline::NoWord, due);
+        }
+        self.schedule_session(key);
+    }
+
+    /// Nothing came from this destination.
+    pub(super) fn no_word(&mut self, now: Instant, key: Session) {
+        if let Some(id) = self.sessions.get(&key).and_then(|session| session.outgoing) {
+            self.give_up_client(now, id, Origin::Timeout);
+        }
+    }
+
+    /// A 2xx to an INVITE whose transaction is gone: its destination had been given up. The call goes
+    /// on elsewhere, so this one is acknowledged and ended.
+    pub(super) fn late_answer(&mut self, now: Instant, key: Session, answer: Arrived) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let cseq = answer.facts.as_ref().map_or(0, |facts| facts.cseq);
+        let tag = answer.fork().to_owned();
+        if session.fork(&tag).is_some() {
+            let again = session.fork(&tag).and_then(|fork| fork.ack(cseq));
+            if let Some((path, bytes)) = again {
+                self.transmit(path, bytes);
+            }
+        } else if cseq == session.invite_cseq && session.learn_fork(&answer, ForkState::Dropped) {
+            self.send_ack(key, &tag, cseq, None);
+            self.send_bye(now, key, &tag, Vec::new());
+        }
+    }
+
     /// The INVITE has its final refusal, or none came.
     pub(super) fn invite_failed(&mut self, key: Session, answer: Arrived) {
         let Some(session) = self.sessions.get(&key) else { return };
@@ -212,6 +303,7 @@ impl Endpoint {
             Phase::Calling => {
                 session.phase = Phase::Cancelling;
                 session.stop_deadline(Deadline::Quiet);
+                session.stop_deadline(Deadline::NoWord);
                 session.cancel = Cancel::Waiting(reasons.clone());
                 if let Some(id) = session.outgoing {
                     self.send_cancel(now, key, id, reasons);

@@ -94,6 +94,19 @@ pub(super) struct ClientTransaction {
     shorter: Option<Path>,
 }
 
+/// What goes out again, to the next destination (RFC 3263 4.3).
+#[derive(Debug)]
+pub(super) struct Unsent {
+    pub(super) draft: Draft,
+    pub(super) challenges: u32,
+}
+
+impl Unsent {
+    pub(super) fn of(transaction: &ClientTransaction) -> Unsent {
+        Unsent { draft: transaction.draft.clone(), challenges: transaction.challenges }
+    }
+}
+
 /// A request about to be sent.
 #[derive(Debug)]
 pub(super) struct Sending {
@@ -332,10 +345,11 @@ impl Endpoint {
     pub(super) fn give_up_client(&mut self, now: Instant, id: u64, origin: Origin) {
         let Some(transaction) = self.clients.get(&id) else { return };
         let user = transaction.user.clone();
+        let unsent = Unsent::of(transaction);
         self.end_client(id);
         let answer = Arrived::made_here(origin);
         match user {
-            User::Invite(session) => self.invite_failed(session, answer),
+            User::Invite(session) => self.invite_unanswered(now, session, unsent, answer),
             User::Reinvite(session) => self.reinvite_failed(now, session, answer),
             User::Cancel(_) | User::Bye(_) => {}
             User::Info(session, request) => self.request_done(now, Some(session), request, answer),

@@ -50,7 +50,7 @@ impl Endpoint {
         let Some(via) = response.top_via() else { return };
         let (Some(branch), Some(facts)) = (via.branch(), Facts::of(&response)) else { return };
         let Some(id) = self.client_keys.get(&ClientKey::new(branch, facts.method)).copied() else {
-            return;
+            return self.late_response(now, path, facts, response);
         };
         // A response counts only from where its request went: no challenge from elsewhere is answered.
         let ours = self.clients.get(&id).is_some_and(|transaction| {
@@ -63,6 +63,24 @@ impl Endpoint {
             let facts = Some(facts);
             let arrived = Arrived { status, facts, response, origin: Origin::Peer };
             self.client_response(now, id, arrived);
+        }
+    }
+
+    /// A response without a transaction: only a 2xx to an INVITE still means something, and only from
+    /// where that INVITE went and was given up.
+    fn late_response(&mut self, now: Instant, path: Path, facts: Facts, response: Response) {
+        let status = response.status();
+        if facts.method != Method::Invite || !(200..300).contains(&status) {
+            return;
+        }
+        let name = (facts.call_id.clone(), facts.from.tag.clone());
+        let Some(key) = self.dialogs.get(&name).copied() else { return };
+        let source = path.remote.ip();
+        let tried = |session: &super::SessionState| session.tried.contains(&source);
+        if self.sessions.get(&key).is_some_and(tried) {
+            let facts = Some(facts);
+            let arrived = Arrived { status, facts, response, origin: Origin::Peer };
+            self.late_answer(now, key, arrived);
         }
     }
 

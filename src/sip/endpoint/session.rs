@@ -1,5 +1,6 @@
 //! What the endpoint keeps of one session: its dialogs, its open INVITE and its deadlines.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,6 +45,8 @@ pub(super) enum Deadline {
     NotAnswered,
     /// Our provisional response is to be repeated.
     RepeatProvisional,
+    /// Nothing came from this destination, and there is another one.
+    NoWord,
 }
 
 /// One dialog of a session with the ACKs that belong to it.
@@ -121,8 +124,12 @@ pub(super) struct SessionState {
     /// Where requests go when Contact and routes name no accepted address.
     pub(super) path: Path,
     pub(super) destination: Destination,
+    /// Where our INVITE goes when `destination` fails.
+    pub(super) alternatives: VecDeque<Destination>,
     /// Addresses that requests within the session's dialogs may come from.
     pub(super) sources: Vec<IpAddr>,
+    /// Where our INVITE was given up: a late 2xx from there is ended.
+    pub(super) tried: Vec<IpAddr>,
     pub(super) digest: Option<digest::Client>,
     pub(super) forks: Vec<Fork>,
     /// Our INVITE or re-INVITE in progress.
@@ -170,7 +177,9 @@ impl SessionState {
             local_tag: local_tag.to_owned(),
             path,
             destination,
+            alternatives: VecDeque::new(),
             sources: vec![path.remote.ip()],
+            tried: Vec::new(),
             digest: None,
             forks: Vec::new(),
             outgoing: None,
@@ -193,7 +202,7 @@ impl SessionState {
     /// The INVITE goes out again with another number: early dialogs of the old one are gone.
     pub(super) fn restart_invite(&mut self, cseq: u32) {
         self.invite_cseq = cseq;
-        self.forks.clear();
+        self.forks.retain(|fork| fork.state == ForkState::Dropped);
     }
 
     pub(super) fn forget_transaction(&mut self, id: u64) {

@@ -367,7 +367,10 @@ impl Endpoint {
     fn dialog_path(&self, key: Session, tag: &str) -> Option<Path> {
         let session = self.sessions.get(&key)?;
         let (transport, address) = match session.fork(tag)?.dialog.next_hop() {
-            Some((transport, address)) if self.may_send(session.path, address.ip()) => {
+            Some((transport, address))
+                if self.may_send(session.path, address.ip())
+                    || session.tried.contains(&address.ip()) =>
+            {
                 (transport.unwrap_or(session.path.transport), address)
             }
             _ => return Some(session.path),

@@ -15,6 +15,9 @@ pub struct Timing {
     pub trying: Duration,
     /// Timer D on unreliable transports: at least 32 s.
     pub d: Duration,
+    /// How long a destination of an INVITE may say nothing at all while there is another one to try: 4 s,
+    /// time for four copies. Timer B (32 s) is for the last one; no caller waits that long twice.
+    pub next_destination: Duration,
     /// Timer C: how long an INVITE that we sent may go without any new response: 180 s.
     pub c: Duration,
     /// How long an INVITE that we received may stay unanswered before 480: 300 s.
@@ -38,6 +41,7 @@ impl Default for Timing {
             t4: Duration::from_secs(5),
             trying: Duration::from_millis(200),
             d: Duration::from_secs(32),
+            next_destination: Duration::from_secs(4),
             c: Duration::from_secs(180),
             answer: Duration::from_secs(300),
             repeat_provisional: Duration::from_secs(60),
