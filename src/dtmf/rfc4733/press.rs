@@ -63,6 +63,7 @@ pub(super) struct Press {
     first_ticks: u16,
     first_seen: Instant,
     last_seen: Instant,
+    first_seq: u16,
     last_seq: u16,
     /// Time between updates.
     interval: Duration,
@@ -94,6 +95,7 @@ impl Press {
             first_ticks: arrival.block.duration,
             first_seen: arrival.now,
             last_seen: arrival.now,
+            first_seq: arrival.seq,
             last_seq: arrival.seq,
             interval: TYPICAL_INTERVAL,
             remarked: false,
@@ -296,9 +298,12 @@ impl Press {
         }
         let told = ticks as f64 / f64::from(self.clock_rate);
         let ratio = told / wall.as_secs_f64();
-        if (4.0..9.0).contains(&ratio) {
+        // A sender or a network that stalls looks the same to the wall clock, but what each packet
+        // counts is then still a packet's interval.
+        let step = told / f64::from(self.last_seq.wrapping_sub(self.first_seq).max(1));
+        if (4.0..9.0).contains(&ratio) && step > LONGEST_STEP {
             self.clock = self.too_fast;
-        } else if (1.0 / 9.0..0.25).contains(&ratio) {
+        } else if (1.0 / 9.0..0.25).contains(&ratio) && step < SHORTEST_STEP {
             self.clock = Clock::Slow;
         } else if (0.5..2.0).contains(&ratio) {
             self.clock = Clock::Right;
@@ -321,5 +326,9 @@ const END_COPIES: Duration = Duration::from_millis(500);
 const SEGMENT_SLACK: Duration = Duration::from_millis(60);
 /// How far a moving timestamp may go from one packet to the next received one.
 const MOVE_STEP: Duration = Duration::from_millis(60);
+/// Of what a packet counts, in seconds: packets are 10 to 40 ms apart, a sixth or six times that is
+/// the wrong clock.
+const SHORTEST_STEP: f64 = 0.008;
+const LONGEST_STEP: f64 = 0.05;
 /// Three updates: less says nothing about a clock.
 const COMPARE_AFTER: Duration = Duration::from_millis(55);

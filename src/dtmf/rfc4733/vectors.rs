@@ -361,6 +361,22 @@ fn v13_48k_durations_on_an_8k_type() {
     assert!(events.last().unwrap().wrong_clock);
 }
 
+/// A browser on a busy machine: its packets stop for a while, and then come all at once.
+#[test]
+fn v13_a_stall_is_no_wrong_clock() {
+    let mut late = press('1', 0, 40, KHZ48, 1, 1);
+    late.iter_mut().skip(1).for_each(|packet| packet.at += 75);
+    let mut burst = press('1', 0, 300, KHZ48, 1, 1);
+    burst.iter_mut().skip(1).for_each(|packet| packet.at = 60 + packet.at / 20);
+    for mut packets in [late, burst] {
+        let (seq, ms) = (packets.len() as u16 + 1, if packets.len() > 6 { 300 } else { 40 });
+        packets.extend(press('2', 1000, 40, KHZ48, seq, 48_001));
+        let events = play(&mut decoder(), &packets);
+        assert_eq!(digits(&events), [('1', ms, RELEASED), ('2', 40, RELEASED)]);
+        assert!(events.iter().all(|event| !event.wrong_clock));
+    }
+}
+
 /// As Firefox 153 was measured to send 1370 and then 100 ms: 1440 ms and 120 ms, told in packets of
 /// 20 ms that count 120 each.
 #[test]
