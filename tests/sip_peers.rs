@@ -320,3 +320,36 @@ async fn invite_without_offer_answered_by_ack() {
         agent.ends_empty().await;
     }
 }
+
+#[tokio::test]
+async fn reliable_180_to_a_caller_that_requires_it() {
+    for transport in BOTH {
+        let mut agent = Agent::start().await;
+        let target = agent.target(transport);
+        let sipp = Sipp::start("uac_100rel", transport, &[&target, "-m", "1"]).await;
+        let session = expect!(agent, Event::Incoming(incoming) => incoming.session);
+        let (status, phrase, headers, body) = (180, None, Vec::new(), None);
+        agent.send(Command::Progress { session, status, phrase, headers, body }).await;
+        // Held until PRACK: the peer wants PRACK answered first.
+        agent.answer(session).await;
+        expect!(agent, Event::Acked { .. } => ());
+        expect!(agent, Event::Ended { end: End::ByPeer, .. } => ());
+        sipp.succeeds().await;
+        agent.ends_empty().await;
+    }
+}
+
+#[tokio::test]
+async fn reliable_183_of_the_callee_acknowledged() {
+    for transport in BOTH {
+        let mut agent = Agent::start().await;
+        let sipp = Sipp::start("uas_100rel", transport, &["-m", "1"]).await;
+        let session = agent.call(&sipp, transport).await;
+        expect!(agent, Event::Provisional { answer, .. } => assert!(answer.body.is_some()));
+        expect!(agent, Event::Answered { .. } => ());
+        agent.hang_up(session).await;
+        expect!(agent, Event::Ended { end: End::ByUs, .. } => ());
+        sipp.succeeds().await;
+        agent.ends_empty().await;
+    }
+}

@@ -69,13 +69,18 @@ impl ExtraHeader {
         ExtraHeader::new(H::NAME, &header.to_string())
     }
 
+    /// A header that the endpoint makes itself, from words of its own.
+    pub(super) fn own(name: &str, value: &str) -> ExtraHeader {
+        ExtraHeader { name: name.to_owned(), value: value.to_owned() }
+    }
+
     pub(super) fn parts(&self) -> (&str, &str) {
         (&self.name, &self.value)
     }
 }
 
 /// What the endpoint writes itself.
-const OWN_HEADERS: [&str; 18] = [
+const OWN_HEADERS: [&str; 20] = [
     "Via",
     "Route",
     "Record-Route",
@@ -93,6 +98,8 @@ const OWN_HEADERS: [&str; 18] = [
     "Authorization",
     "Proxy-Authorization",
     "Require",
+    "Supported",
+    "RSeq",
     "P-Asserted-Identity",
 ];
 

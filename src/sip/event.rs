@@ -199,6 +199,8 @@ pub enum End {
     ByUs,
     /// The ACK of our 200 never came; we sent BYE.
     NoAck,
+    /// No PRACK of our reliable provisional response came; the INVITE got 500.
+    NoPrack,
     /// A request within the dialog got 481 or no response; we sent BYE where it could help.
     Lost,
     /// We had an incoming INVITE and neither answered nor refused it in time; it got 480.

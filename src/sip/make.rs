@@ -6,7 +6,7 @@ use super::command::{Body, ExtraHeader, Session};
 use super::dialog::NameAddrText;
 use super::digest;
 use super::endpoint::Path;
-use super::event::{Answer, Incoming, Origin, Privacy};
+use super::event::{Answer, Incoming, OfferIn, Origin, Privacy};
 use super::header::{Allow, PAssertedIdentity, Reason, RetryAfter, TypedHeader};
 use super::status::phrase;
 use super::{MessageExt, Method, NameAddr, Request, Response, Uri};
@@ -105,7 +105,7 @@ impl Draft {
 }
 
 /// What the endpoint answers OPTIONS and 405 with, and writes into INVITE.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK";
 
 /// One response to make.
 #[derive(Debug)]
@@ -181,6 +181,7 @@ impl Echo {
         }
         if self.method == Method::Options && reply.status < 300 {
             response.push("Accept", "application/sdp");
+            response.push("Supported", "100rel");
         }
         if !product.is_empty() {
             response.push("Server", product);
@@ -296,6 +297,11 @@ pub(super) fn incoming(mut request: Request, path: Path, key: Session) -> Option
         body: take_body(&mut request),
         request,
     })
+}
+
+/// Which side makes the offer of this INVITE.
+pub(super) fn offer_in(request: &Request) -> OfferIn {
+    if request.body().is_empty() { OfferIn::Response } else { OfferIn::Invite }
 }
 
 fn privacy(request: &Request, word: &str) -> bool {

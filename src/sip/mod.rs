@@ -30,6 +30,8 @@ mod call_flow_tests;
 #[cfg(test)]
 mod failover_tests;
 #[cfg(test)]
+mod reliable_tests;
+#[cfg(test)]
 mod virtual_network;
 
 pub use address::NameAddr;

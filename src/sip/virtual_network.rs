@@ -117,6 +117,25 @@ impl Network {
         session
     }
 
+    /// A call from A whose INVITE requires an extension.
+    pub(super) fn call_requiring(&mut self, tag: &str) -> Session {
+        let invite = self.invite(Some(Body::sdp("offer")), None);
+        self.require(invite, tag)
+    }
+
+    /// The same without an offer.
+    pub(super) fn call_without_offer_requiring(&mut self, tag: &str) -> Session {
+        let invite = self.invite(None, None);
+        self.require(invite, tag)
+    }
+
+    fn require(&mut self, mut invite: Invite, tag: &str) -> Session {
+        invite.headers.push(ExtraHeader::own("Require", tag));
+        let session = invite.session;
+        self.command(Side::A, Command::Invite(Box::new(invite)));
+        session
+    }
+
     fn invite(&mut self, body: Option<Body>, credentials: Option<Credentials>) -> Invite {
         self.last_session += 1;
         let session = Endpoint::session_key(self.last_session);

@@ -89,7 +89,7 @@ impl CallTask {
                 let cause = match (end, sip_words::q850_of(&reasons)) {
                     (End::ByPeer, Some(16 | 31) | None) | (End::ByUs, _) => Cause::Hangup,
                     (End::ByPeer, Some(value)) => Cause::from_q850(value),
-                    (End::NoAck | End::Lost, _) => Cause::TrunkFailed,
+                    (End::NoAck | End::NoPrack | End::Lost, _) => Cause::TrunkFailed,
                     (End::NotAnswered, _) => Cause::NoAnswer,
                 };
                 self.gone(session, cause);

@@ -3,15 +3,16 @@
 use std::time::Instant;
 
 use super::receive::Received;
+use super::reliable::{self, Reliable};
 use super::session::{Deadline, Fork, ForkState, OpenInvite, OpenState, Phase, SessionState};
 use super::{Endpoint, Error};
-use crate::sip::Method;
 use crate::sip::command::{Body, Destination, ExtraHeader, LongRequests, Session};
 use crate::sip::dialog::Dialog;
 use crate::sip::event::{End, Event};
 use crate::sip::header::Reason;
 use crate::sip::make::{self, Reply};
 use crate::sip::transaction::Backoff;
+use crate::sip::{MessageExt, Method};
 
 impl Endpoint {
     /// An INVITE that starts a session; source, limits and extensions have been checked.
@@ -22,6 +23,9 @@ impl Endpoint {
             return self.reply_stateless(received, Reply::status(400));
         };
         let key = self.next_session();
+        let required = request.list("Require").any(|own| own.eq_ignore_ascii_case(reliable::TAG));
+        let reliable =
+            required.then(|| Reliable::new(self.random.cseq(), make::offer_in(&request)));
         let tag = self.random.token();
         let local = format!("{};tag={tag}", facts.to.text);
         let Some(incoming) = make::incoming(request, source, key) else { return };
@@ -38,6 +42,7 @@ impl Endpoint {
         let phase = Phase::Ringing;
         let mut session =
             SessionState::new(phase, &facts.call_id, local, &tag, source, destination);
+        session.reliable = reliable;
         session.forks.push(Fork::new(dialog, ForkState::Early));
         session.incoming = Some(self.open_invite(transaction, facts.cseq));
         session.set_deadline(Deadline::NotAnswered, now + self.config.timing.answer);
@@ -67,7 +72,11 @@ impl Endpoint {
         if !ringing || !(101..200).contains(&status) {
             return Err(Error::WrongState(key));
         }
-        let sent = self.respond(now, transaction, Reply { status, phrase, headers, body });
+        let reply = Reply { status, phrase, headers, body };
+        if self.sessions.get(&key).is_some_and(|session| session.reliable.is_some()) {
+            return self.progress_reliably(now, key, reply);
+        }
+        let sent = self.respond(now, transaction, reply);
         let repeat = now + self.config.timing.repeat_provisional;
         if let Some(session) = self.sessions.get_mut(&key) {
             if let Some(open) = &mut session.incoming {
@@ -88,6 +97,7 @@ impl Endpoint {
     ) -> Result<(), Error> {
         let transaction = self.unanswered(key)?;
         let reply = Reply { status: 200, phrase: None, headers, body };
+        let Some(reply) = self.ready_answer(key, reply) else { return Ok(()) };
         let Some(sent) = self.respond(now, transaction, reply) else {
             return Err(Error::WrongState(key));
         };
@@ -128,7 +138,7 @@ impl Endpoint {
     }
 
     /// The final refusal of the open INVITE has been sent: the session goes with its first one.
-    fn invite_closed(&mut self, key: Session, end: End) {
+    pub(super) fn invite_closed(&mut self, key: Session, end: End) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         session.incoming = None;
         session.stop_deadline(Deadline::NotAnswered);
@@ -225,6 +235,8 @@ impl Endpoint {
             }
             Deadline::Quiet => self.quiet(now, key),
             Deadline::NoWord => self.no_word(now, key),
+            Deadline::RepeatReliable => self.repeat_reliable(now, key, due),
+            Deadline::NoPrack => self.no_prack(now, key),
             Deadline::CancelUnheard => self.cancel_unheard(now, key),
         }
         self.schedule_session(key);

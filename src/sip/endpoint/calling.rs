@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::client::{Identity, Sending, Unsent, User};
 use super::session::{Cancel, Deadline, Fork, ForkState, OpenState, OwedAck, Phase, SessionState};
-use super::{Endpoint, Error};
+use super::{Endpoint, Error, reliable};
 use crate::sip::Method;
 use crate::sip::command::{Body, Credentials, ExtraHeader, Invite, Session};
 use crate::sip::dialog::Dialog;
@@ -47,7 +47,7 @@ impl Endpoint {
         session.invite_cseq = self.random.cseq();
         session.first_target = Some(invite.target.clone());
         session.alternatives = invite.alternatives.into();
-        let draft = Draft {
+        let mut draft = Draft {
             method: Method::Invite,
             uri: invite.target,
             routes: Vec::new(),
@@ -61,6 +61,9 @@ impl Endpoint {
             authorization: Vec::new(),
             body: invite.body,
         };
+        if draft.body.is_some() {
+            draft.extra.push(ExtraHeader::own("Supported", reliable::TAG));
+        }
         self.dialogs.insert((call_id, tag), key);
         self.sessions.insert(key, session);
         self.start(
@@ -110,9 +113,10 @@ impl Endpoint {
         };
         self.learn_sources(key);
         self.schedule_session(key);
+        let taken = answer.status > 100 && self.take_provisional(now, key, &answer);
         if let Some(reasons) = waiting {
             self.send_cancel(now, key, id, reasons);
-        } else if calling && answer.status > 100 {
+        } else if calling && taken {
             self.emit(Event::Provisional { session: key, answer: answer.answer() });
         }
     }

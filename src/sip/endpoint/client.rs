@@ -46,6 +46,8 @@ pub(super) enum User {
     Cancel(Session),
     /// Nobody, save for a challenge.
     Bye(Session),
+    /// Nobody: its response says nothing that the INVITE's will not.
+    Prack(Session),
     /// The owner.
     Info(Session, RequestKey),
     /// The owner.
@@ -59,6 +61,7 @@ impl User {
             | User::Reinvite(session)
             | User::Cancel(session)
             | User::Bye(session)
+            | User::Prack(session)
             | User::Info(session, _) => Some(*session),
             User::Options(_) => None,
         }
@@ -226,7 +229,7 @@ impl Endpoint {
         match transaction.user.clone() {
             User::Invite(session) => self.invite_response(now, session, id, response),
             User::Reinvite(session) => self.reinvite_response(now, session, id, response),
-            User::Cancel(_) | User::Bye(_) => {}
+            User::Cancel(_) | User::Bye(_) | User::Prack(_) => {}
             User::Info(session, request) => {
                 self.request_done(now, Some(session), request, response)
             }
@@ -351,7 +354,7 @@ impl Endpoint {
         match user {
             User::Invite(session) => self.invite_unanswered(now, session, unsent, answer),
             User::Reinvite(session) => self.reinvite_failed(now, session, answer),
-            User::Cancel(_) | User::Bye(_) => {}
+            User::Cancel(_) | User::Bye(_) | User::Prack(_) => {}
             User::Info(session, request) => self.request_done(now, Some(session), request, answer),
             User::Options(request) => self.request_done(now, None, request, answer),
         }

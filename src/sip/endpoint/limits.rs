@@ -33,8 +33,9 @@ impl Endpoint {
                 Method::Bye,
                 Method::Options,
                 Method::Info,
+                Method::PRack,
             ],
-            extensions: Vec::new(),
+            extensions: vec![super::reliable::TAG.to_owned()],
         }
     }
 

@@ -8,6 +8,7 @@ mod calling;
 mod client;
 mod limits;
 mod receive;
+mod reliable;
 mod server;
 mod session;
 mod within;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::reliable::Reliable;
 use super::{Endpoint, Owner, Path};
 use crate::sip::Uri;
 use crate::sip::command::{Destination, ExtraHeader, Session};
@@ -47,6 +48,10 @@ pub(super) enum Deadline {
     RepeatProvisional,
     /// Nothing came from this destination, and there is another one.
     NoWord,
+    /// Our reliable provisional response is to be sent again.
+    RepeatReliable,
+    /// No PRACK of our reliable provisional response came.
+    NoPrack,
 }
 
 /// One dialog of a session with the ACKs that belong to it.
@@ -54,6 +59,8 @@ pub(super) enum Deadline {
 pub(super) struct Fork {
     pub(super) dialog: Dialog,
     pub(super) state: ForkState,
+    /// The number of the peer's last reliable provisional response that was taken.
+    pub(super) last_rseq: Option<u32>,
     /// ACKs of 2xx by CSeq, to be sent again with each repetition; the last few only.
     acks: Vec<(u32, Path, Arc<[u8]>)>,
 }
@@ -70,7 +77,7 @@ pub(super) enum ForkState {
 
 impl Fork {
     pub(super) fn new(dialog: Dialog, state: ForkState) -> Fork {
-        Fork { dialog, state, acks: Vec::new() }
+        Fork { dialog, state, last_rseq: None, acks: Vec::new() }
     }
 
     pub(super) fn ack(&self, cseq: u32) -> Option<(Path, Arc<[u8]>)> {
@@ -142,6 +149,8 @@ pub(super) struct SessionState {
     pub(super) cancel: Cancel,
     /// The peer's INVITE or re-INVITE in progress.
     pub(super) incoming: Option<OpenInvite>,
+    /// Where the peer's INVITE requires reliable provisional responses.
+    pub(super) reliable: Option<Reliable>,
     pub(super) owed_ack: Option<OwedAck>,
     /// For the BYE of [`Phase::Closing`].
     pub(super) closing_reasons: Vec<ExtraHeader>,
@@ -188,6 +197,7 @@ impl SessionState {
             first_target: None,
             cancel: Cancel::No,
             incoming: None,
+            reliable: None,
             owed_ack: None,
             closing_reasons: Vec::new(),
             pending: 0,
@@ -247,8 +257,12 @@ impl SessionState {
     /// Takes the earliest deadline that has come; giving up comes before repeating.
     pub(super) fn expire(&mut self, now: Instant) -> Option<(Deadline, Instant)> {
         let due = self.next_deadline().filter(|due| *due <= now)?;
-        let repeats =
-            |own: Deadline| matches!(own, Deadline::RepeatFinal | Deadline::RepeatProvisional);
+        let repeats = |own: Deadline| {
+            matches!(
+                own,
+                Deadline::RepeatFinal | Deadline::RepeatProvisional | Deadline::RepeatReliable
+            )
+        };
         let of_now = |own: &(Deadline, Instant)| own.1 == due;
         let index = self
             .deadlines

@@ -38,11 +38,18 @@ impl Endpoint {
             Method::Bye => self.receive_bye(now, key, received),
             Method::Invite => self.receive_reinvite(now, key, received),
             Method::Info => self.receive_info(now, key, received),
+            Method::PRack => self.receive_prack(now, key, received),
             _ => self.reply_in_session(now, key, received, Reply::status(200)),
         }
     }
 
-    fn reply_in_session(&mut self, now: Instant, key: Session, received: Received, reply: Reply) {
+    pub(super) fn reply_in_session(
+        &mut self,
+        now: Instant,
+        key: Session,
+        received: Received,
+        reply: Reply,
+    ) {
         let method = received.request.method();
         let Received { echo, reply: path, .. } = received;
         let id = self.open_server(now, method, path, echo, Some(key), "");
@@ -343,7 +350,7 @@ impl Endpoint {
     }
 
     /// A request of ours in one dialog of a session, with its number taken; BYE unless changed.
-    fn within(&mut self, key: Session, tag: &str, method: Method) -> Option<Sending> {
+    pub(super) fn within(&mut self, key: Session, tag: &str, method: Method) -> Option<Sending> {
         let path = self.dialog_path(key, tag)?;
         let cnonce = self.random.token();
         let session = self.sessions.get_mut(&key)?;
