@@ -210,9 +210,9 @@ async fn digits_and_numbers_are_in_no_log() {
     let call = bystander.call.id.clone();
     // From the page as a request and as events; from the phone as events and as INFO.
     let tones =
-        json!({"type": "dtmf.send", "call": call, "tones": "7391A", "duration": 50, "gap": 50});
+        json!({"type": "dtmf.send", "call": call, "tones": "73915284A", "duration": 50, "gap": 50});
     bystander.page.ask(tones).await.unwrap();
-    for _ in 0..5 {
+    for _ in 0..9 {
         let sent = bystander
             .page
             .event(Duration::from_secs(10), "dtmf.sent", |event| event.text("type") == "dtmf.sent");
@@ -261,7 +261,7 @@ async fn digits_and_numbers_are_in_no_log() {
     let log = bystander.gateway.process.output();
     assert!(log.contains("\"level\":\"DEBUG\""), "nothing was logged at debug");
     for secret in
-        ["7391", "99887766", "3023125789", "23125789", "2025550147", "5550147", "23125600"]
+        ["73915284", "99887766", "3023125789", "23125789", "2025550147", "5550147", "23125600"]
     {
         let found: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
         assert!(found.is_empty(), "{secret} is in the log: {found:#?}");
@@ -276,7 +276,7 @@ async fn digits_and_numbers_are_in_no_log() {
             let names_digits = ["tone", "tones", "digit", "digits", "key", "keys", "signal"];
             assert!(!names_digits.contains(&last) || value == "hidden", "{line}");
         }
-        for form in ["Digit(", "digit: ", "Signal=", "tone: ", "Press(", "D7", "One,", "Seven"] {
+        for form in ["Digit(", "digit: ", "Signal=", "tone: ", "Press(", "One,", "Seven"] {
             assert!(!line.contains(form) || line.contains("digit: hidden"), "{form} is in {line}");
         }
     }
@@ -291,7 +291,7 @@ async fn digits_and_numbers_are_in_no_log() {
         }
     };
     assert!(record["digits"].as_u64().is_some_and(|count| count > 0), "a count is kept: {record}");
-    assert!(!record.to_string().contains("7391"), "{record}");
+    assert!(!record.to_string().contains("73915284"), "{record}");
 }
 
 const EMPTY_PLAN: &str = "\
