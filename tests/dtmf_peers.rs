@@ -178,11 +178,17 @@ macro_rules! cells {
 }
 
 cells! {
+    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
     chromium_to_rfc4733: Chromium to Rfc4733;
+    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
     firefox_to_rfc4733: Firefox to Rfc4733;
+    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
     chromium_to_info: Chromium to Info;
+    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
     firefox_to_info: Firefox to Info;
+    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
     chromium_to_inband: Chromium to Inband;
+    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
     firefox_to_inband: Firefox to Inband;
 }
 
