@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 
-use crate::base::{CallId, TrunkId, UserId};
+use crate::base::{CallId, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
+use crate::dialplan::{Decision, Region};
+use crate::gateway::PlanQuestion;
 use crate::signaling::{Claims, MintError};
 
-/// The gateway as the API sees it. None of it waits: a gateway answers from what it has in memory.
+/// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
+/// `check_plan` and `put_plan`, which load a plan.
 pub trait Backend: Send + Sync + 'static {
     /// The calls in progress, in no order.
     fn calls(&self) -> Vec<LiveCall>;
@@ -38,6 +41,25 @@ pub trait Backend: Send + Sync + 'static {
     /// Brings the gauges up to date, just before the metrics are rendered.
     fn refresh_metrics(&self);
 
+    /// The dial plan in force.
+    fn plan(&self) -> PlanView;
+
+    /// The findings of a text as a plan of this gateway. Computes for a while.
+    fn check_plan(&self, text: &str) -> Vec<Finding>;
+
+    /// Makes a text the plan; `made_from` is the hash of the plan that it was made from. Waits for
+    /// the disk and computes for a while.
+    ///
+    /// # Errors
+    /// See [`PutRefused`]; the old plan stays.
+    fn put_plan(&self, text: &str, made_from: Option<&str>) -> Result<(), PutRefused>;
+
+    /// What the plan in force says to a call, with its trace; `None` where the time is no time.
+    fn explain(&self, question: &PlanQuestion) -> Option<(Decision, Vec<String>)>;
+
+    /// Lets a user call a country again that the fraud brake holds.
+    fn release(&self, user: &UserId, region: Region);
+
     /// What the web phone of a demo starts with; `None` when this is no demo.
     fn demo_phone(&self) -> Option<DemoPhone>;
 }
@@ -54,6 +76,43 @@ pub struct LiveCall {
     /// What is known of it.
     #[serde(flatten)]
     pub record: Record,
+}
+
+/// A dial plan in force.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanView {
+    /// Its file; `None` where it has none.
+    pub file: Option<String>,
+    /// SHA-256 of its text, in hexadecimal.
+    pub hash: String,
+    /// Since when it is in force (RFC 3339 UTC).
+    pub loaded_at: jiff::Timestamp,
+    /// What somebody should look at.
+    pub warnings: Vec<Finding>,
+    /// The last plan that was not taken, where none was taken since.
+    pub refused: Option<RefusedPlan>,
+    /// Its text.
+    pub text: String,
+}
+
+/// A plan that was not taken.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RefusedPlan {
+    /// When (RFC 3339 UTC).
+    pub at: jiff::Timestamp,
+    /// Every mistake in it.
+    pub findings: Vec<Finding>,
+}
+
+/// Why a text did not become the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutRefused {
+    /// It was made from another plan than the one in force, or its file was edited; in words.
+    Changed(String),
+    /// Mistakes in it.
+    Findings(Vec<Finding>),
+    /// Its file cannot be written; in words.
+    Unwritable(String),
 }
 
 /// A trunk as it stands.

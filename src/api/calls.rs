@@ -31,6 +31,15 @@ pub(super) async fn show(
     api.backend.call(call_id(&id)?).map(Json).ok_or_else(no_call)
 }
 
+/// How the plan decided about a call in progress, then each attempt and what became of it.
+pub(super) async fn trace(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<List<String>>, Problem> {
+    let call = api.backend.call(call_id(&id)?).ok_or_else(no_call)?;
+    Ok(Json(List { items: call.record.trace, next: None }))
+}
+
 /// Ends a call. Doing it twice is the same as once while the call ends.
 pub(super) async fn hang_up(
     State(api): State<Api>,

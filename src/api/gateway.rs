@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::backend::{
-    Backend, DemoPhone, Hint, LiveCall, Readiness, TrunkState, TrunkView, Unknown,
+    Backend, DemoPhone, Hint, LiveCall, PlanView, PutRefused, Readiness, RefusedPlan, TrunkState,
+    TrunkView, Unknown,
 };
-use crate::base::{CallId, UserId};
-use crate::gateway::Gateway;
+use crate::base::{CallId, Finding, UserId};
+use crate::dialplan::{Decision, Region};
+use crate::gateway::{Gateway, PlanQuestion, PutPlanError};
 use crate::signaling::{Claims, MintError, Scope};
 use crate::trunk::Health;
 
@@ -75,6 +77,41 @@ impl Backend for GatewayBackend {
 
     fn refresh_metrics(&self) {
         self.gateway.refresh_metrics();
+    }
+
+    fn plan(&self) -> PlanView {
+        let plan = self.gateway.plan();
+        let refused = self.gateway.refused_plan();
+        PlanView {
+            file: self.gateway.plan_path(),
+            hash: plan.hash.clone(),
+            loaded_at: plan.loaded_at,
+            warnings: plan.warnings.clone(),
+            refused: refused.map(|r| RefusedPlan { at: r.at, findings: r.findings.clone() }),
+            text: plan.text.clone(),
+        }
+    }
+
+    fn check_plan(&self, text: &str) -> Vec<Finding> {
+        self.gateway.check_plan(text)
+    }
+
+    fn put_plan(&self, text: &str, made_from: Option<&str>) -> Result<(), PutRefused> {
+        self.gateway.put_plan(text, made_from).map_err(|error| match error {
+            PutPlanError::Findings(findings) => PutRefused::Findings(findings),
+            PutPlanError::Unwritable(_) => PutRefused::Unwritable(error.to_string()),
+            PutPlanError::Changed { .. } | PutPlanError::FileDiffers => {
+                PutRefused::Changed(error.to_string())
+            }
+        })
+    }
+
+    fn explain(&self, question: &PlanQuestion) -> Option<(Decision, Vec<String>)> {
+        self.gateway.explain(question)
+    }
+
+    fn release(&self, user: &UserId, region: Region) {
+        self.gateway.release(user, region);
     }
 
     fn demo_phone(&self) -> Option<DemoPhone> {

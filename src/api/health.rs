@@ -25,6 +25,17 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
     if let Some(reason) = reason {
         body["reason"] = reason.into();
     }
+    // Calls go on by the old plan: ready, but somebody must look. The findings are not for strangers.
+    let plan = api.backend.plan();
+    if let Some(refused) = plan.refused {
+        let words = format!(
+            "the dial plan of {} was not taken ({} findings); the one of {} is in force",
+            refused.at,
+            refused.findings.len(),
+            plan.loaded_at
+        );
+        body["dialplan"] = words.into();
+    }
     (status, Json(body)).into_response()
 }
 

@@ -8,6 +8,7 @@ mod access;
 mod backend;
 mod calls;
 mod cdrs;
+mod dialplan;
 mod gateway;
 mod health;
 mod pages;
@@ -21,7 +22,8 @@ mod tokens;
 
 pub use access::{Access, Admin};
 pub use backend::{
-    Backend, DemoPhone, Hint, LiveCall, MintedToken, Readiness, TrunkState, TrunkView, Unknown,
+    Backend, DemoPhone, Hint, LiveCall, MintedToken, PlanView, PutRefused, Readiness, RefusedPlan,
+    TrunkState, TrunkView, Unknown,
 };
 pub use gateway::{Demo, GatewayBackend};
 pub use problem::Problem;

@@ -8,7 +8,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::{Access, Backend, Problem, access, calls, cdrs, health, pages, tokens};
+use super::{Access, Backend, Problem, access, calls, cdrs, dialplan, health, pages, tokens};
 use crate::signaling::ErrorCode;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -32,8 +32,13 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::show))
+        .route("/v1/calls/{id}/trace", get(calls::trace))
         .route("/v1/calls/{id}/actions/hangup", post(calls::hang_up))
         .route("/v1/cdrs", get(cdrs::list))
+        .route("/v1/dialplan", get(dialplan::show).put(dialplan::put))
+        .route("/v1/dialplan/check", post(dialplan::check))
+        .route("/v1/dialplan/explain", post(dialplan::explain))
+        .route("/v1/users/{user}/actions/release", post(dialplan::release))
         .route("/v1/trunks", get(calls::trunks))
         .route("/v1/client-tokens", post(tokens::mint))
         .route_layer(from_fn_with_state(Arc::clone(&access), access::local_only));

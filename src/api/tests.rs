@@ -1,5 +1,6 @@
 //! The surface as a client sees it: status, headers, bodies.
 
+mod dialplan;
 mod guarded;
 mod surface;
 
@@ -16,8 +17,10 @@ use axum::routing::get;
 use tower::ServiceExt;
 
 use super::*;
-use crate::base::{CallId, Cause, Party, UserId};
+use crate::base::{CallId, Cause, Finding, Party, Severity, UserId};
 use crate::call::{Direction, Quality, Record, State, Who};
+use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
+use crate::gateway::PlanQuestion;
 use crate::signaling::{Claims, MintError, TokenKey, mint};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
@@ -27,6 +30,13 @@ pub(super) struct Fixed {
     pub(super) hung_up: Mutex<Vec<CallId>>,
     pub(super) readiness: Readiness,
     pub(super) key: TokenKey,
+    pub(super) refused: Option<RefusedPlan>,
+    pub(super) released: Mutex<Vec<String>>,
+}
+
+fn finding() -> Finding {
+    let (file, message) = ("plan.toml".to_owned(), "wrong".to_owned());
+    Finding { file, line: 3, column: 1, severity: Severity::Error, message }
 }
 
 impl Backend for Fixed {
@@ -64,6 +74,51 @@ impl Backend for Fixed {
 
     fn refresh_metrics(&self) {}
 
+    fn plan(&self) -> PlanView {
+        PlanView {
+            file: Some("plan.toml".into()),
+            hash: "abc".into(),
+            loaded_at: jiff::Timestamp::UNIX_EPOCH,
+            warnings: Vec::new(),
+            refused: self.refused.clone(),
+            text: "version = 1\n".into(),
+        }
+    }
+
+    fn check_plan(&self, text: &str) -> Vec<Finding> {
+        text.contains("wrong").then(finding).into_iter().collect()
+    }
+
+    fn put_plan(&self, text: &str, made_from: Option<&str>) -> Result<(), PutRefused> {
+        if made_from.is_some_and(|hash| hash != "abc") {
+            return Err(PutRefused::Changed("the plan is abc by now".into()));
+        }
+        match text.contains("wrong") {
+            true => Err(PutRefused::Findings(vec![finding()])),
+            false => Ok(()),
+        }
+    }
+
+    fn explain(&self, question: &PlanQuestion) -> Option<(Decision, Vec<String>)> {
+        let PlanQuestion::Outbound { user, dialled, at: None, .. } = question else { return None };
+        let text = "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\n\
+                    timezone = \"UTC\"\n";
+        let plan = crate::dialplan::load(text, "p", &Known::default(), &NoFiles).unwrap();
+        let decision = plan.evaluate_outbound(&OutboundRequest {
+            user: user.clone(),
+            country: None,
+            dialled: dialled.clone(),
+            caller_id: None,
+            at: jiff::Timestamp::UNIX_EPOCH,
+        });
+        let trace = plan.explain(&decision);
+        Some((decision, trace))
+    }
+
+    fn release(&self, user: &UserId, region: Region) {
+        self.released.lock().unwrap().push(format!("{user} {region}"));
+    }
+
     fn demo_phone(&self) -> Option<DemoPhone> {
         let hint =
             Hint { dial: "600".into(), name: "Echo".into(), about: "You hear yourself.".into() };
@@ -86,7 +141,15 @@ impl Site {
         let url = format!("sqlite:{}", folder.path().join("cp.db").display());
         let store = Arc::new(Store::open(&Settings { url, spool: None }).await.unwrap());
         let key = TokenKey::new([7; 32]).unwrap();
-        let backend = Arc::new(Fixed { hung_up: Mutex::default(), readiness, key });
+        let refused = (readiness == Readiness::NotReady("a bad plan".into()))
+            .then(|| RefusedPlan { at: jiff::Timestamp::UNIX_EPOCH, findings: vec![finding()] });
+        let backend = Arc::new(Fixed {
+            hung_up: Mutex::default(),
+            readiness,
+            key,
+            refused,
+            released: Mutex::default(),
+        });
         let api = Api {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
             store: Arc::clone(&store),
@@ -167,5 +230,6 @@ pub(super) fn record(n: u64) -> Record {
         digits: 4,
         codec: Some("PCMA".into()),
         quality: Quality::default(),
+        trace: vec!["=> route".into()],
     }
 }

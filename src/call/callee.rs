@@ -1,5 +1,7 @@
 //! One dialled leg, and whether its refusal lets the next target be tried.
 
+use std::time::Instant;
+
 use crate::base::Cause;
 
 use super::{Direction, End, LegKind, Rejection, Retry, Target, Who};
@@ -9,6 +11,8 @@ use super::{Direction, End, LegKind, Rejection, Retry, Target, Who};
 pub(super) struct Callee {
     pub(super) target: Target,
     pub(super) state: CalleeState,
+    /// When it was dialled.
+    pub(super) since: Instant,
     pub(super) rang: bool,
     pub(super) early_media: bool,
     pub(super) media_ready: bool,

@@ -7,8 +7,7 @@ use crate::base::Cause;
 use super::callee::{Callee, CalleeState, direction, may_fail_over, weight};
 use super::timers::Timer;
 use super::{
-    Call, Decision, Early, Error, Feed, Leg, Output, Progress, Rejection, Route, State, Target,
-    Targets, Who,
+    Call, Decision, Early, Error, Feed, Leg, Output, Progress, Rejection, Route, State, Target, Who,
 };
 
 impl Call {
@@ -22,6 +21,7 @@ impl Call {
         match decision {
             Decision::Refuse(refusal) => {
                 self.record.rule = refusal.rule;
+                self.record.trace = refusal.trace;
                 self.end(now, refusal.cause, Who::Gateway, refusal.sip, None);
             }
             Decision::Connect(route) => self.dial(now, *route),
@@ -32,43 +32,42 @@ impl Call {
     /// `Routing -> Routed(connect) -> Dialing`.
     fn dial(&mut self, now: Instant, route: Route) {
         self.record.rule = route.rule;
+        self.record.trace = route.trace;
         self.record.from = route.from.unwrap_or_else(|| self.record.from.clone());
         self.record.to = route.to.unwrap_or_else(|| self.record.to.clone());
         self.limits.ring = route.ring.unwrap_or(self.limits.ring);
         self.limits.max_call = route.max_call.unwrap_or(self.limits.max_call);
         self.state = State::Dialing;
-        match route.targets {
-            Targets::Hunt(targets) => {
-                self.waiting = targets.into();
-                self.waiting.truncate(MAX_TARGETS);
-                if self.waiting.is_empty() {
-                    return self.end(now, Cause::Unreachable, Who::Gateway, None, None);
-                }
-                self.dial_next(now);
-            }
-            Targets::Ring(targets) => {
-                if targets.is_empty() {
-                    return self.end(now, Cause::Unreachable, Who::Gateway, None, None);
-                }
-                for target in targets.into_iter().take(MAX_TARGETS) {
-                    self.dial_target(now, target);
-                }
+        let mut left = MAX_TARGETS;
+        for mut step in route.targets.into_steps() {
+            step.targets.truncate(left);
+            left -= step.targets.len();
+            if !step.targets.is_empty() {
+                self.waiting.push_back(step);
             }
         }
+        if self.waiting.is_empty() {
+            return self.end(now, Cause::Unreachable, Who::Gateway, None, None);
+        }
+        self.dial_next(now);
     }
 
-    /// The next target of a hunt, with the waits of a fresh attempt.
+    /// The next step, with the waits of a fresh attempt.
     fn dial_next(&mut self, now: Instant) {
-        let Some(target) = self.waiting.pop_front() else { return };
+        let Some(step) = self.waiting.pop_front() else { return };
         self.state = State::Dialing;
         self.early_from = None;
+        self.ring = step.ring.unwrap_or(self.limits.ring);
         self.timers.stop(Timer::Ring);
-        if self.waiting.is_empty() {
+        // Only a trunk can be silent: a page that is there rings.
+        if self.waiting.is_empty() || step.is_of_pages() {
             self.timers.stop(Timer::FirstResponse);
         } else {
             self.timers.set(Timer::FirstResponse, now + self.limits.first_response);
         }
-        self.dial_target(now, target);
+        for target in step.targets {
+            self.dial_target(now, target);
+        }
     }
 
     fn dial_target(&mut self, now: Instant, target: Target) {
@@ -79,9 +78,11 @@ impl Call {
             self.record.trunk = Some(trunk.clone());
         }
         self.record.attempts = self.record.attempts.saturating_add(1);
+        self.record.trace.push(format!("attempt {}: {target}", self.callees.len() + 1));
         self.callees.push(Callee {
             target: target.clone(),
             state: CalleeState::Dialed,
+            since: now,
             rang: false,
             early_media: false,
             media_ready: false,
@@ -107,7 +108,7 @@ impl Call {
             (Early::NoMedia, Sign::Rings) if self.state == State::Dialing => {
                 if !self.callees[usize::from(n)].rang {
                     self.callees[usize::from(n)].rang = true;
-                    self.timers.set(Timer::Ring, now + self.limits.ring);
+                    self.timers.set(Timer::Ring, now + self.ring);
                 }
                 if !self.ringing_told {
                     self.ringing_told = true;
@@ -144,12 +145,19 @@ impl Call {
         }
         let callee = &self.callees[usize::from(n)];
         let next = may_fail_over(callee, &rejection) && !self.waiting.is_empty();
+        let others = self.callees.iter().any(|callee| callee.state == CalleeState::Dialed);
+        let then = match (others, next) {
+            (true, _) => Then::OthersRing,
+            (false, true) => Then::Next,
+            (false, false) => Then::Final,
+        };
+        self.tell_attempt(now, n, &rejection.words(), then);
         let better =
             self.best_refusal.as_ref().is_none_or(|best| weight(&rejection) >= weight(best));
         if better {
             self.best_refusal = Some(rejection);
         }
-        if self.callees.iter().any(|callee| callee.state == CalleeState::Dialed) {
+        if others {
             return;
         }
         if next {
@@ -166,10 +174,24 @@ impl Call {
         }
         for n in 0..self.callees.len() {
             if self.callees[n].state == CalleeState::Dialed {
+                self.tell_attempt(now, n as u8, "no answer", Then::Next);
                 self.cancel(n as u8, cause);
             }
         }
         self.dial_next(now);
+    }
+
+    /// What became of an attempt, in the call's trace.
+    pub(super) fn tell_attempt(&mut self, now: Instant, n: u8, what: &str, then: Then) {
+        let Some(callee) = self.callees.get(usize::from(n)) else { return };
+        let after_ms = now.saturating_duration_since(callee.since).as_millis();
+        let then = match then {
+            Then::Next => ", the next is tried",
+            Then::Final => ", final",
+            Then::OthersRing => ", others ring",
+            Then::Nothing => "",
+        };
+        self.record.trace.push(format!("attempt {}: {what} after {after_ms} ms{then}", n + 1));
     }
 }
 
@@ -178,6 +200,15 @@ impl Call {
 pub(super) enum Sign {
     Rings,
     Speaks,
+}
+
+/// What follows an attempt.
+#[derive(Clone, Copy)]
+pub(super) enum Then {
+    Next,
+    Final,
+    OthersRing,
+    Nothing,
 }
 
 /// Targets of one call. A leg's number is a `u8`, and nobody's phones are more.

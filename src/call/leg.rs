@@ -84,6 +84,14 @@ impl Rejection {
     pub fn plain(cause: Cause) -> Rejection {
         Rejection { cause, sip: None, q850: None, retry: Retry::Never }
     }
+
+    /// For the trace: the status, or the cause where none came. The peer's own phrase stays out.
+    pub(super) fn words(&self) -> String {
+        match &self.sip {
+            Some(sip) => sip.status.to_string(),
+            None => self.cause.end_code().as_str().to_owned(),
+        }
+    }
 }
 
 /// Whether a refusal lets the next target be tried.

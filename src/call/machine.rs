@@ -12,7 +12,7 @@
 //! is ignored: both sides and the network may cross each other at any time.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,11 +20,11 @@ use crate::base::{Cause, SipStatus};
 use crate::dtmf::ToneItem;
 
 use super::callee::{Callee, CalleeState, direction};
-use super::dialing::Sign;
+use super::dialing::{Sign, Then};
 use super::timers::{Timer, Timers};
 use super::{
     Direction, End, Error, Feed, Input, Kept, Leg, LegEvent, LegKind, Limits, Output, Quality,
-    Record, Rejection, Setup, State, Target, Who,
+    Record, Rejection, Setup, State, Step, Target, Who,
 };
 
 /// One call from its first sign to its record. See the [module](super) for who carries what.
@@ -35,8 +35,10 @@ pub struct Call {
     pub(super) caller: LegKind,
     pub(super) caller_present: bool,
     pub(super) callees: Vec<Callee>,
-    /// Targets of a hunt that have not been dialled.
-    pub(super) waiting: VecDeque<Target>,
+    /// Steps that have not been dialled.
+    pub(super) waiting: VecDeque<Step>,
+    /// How long the present step rings.
+    pub(super) ring: Duration,
     /// The callee that answered first.
     pub(super) winner: Option<u8>,
     /// The callee that the caller hears before the answer.
@@ -79,6 +81,7 @@ impl Call {
             digits: 0,
             codec: None,
             quality: Quality::default(),
+            trace: Vec::new(),
         };
         let mut timers = Timers::default();
         timers.set(Timer::Route, now + limits.route);
@@ -92,6 +95,7 @@ impl Call {
             caller_present: true,
             callees: Vec::new(),
             waiting: VecDeque::new(),
+            ring: limits.ring,
             winner: None,
             early_from: None,
             ringing_told: false,
@@ -272,6 +276,7 @@ impl Call {
 
     /// `Dialing | Early -> Answered -> Answering`: the first answer wins, the others are cancelled.
     fn answered(&mut self, now: Instant, n: u8) {
+        self.tell_attempt(now, n, "answered", Then::Nothing);
         self.winner = Some(n);
         self.answered = Some(now);
         self.state = State::Answering;
@@ -316,7 +321,7 @@ impl Call {
             Timer::FirstResponse => self.next_in_haste(now, Cause::Unreachable),
             Timer::Ring => {
                 let page_hunt = self.early_from.is_none()
-                    && self.waiting.front().is_some_and(|next| next.kind() == LegKind::Page);
+                    && self.waiting.front().is_some_and(Step::is_of_pages);
                 if page_hunt {
                     self.next_in_haste(now, Cause::NoAnswer);
                 } else {
@@ -382,7 +387,10 @@ impl Call {
         }
         for n in 0..self.callees.len() {
             match self.callees[n].state {
-                CalleeState::Dialed => self.cancel(n as u8, cause),
+                CalleeState::Dialed => {
+                    self.tell_attempt(now, n as u8, "given up", Then::Nothing);
+                    self.cancel(n as u8, cause);
+                }
                 CalleeState::Answered => {
                     self.callees[n].state = CalleeState::Gone;
                     self.out.push_back(Output::HangUp(Leg::Callee(n as u8), end.clone()));

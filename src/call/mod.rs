@@ -21,4 +21,4 @@ pub use leg::{Early, Leg, LegEvent, LegKind, Rejection, Retry};
 pub use limits::Limits;
 pub use machine::Call;
 pub use record::{Direction, LegQuality, Quality, Record, Who};
-pub use route::{Decision, Refusal, Route, Target, Targets};
+pub use route::{Decision, Refusal, Route, Step, Target, Targets};

@@ -47,6 +47,9 @@ pub struct Record {
     pub codec: Option<String>,
     /// What arrived on each leg.
     pub quality: Quality,
+    /// How the dial plan decided, then each attempt and what became of it; one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<String>,
 }
 
 /// Which way a call went.

@@ -1,5 +1,6 @@
 //! Where a call goes: the answer to [`Output::Route`](super::Output::Route), as data.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::base::{Cause, Party, SessionId, SipStatus, TrunkId, UserId};
@@ -26,6 +27,8 @@ pub struct Route {
     pub to: Option<Party>,
     /// The name of the rule that matched.
     pub rule: Option<String>,
+    /// How the plan came to it, one line a step; the call's attempts follow in its record.
+    pub trace: Vec<String>,
     /// The longest ringing; `None` keeps the limit of the gateway.
     pub ring: Option<Duration>,
     /// The longest call; `None` keeps the limit of the gateway.
@@ -40,6 +43,30 @@ pub enum Targets {
     Hunt(Vec<Target>),
     /// All at once: the first answer wins.
     Ring(Vec<Target>),
+    /// One step after the other; the targets of a step ring at once. The next step comes when all
+    /// of a step have refused or its time is over.
+    Flow(Vec<Step>),
+}
+
+/// One step of a flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What rings at once; an empty step is passed over.
+    pub targets: Vec<Target>,
+    /// How long it rings; `None` keeps that of the route.
+    pub ring: Option<Duration>,
+}
+
+impl Targets {
+    /// The same as steps.
+    pub(super) fn into_steps(self) -> Vec<Step> {
+        let step = |targets| Step { targets, ring: None };
+        match self {
+            Targets::Hunt(targets) => targets.into_iter().map(|t| step(vec![t])).collect(),
+            Targets::Ring(targets) => vec![step(targets)],
+            Targets::Flow(steps) => steps,
+        }
+    }
 }
 
 /// Something that can be dialled.
@@ -54,6 +81,22 @@ pub enum Target {
         /// The page's signalling session.
         session: SessionId,
     },
+}
+
+impl Step {
+    /// Whether pages are rung.
+    pub(super) fn is_of_pages(&self) -> bool {
+        self.targets.first().is_some_and(|target| target.kind() == LegKind::Page)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Trunk(trunk) => write!(f, "trunk {trunk}"),
+            Target::Page { user, .. } => write!(f, "page of {user}"),
+        }
+    }
 }
 
 impl Target {
@@ -75,4 +118,6 @@ pub struct Refusal {
     pub sip: Option<SipStatus>,
     /// The name of the rule that refused, `None` when no rule matched.
     pub rule: Option<String>,
+    /// How the plan came to it, one line a step.
+    pub trace: Vec<String>,
 }

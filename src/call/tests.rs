@@ -1,6 +1,7 @@
 //! Flows of a call, named by their transitions. A flow is told in short lines: what goes in on the
 //! left, what must come out as text on the right.
 
+mod flow;
 mod inbound;
 mod outbound;
 mod races;
@@ -148,6 +149,7 @@ pub(super) fn routed(targets: Targets) -> Input {
         from: None,
         to: Some(Party { uri: "+49301234567".into(), ..Party::default() }),
         rule: Some("national".into()),
+        trace: Vec::new(),
         ring: None,
         max_call: None,
     })))

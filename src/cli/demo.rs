@@ -11,8 +11,8 @@ use super::{Unusable, http, serve};
 use crate::api;
 use crate::base::Secret;
 use crate::carrier::{self, Carrier, CarrierConfig};
-use crate::config::Config;
-use crate::dialplan::{self, NoFiles, Plan};
+use crate::config::{Config, LoadedPlan};
+use crate::dialplan::{self, NoFiles};
 use crate::gateway::Gateway;
 use crate::sip::Transport;
 
@@ -81,12 +81,14 @@ impl Running {
     }
 }
 
-fn plan() -> Result<Plan, Unusable> {
+fn plan() -> Result<LoadedPlan, Unusable> {
     let known = dialplan::Known::default();
-    dialplan::load(DEMO_PLAN, "dialplans/demo.toml", &known, &NoFiles).map_err(|findings| {
+    let plan = dialplan::load(DEMO_PLAN, "dialplans/demo.toml", &known, &NoFiles);
+    let plan = plan.map_err(|findings| {
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         Unusable::new(lines.join("\n"))
-    })
+    })?;
+    Ok(LoadedPlan { plan, text: DEMO_PLAN.to_owned(), path: None, files: Vec::new() })
 }
 
 /// The demo's one user.

@@ -32,11 +32,29 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         sip_tcp = sip(Transport::Tcp),
         "ready"
     );
+    let reloads = tokio::spawn(reload_on_signal(gateway.clone()));
     http::stop_signal().await;
+    reloads.abort();
     gateway.stop(PATIENCE).await;
     http.stop().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// SIGHUP reads the dial plan again. Everything else of the configuration needs a new start.
+async fn reload_on_signal(gateway: Gateway) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+    // Cancellation safe: a signal loses nothing.
+    while hangups.recv().await.is_some() {
+        tracing::info!(
+            "SIGHUP: the dial plan and its rates are read again; users, trunks and all other \
+             settings stay as they were at the start"
+        );
+        let gateway = gateway.clone();
+        // What is wrong is in the log already.
+        let _ = tokio::task::spawn_blocking(move || gateway.reload_plan()).await;
+    }
 }
 
 /// Starts the log as the command line says.

@@ -14,7 +14,7 @@ pub fn check(path: &Path, variables: &BTreeMap<String, String>, format: Format) 
     let name = path.display().to_string();
     match load(path, variables) {
         Ok(loaded) => {
-            let warnings = loaded.plan.warnings();
+            let warnings = loaded.plan.plan.warnings();
             let text = match format {
                 Format::Json => line(&json!({ "file": name, "ok": true, "findings": warnings })),
                 _ => {

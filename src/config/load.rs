@@ -1,5 +1,6 @@
 //! Reads the configuration, its secrets and its plan from the disk.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use super::describe::Setting;
 use super::read;
 use super::settings::Config;
 use crate::base::Finding;
-use crate::dialplan::{self, Files, Plan};
+use crate::dialplan::{self, Files, Known, Plan};
 
 /// A configuration and the plan it names, both without a mistake.
 #[derive(Debug)]
@@ -18,7 +19,20 @@ pub struct Loaded {
     /// Every setting with its origin.
     pub settings: Vec<Setting>,
     /// The plan.
+    pub plan: LoadedPlan,
+}
+
+/// A plan with what it was made of.
+#[derive(Debug, Clone)]
+pub struct LoadedPlan {
+    /// The plan.
     pub plan: Plan,
+    /// Its text.
+    pub text: String,
+    /// Its file; `None` where it has none (the demo's is built in).
+    pub path: Option<PathBuf>,
+    /// Every file that was read for it, its own among them.
+    pub files: Vec<PathBuf>,
 }
 
 /// Why a configuration cannot be used.
@@ -43,10 +57,45 @@ pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Loaded,
     let (config, settings) = read(&text, &name, variables, &files).map_err(LoadError::Findings)?;
     let plan_path = files.path(&config.dialplan);
     let plan_text = self::text(&plan_path)?;
-    let plan_name = plan_path.display().to_string();
-    let plan = dialplan::load(&plan_text, &plan_name, &config.known(), &Directory::of(&plan_path))
-        .map_err(LoadError::Findings)?;
+    let (plan, files) = load_plan(&plan_text, &plan_path, &config.known());
+    let plan = plan.map_err(LoadError::Findings)?;
+    let plan = LoadedPlan { plan, text: plan_text, path: Some(plan_path), files };
     Ok(Loaded { config, settings, plan })
+}
+
+/// Loads the text of a plan that stands or will stand at `path`, with every file that was read or
+/// tried for it.
+pub fn load_plan(
+    text: &str,
+    path: &Path,
+    known: &Known,
+) -> (Result<Plan, Vec<Finding>>, Vec<PathBuf>) {
+    let files = Noted { directory: Directory::of(path), read: RefCell::default() };
+    let plan = dialplan::load(text, &path.display().to_string(), known, &files);
+    let mut read = files.read.into_inner();
+    read.insert(0, path.to_owned());
+    (plan, read)
+}
+
+/// A directory that notes what is read from it.
+struct Noted {
+    directory: Directory,
+    read: RefCell<Vec<PathBuf>>,
+}
+
+impl Files for Noted {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let path = self.directory.path(name);
+        let mut read = self.read.borrow_mut();
+        if !read.contains(&path) {
+            read.push(path);
+        }
+        self.directory.read(name)
+    }
+
+    fn exists(&self, name: &str) -> Option<bool> {
+        self.directory.exists(name)
+    }
 }
 
 /// The text of a file.

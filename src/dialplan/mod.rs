@@ -24,6 +24,7 @@ mod shadow;
 #[cfg(test)]
 mod shadow_tests;
 mod test_case;
+mod usage;
 
 pub use caps::{Alarm, Capped, Caps, Ledger, Window};
 pub use decision::{
@@ -41,3 +42,4 @@ pub use plan::{
 pub use report::{Format, Report, check, decision_json, explain_inbound, explain_outbound, test};
 pub use schedule::Schedule;
 pub use test_case::TestResult;
+pub use usage::NamedBy;

@@ -156,6 +156,21 @@ impl Number {
         Number::from_library(&parsed)
     }
 
+    /// Reads numbers of a country once, so that the library's tables for it are made before the
+    /// first call needs them (tens of ms each, once in a process).
+    pub fn warm(country: Region) {
+        let Some(library) = country.library() else { return };
+        for kind in [PhoneNumberType::FixedLine, PhoneNumberType::Mobile] {
+            let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(library, kind);
+            if let Ok(number) = example
+                && let Some(number) = Number::from_library(&number)
+                && let Ok(national) = number.national.parse()
+            {
+                Number::read(&national, country);
+            }
+        }
+    }
+
     /// Reads a number in international form.
     pub fn from_e164(e164: &E164) -> Option<Number> {
         let parsed = PHONE_NUMBER_UTIL.parse(e164.as_str(), None).ok()?;

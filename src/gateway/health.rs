@@ -19,8 +19,18 @@ pub(super) struct OptionsDone {
     pub origin: Origin,
 }
 
+/// What a call has learnt about a trunk.
+pub(super) struct News {
+    pub trunk: TrunkId,
+    pub input: Input,
+}
+
 /// Runs until the gateway stops.
-pub(super) async fn run(gateway: Arc<Inner>, mut answers: mpsc::Receiver<OptionsDone>) {
+pub(super) async fn run(
+    gateway: Arc<Inner>,
+    mut answers: mpsc::Receiver<OptionsDone>,
+    mut news: mpsc::Receiver<News>,
+) {
     let now = Instant::now();
     let watched: Vec<Arc<Trunk>> =
         gateway.trunks.all().filter(|t| t.definition.options_interval.is_some()).cloned().collect();
@@ -45,8 +55,11 @@ pub(super) async fn run(gateway: Arc<Inner>, mut answers: mpsc::Receiver<Options
                     Output::Request => {
                         next_key += 1;
                         let key = RequestKey(next_key);
-                        asked.insert(key, trunk.definition.id.clone());
-                        ask(&gateway, trunk, key).await;
+                        if ask(&gateway, trunk, key).await {
+                            asked.insert(key, trunk.definition.id.clone());
+                        } else {
+                            monitor.handle_input(Instant::now(), Input::Failed);
+                        }
                     }
                     Output::Up => {
                         trunk.set_health(Health::Up);
@@ -72,6 +85,13 @@ pub(super) async fn run(gateway: Arc<Inner>, mut answers: mpsc::Receiver<Options
                     monitor.handle_input(Instant::now(), input);
                 }
             }
+            told = news.recv() => {
+                let Some(News { trunk, input }) = told else { return };
+                // A trunk that is sent no OPTIONS has no breaker: nothing would close it again.
+                if let Some(monitor) = monitors.get_mut(&trunk) {
+                    monitor.handle_input(Instant::now(), input);
+                }
+            }
             () = tokio::time::sleep_until(deadline.into()) => {
                 let now = Instant::now();
                 for monitor in monitors.values_mut() {
@@ -82,19 +102,21 @@ pub(super) async fn run(gateway: Arc<Inner>, mut answers: mpsc::Receiver<Options
     }
 }
 
-async fn ask(gateway: &Inner, trunk: &Trunk, request: RequestKey) {
-    let Ok(located) = trunk.locate(&gateway.dns).await else { return };
-    let Some(destination) = located.into_iter().next() else { return };
+/// Sends an OPTIONS; `false` where there is nowhere to send it.
+async fn ask(gateway: &Inner, trunk: &Trunk, request: RequestKey) -> bool {
+    let Ok(located) = trunk.locate(&gateway.dns).await else { return false };
+    let Some(destination) = located.into_iter().next() else { return false };
     let here = Host::from(gateway.sip_address(&destination).ip());
     let (Ok(target), Ok(from)) =
         (Uri::parse(trunk.definition.target.as_str()), Uri::sip(Some("crosspoint"), &here, None))
     else {
-        return;
+        return false;
     };
     let from = NameAddr::new(from);
     let credentials = trunk.credentials();
     let options = Options { request, target, destination, from, credentials };
     gateway.sip(Command::Options(Box::new(options))).await;
+    true
 }
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);

@@ -1,11 +1,13 @@
 //! The composition root: takes a configuration, starts media, SIP, store and signalling, and runs
 //! one task per call between them.
 
+mod accounts;
 mod call_task;
 mod health;
-mod limits;
 mod pages;
+mod plans;
 mod registry;
+mod ringing;
 mod routing;
 mod sip_events;
 mod sip_words;
@@ -21,28 +23,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::base::{CallId, UserId};
 use crate::config::User;
-use crate::dialplan::Plan;
 use crate::sip::{Command, Destination, Dns, Handle, Transport};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::{media, signaling};
 
+pub use plans::{PlanInForce, PlanRefused, PutPlanError};
+use start::features as features_of;
 pub use start::{Gateway, StartError};
-pub use surface::{CallView, TrunkView};
+pub use surface::{CallView, PlanQuestion, TrunkView};
 pub use timeline::{Entry, Timeline};
 
 /// What all tasks of one gateway share.
 struct Inner {
-    plan: ArcSwap<Plan>,
+    plans: plans::Plans,
     users: BTreeMap<UserId, User>,
     trunks: trunks::Trunks,
-    limits: limits::Limits,
+    /// What users may spend, and have spent.
+    accounts: Arc<accounts::Accounts>,
+    /// How long users have been without a call.
+    idle: Arc<ringing::IdleUsers>,
+    /// What calls have learnt about trunks.
+    trunk_news: mpsc::Sender<health::News>,
     registry: registry::Registry,
     pool: media::Pool,
     sip: Handle,
@@ -52,7 +60,6 @@ struct Inner {
     /// Our addresses by transport, as trunks are told.
     sip_addresses: Vec<(Transport, SocketAddr)>,
     token_key: signaling::TokenKey,
-    ringback: String,
     draining: AtomicBool,
 }
 
@@ -77,7 +84,7 @@ impl Inner {
 
     /// The country whose ringback pages hear.
     fn ringback_country(&self) -> String {
-        self.ringback.clone()
+        self.plans.in_force().plan.default_country().as_str().to_owned()
     }
 
     /// An id for a call that a trunk brings.

@@ -36,8 +36,6 @@ pub(super) struct LiveCall {
     pub inbox: mpsc::Sender<CallInput>,
     /// Rung when the inbox was full: the call ends rather than miss something.
     pub overrun: Arc<Notify>,
-    /// The user who placed it, for caps.
-    pub user: Option<UserId>,
     /// What it is at the moment.
     pub view: Arc<Mutex<CallView>>,
 }
@@ -98,11 +96,6 @@ impl Registry {
 
     pub fn calls(&self) -> Vec<LiveCall> {
         self.lock().calls.values().cloned().collect()
-    }
-
-    /// Live calls that `user` placed.
-    pub fn calls_of(&self, user: &UserId) -> usize {
-        self.lock().calls.values().filter(|call| call.user.as_ref() == Some(user)).count()
     }
 
     /// Follows the number of live calls.

@@ -1,14 +1,18 @@
 //! From the dial plan's decision to the call's: which targets, under whose number, in which words.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::Inner;
-use super::trunks::Trunk;
+use super::accounts::{Counted, frees_in};
+use super::ringing::{NOT_SERVED, Presence, Ringing};
+use super::trunks::{Trunk, Trunks};
 use crate::base::{Cause, DtmfMode, Party, SessionId, UserId};
 use crate::call::{Call, Decision, Refusal, Route, Target, Targets};
+use crate::config::User;
 use crate::dialplan::{
     self, CallerIdentity, Destination, InboundRequest, OutboundRequest, Outcome, Plan,
 };
@@ -21,6 +25,8 @@ pub(super) struct Routed {
     /// The plan's explanation, one line a rule.
     pub trace: Vec<String>,
     pub dial: Option<Dial>,
+    /// The call's place in its user's account.
+    pub counted: Option<Counted>,
 }
 
 /// What the plan said about a call that goes out, or why it does not.
@@ -48,29 +54,52 @@ pub(super) fn from_page(gateway: &Arc<Inner>, session: SessionId, call: &Call) -
         return refused(Cause::Cancelled, None, Vec::new(), None);
     };
     let user = live.claims.sub;
-    let plan = gateway.plan.load();
-    let request = OutboundRequest {
-        country: gateway.users.get(&user).and_then(|user| user.country),
-        user: user.clone(),
-        dialled: record.to.uri.clone(),
-        caller_id: record.from.number.as_ref().map(|n| n.as_str().to_owned()),
-        at: Timestamp::now(),
-    };
+    let in_force = gateway.plans.in_force();
+    let plan = &in_force.plan;
+    let request = outbound_request(
+        &gateway.users,
+        &user,
+        record.to.uri.clone(),
+        record.from.number.as_ref().map(|n| n.as_str().to_owned()),
+        Timestamp::now(),
+    );
     let decision = plan.evaluate_outbound(&request);
     let mut trace = plan.explain(&decision);
-    // Emergency calls pass every cap; what the plan refuses counts against none.
-    if matches!(decision.outcome, Outcome::Dial(_))
-        && !decision.is_emergency()
-        && let Err(reached) = gateway.limits.admit_user(&user, &gateway.registry)
-    {
-        trace.push(format!("cap: {}", reached.words));
-        let mut routed = refused(Cause::LimitReached, None, trace, Some(reached.words));
-        if let Some(dial) = &mut routed.dial {
-            dial.retry_after = reached.free_in;
+    // What the plan refuses, and what stays inside, counts against no cap.
+    let mut counted = None;
+    if let Outcome::Dial(call) = &decision.outcome {
+        let caps = gateway.users.get(&user).map(caps_of).unwrap_or_default();
+        let region = decision.number().and_then(|number| number.region);
+        let urgency = urgency(call);
+        match gateway.accounts.start(Instant::now(), &user, &caps, region, urgency) {
+            Ok(place) => counted = Some(place),
+            Err(capped) => {
+                let words = capped.to_string();
+                trace.push(format!("=> deny {words:?}"));
+                tracing::info!(user.id = %user, cap = %words, "a cap is reached");
+                let rule = decision.rule().map(str::to_owned);
+                let mut routed = refused(Cause::LimitReached, rule, trace, Some(words));
+                if let Some(dial) = &mut routed.dial {
+                    dial.retry_after = frees_in(&capped);
+                }
+                return routed;
+            }
         }
-        return routed;
     }
-    routed(gateway, &plan, &decision, trace, Caller::User(&user))
+    let routed = connect(&gateway.trunks, plan, &decision, trace, Caller::User(&user));
+    Routed { counted, ..routed }
+}
+
+/// What the plan is asked about a call of a user: by a call and by `explain` alike.
+pub(super) fn outbound_request(
+    users: &BTreeMap<UserId, User>,
+    user: &UserId,
+    dialled: String,
+    caller_id: Option<String>,
+    at: Timestamp,
+) -> OutboundRequest {
+    let country = users.get(user).and_then(|user| user.country);
+    OutboundRequest { country, user: user.clone(), dialled, caller_id, at }
 }
 
 /// The route of a call that a trunk brings.
@@ -82,7 +111,8 @@ pub(super) fn from_trunk(gateway: &Arc<Inner>, trunk: &Trunk, call: &Call) -> Ro
             .as_ref()
             .map_or_else(|| user_part(&party.uri).to_owned(), |number| number.as_str().to_owned())
     };
-    let plan = gateway.plan.load();
+    let in_force = gateway.plans.in_force();
+    let plan = &in_force.plan;
     let request = InboundRequest {
         did: text(&record.to),
         from: Some(text(&record.from)).filter(|from| !from.is_empty()),
@@ -91,16 +121,22 @@ pub(super) fn from_trunk(gateway: &Arc<Inner>, trunk: &Trunk, call: &Call) -> Ro
     };
     let decision = plan.evaluate_inbound(&request);
     let trace = plan.explain(&decision);
-    routed(gateway, &plan, &decision, trace, Caller::Outside)
+    let presence = Presence {
+        pages: &|user| gateway.registry.pages_of(user),
+        idle: &|user| gateway.idle.of(user),
+    };
+    connect(&gateway.trunks, plan, &decision, trace, Caller::Outside(&presence))
 }
 
+#[derive(Clone, Copy)]
 enum Caller<'a> {
     User(&'a UserId),
-    Outside,
+    Outside(&'a Presence<'a>),
 }
 
-fn routed(
-    gateway: &Arc<Inner>,
+/// From the plan's decision to the call's. What is refused here is refused in words.
+fn connect(
+    all_trunks: &Trunks,
     plan: &Plan,
     decision: &dialplan::Decision,
     mut trace: Vec<String>,
@@ -109,15 +145,17 @@ fn routed(
     let rule = decision.rule().map(str::to_owned);
     match &decision.outcome {
         Outcome::Dial(call) => {
-            let urgency = match call.emergency {
-                true => Urgency::Emergency,
-                false => Urgency::Normal,
-            };
-            let (trunks, passed_over) = gateway.trunks.order(&call.route, urgency);
-            trace.extend(passed_over);
+            let urgency = urgency(call);
+            let (trunks, passed_over) = all_trunks.order(&call.route, urgency);
+            if trunks.is_empty() {
+                let words = format!("no trunk can take the call: {}", passed_over.join(", "));
+                trace.push(format!("=> deny {words:?}"));
+                return refused(Cause::Unreachable, rule, trace, Some(words));
+            }
+            trace.extend(passed_over.into_iter().map(|line| format!("pass  {line}")));
             let (user, name) = match caller {
                 Caller::User(user) => (Some(user.clone()), user.as_str()),
-                Caller::Outside => (None, "anonymous"),
+                Caller::Outside(_) => (None, "anonymous"),
             };
             // Who calls, as the far side sees it.
             let from = call.caller_id.as_ref().map(|identity| Party {
@@ -136,6 +174,7 @@ fn routed(
                 from,
                 to: Some(Party { number, uri: to, ..Party::default() }),
                 rule: rule.clone(),
+                trace: trace.clone(),
                 ring: None,
                 max_call: Some(call.max_call),
             };
@@ -149,12 +188,20 @@ fn routed(
                 retry_after: None,
                 trace: trace.clone(),
             };
-            Routed { decision: Decision::Connect(Box::new(route)), rule, trace, dial: Some(dial) }
+            let decision = Decision::Connect(Box::new(route));
+            Routed { decision, rule, trace, dial: Some(dial), counted: None }
         }
         Outcome::Flow(flow) => match caller {
-            Caller::Outside => to_pages(gateway, plan, flow, rule, trace),
+            Caller::Outside(presence) => to_pages(plan, flow, presence, rule, trace),
             Caller::User(_) => {
-                let words = "calls from one page to another are not built yet".to_owned();
+                let words = match flow.first() {
+                    Some(Destination::User(_) | Destination::Ring(_)) => {
+                        format!("calls from one page to another are {NOT_SERVED}")
+                    }
+                    Some(other) => format!("{other} is {NOT_SERVED}"),
+                    None => "the rule leads nowhere".to_owned(),
+                };
+                trace.push(format!("=> deny {words:?}"));
                 refused(Cause::Unreachable, rule, trace, Some(words))
             }
         },
@@ -164,49 +211,51 @@ fn routed(
     }
 }
 
-/// The first destination of a flow that pages can be.
+/// The pages of a flow, step by step.
 fn to_pages(
-    gateway: &Arc<Inner>,
     plan: &Plan,
     flow: &[Destination],
+    presence: &Presence<'_>,
     rule: Option<String>,
-    trace: Vec<String>,
+    mut trace: Vec<String>,
 ) -> Routed {
-    for destination in flow {
-        let (users, timeout) = match destination {
-            Destination::User(user) => (vec![user.clone()], None),
-            Destination::Ring(name) => match plan.ring(name) {
-                Some(ring) => (ring.users.clone(), Some(ring.timeout)),
-                None => continue,
-            },
-            other => {
-                tracing::warn!(destination = %other, "not built yet, passed over");
-                continue;
+    let ringing = Ringing::of(plan, flow, presence);
+    trace.extend(ringing.trace);
+    if ringing.steps.is_empty() {
+        let (cause, words) = match (ringing.unserved, flow.first()) {
+            (Some(destination), _) => {
+                (Cause::Unreachable, format!("{destination} is {NOT_SERVED}"))
             }
+            (None, Some(Destination::Hangup)) => (Cause::Declined, "the plan hangs up".to_owned()),
+            (None, _) => (Cause::Unreachable, "nobody is signed in".to_owned()),
         };
-        let targets: Vec<Target> = users
-            .iter()
-            .flat_map(|user| {
-                let pages = gateway.registry.pages_of(user);
-                pages.into_iter().map(|session| Target::Page { user: user.clone(), session })
-            })
-            .take(MAX_RINGING)
-            .collect();
-        if targets.is_empty() {
-            continue;
-        }
-        let route = Route {
-            targets: Targets::Ring(targets),
-            from: None,
-            to: None,
-            rule: rule.clone(),
-            ring: timeout,
-            max_call: None,
-        };
-        let decision = Decision::Connect(Box::new(route));
-        return Routed { decision, rule, trace, dial: None };
+        trace.push(format!("=> deny {words:?}"));
+        return refused(cause, rule, trace, Some(words));
     }
-    refused(Cause::Unreachable, rule, trace, None)
+    let route = Route {
+        targets: Targets::Flow(ringing.steps),
+        from: None,
+        to: None,
+        rule: rule.clone(),
+        trace: trace.clone(),
+        ring: None,
+        max_call: None,
+    };
+    let decision = Decision::Connect(Box::new(route));
+    Routed { decision, rule, trace, dial: None, counted: None }
+}
+
+fn urgency(call: &dialplan::TrunkCall) -> Urgency {
+    if call.emergency { Urgency::Emergency } else { Urgency::Normal }
+}
+
+fn caps_of(user: &User) -> dialplan::Caps {
+    dialplan::Caps {
+        concurrent: user.max_concurrent,
+        per_minute: user.max_per_minute,
+        per_hour: user.max_per_hour,
+        per_day: user.max_per_day,
+    }
 }
 
 fn refused(
@@ -225,8 +274,8 @@ fn refused(
         retry_after: None,
         trace: trace.clone(),
     };
-    let decision = Decision::Refuse(Refusal { cause, sip: None, rule: rule.clone() });
-    Routed { decision, rule, trace, dial: Some(dial) }
+    let refusal = Refusal { cause, sip: None, rule: rule.clone(), trace: trace.clone() };
+    Routed { decision: Decision::Refuse(refusal), rule, trace, dial: Some(dial), counted: None }
 }
 
 /// The user part of a `sip:` or `tel:` URI.
@@ -234,9 +283,6 @@ fn user_part(uri: &str) -> &str {
     let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
     rest.split(['@', ';', '?']).next().unwrap_or_default()
 }
-
-/// Pages that ring at once: each holds a peer connection of its own.
-const MAX_RINGING: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -1,22 +1,21 @@
 //! Starting a gateway from its configuration, draining it, stopping it.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::limits::Limits;
+use super::accounts::Accounts;
+use super::plans::Plans;
 use super::registry::Registry;
 use super::trunks::Trunks;
 use super::{Inner, health, pages, sip_events, spawn};
 use crate::base::Cause;
-use crate::config::{Config, IceServer as ConfiguredIce};
+use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
 use crate::dialplan::Plan;
 use crate::media::{Interface, Pool, PoolConfig};
 use crate::signaling::socket::Server;
@@ -30,7 +29,7 @@ use crate::{media, store, trunk};
 #[derive(Clone)]
 pub struct Gateway {
     pub(super) inner: Arc<Inner>,
-    server: Server,
+    pub(super) server: Server,
     tasks: Arc<[JoinHandle<()>]>,
 }
 
@@ -55,6 +54,9 @@ pub enum StartError {
     /// The token key is too short.
     #[error("[auth] token_secret must have at least {} bytes", TokenKey::MIN_BYTES)]
     TokenKey,
+    /// The plan's tables could not be made: a fault of the gateway.
+    #[error("the dial plan could not be made ready")]
+    Plan,
     /// No randomness for a token key.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),
@@ -65,7 +67,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running.
-    pub async fn start(config: &Config, plan: Plan) -> Result<Gateway, StartError> {
+    pub async fn start(config: &Config, plan: LoadedPlan) -> Result<Gateway, StartError> {
         let token_key = token_key(config)?;
         let trunks = Trunks::new(config.trunks.values().cloned());
         let settings = Settings { url: config.store.url.expose(), ..Settings::default() };
@@ -74,25 +76,28 @@ impl Gateway {
         let (sip, sip_events) = sip::driver::start(sip_config(config, &trunks)?).await?;
         let sip_addresses = sip.local_addrs().to_vec();
         let dns = Dns::start(&config.sip.dns_servers, reachable(&sip_addresses))?;
-        let ringback = plan.default_country().as_str().to_owned();
-        let features = match plan.provides_emergency() {
-            true => vec!["emergency".to_owned()],
-            false => Vec::new(),
-        };
+        let metrics = Arc::new(Metrics::new());
+        let (known, own) = (config.known(), metrics.clone());
+        // The number library's tables take tens of ms each.
+        let plans = tokio::task::spawn_blocking(move || Plans::new(plan, known, own));
+        let plans = plans.await.map_err(|_| StartError::Plan)?;
+        let features = features(&plans.in_force().plan);
+        let (trunk_news, news) = mpsc::channel(TRUNK_NEWS);
         let inner = Arc::new(Inner {
-            plan: ArcSwap::from_pointee(plan),
+            plans,
             users: config.users.clone(),
-            limits: Limits::new(caps(config)),
+            accounts: Accounts::new(metrics.clone()),
+            idle: Arc::default(),
+            trunk_news,
             trunks,
             registry: Registry::new(),
             pool,
             sip,
             dns,
             store,
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             sip_addresses,
             token_key: token_key.clone(),
-            ringback,
             draining: AtomicBool::new(false),
         });
         let (to_gateway, from_pages) = mpsc::channel(PAGE_MESSAGES);
@@ -106,7 +111,8 @@ impl Gateway {
         let tasks = Arc::new([
             spawn("pages", pages::run(inner.clone(), from_pages)),
             spawn("sip events", sip_events::run(inner.clone(), sip_events, options)),
-            spawn("trunk health", health::run(inner.clone(), options_done)),
+            spawn("trunk health", health::run(inner.clone(), options_done, news)),
+            spawn("plan file", watch_plan(inner.clone(), server.clone())),
         ]);
         Ok(Gateway { inner, server, tasks })
     }
@@ -163,6 +169,27 @@ impl Gateway {
             task.abort();
         }
         inner.store.close(STORE_WAIT).await;
+    }
+}
+
+/// Takes a plan whose files have changed; looks every second.
+async fn watch_plan(gateway: Arc<Inner>, server: Server) {
+    loop {
+        tokio::time::sleep(PLAN_LOOK).await;
+        let looking = gateway.clone();
+        let look = tokio::task::spawn_blocking(move || looking.plans.reload_if_changed());
+        if look.await.is_err() {
+            tracing::error!("a fault while the dial plan was read; the old one stays in force");
+        }
+        server.set_features(features(&gateway.plans.in_force().plan));
+    }
+}
+
+/// What pages are told that they can count on.
+pub(super) fn features(plan: &Plan) -> Vec<String> {
+    match plan.provides_emergency() {
+        true => vec!["emergency".to_owned()],
+        false => Vec::new(),
     }
 }
 
@@ -259,20 +286,6 @@ fn is_ours(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-fn caps(config: &Config) -> HashMap<crate::base::UserId, super::limits::Caps> {
-    let caps = config.users.iter().map(|(id, user)| {
-        let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-        let caps = super::limits::Caps {
-            at_once: count(user.max_concurrent),
-            per_minute: count(user.max_per_minute),
-            per_hour: count(user.max_per_hour),
-            per_day: count(user.max_per_day),
-        };
-        (id.clone(), caps)
-    });
-    caps.collect()
-}
-
 fn ice_server(server: &ConfiguredIce) -> IceServer {
     IceServer { urls: server.urls.clone(), username: None, credential: None }
 }
@@ -280,6 +293,9 @@ fn ice_server(server: &ConfiguredIce) -> IceServer {
 /// Messages of all pages that wait for the gateway; a page that sends more waits itself.
 const PAGE_MESSAGES: usize = 1024;
 const OPTIONS_ANSWERS: usize = 64;
+/// What calls tell about trunks; more than this at once is as good as nothing.
+const TRUNK_NEWS: usize = 256;
+const PLAN_LOOK: Duration = Duration::from_secs(1);
 const BYE_WAIT: Duration = Duration::from_secs(2);
 const PAGES_WAIT: Duration = Duration::from_secs(2);
 const STORE_WAIT: Duration = Duration::from_secs(5);

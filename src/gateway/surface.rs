@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::call_task::CallInput;
-use super::{Gateway, Timeline};
-use crate::base::{CallId, Cause, TrunkId, UserId};
+use super::plans::{PlanInForce, PlanRefused, PutPlanError};
+use super::{Gateway, Timeline, features_of, routing};
+use crate::base::{CallId, Cause, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
+use crate::dialplan::{Decision, InboundRequest, Region};
 use crate::signaling::{self, Claims, MintError};
 use crate::store::Store;
 use crate::telemetry::{Gauges, Metrics};
@@ -35,7 +39,109 @@ pub struct TrunkView {
     pub channels: u32,
 }
 
+/// What the plan in force is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanQuestion {
+    /// A call of a user.
+    Outbound {
+        /// Who calls.
+        user: UserId,
+        /// What is dialled.
+        dialled: String,
+        /// The number the caller wants to show, where it asks for one.
+        caller_id: Option<String>,
+        /// When; a time of the plan's zone or RFC 3339, `None` is now.
+        at: Option<String>,
+    },
+    /// A call from a trunk.
+    Inbound {
+        /// What is called.
+        did: String,
+        /// Who calls, where known.
+        from: Option<String>,
+        /// The trunk it comes by, where that matters.
+        trunk: Option<TrunkId>,
+        /// When, as above.
+        at: Option<String>,
+    },
+}
+
 impl Gateway {
+    /// The plan that decides now.
+    pub fn plan(&self) -> Arc<PlanInForce> {
+        arc_swap::Guard::into_inner(self.inner.plans.in_force())
+    }
+
+    /// The last plan that was not taken, where none was taken since.
+    pub fn refused_plan(&self) -> Option<Arc<PlanRefused>> {
+        self.inner.plans.refused()
+    }
+
+    /// The plan's file; `None` where it has none.
+    pub fn plan_path(&self) -> Option<String> {
+        self.inner.plans.path().map(|path| path.display().to_string())
+    }
+
+    /// Reads the plan's file again. Waits for the disk and computes: not on a runtime's thread.
+    ///
+    /// # Errors
+    /// The findings, which are in the log, too; the old plan stays.
+    pub fn reload_plan(&self) -> Result<(), Arc<PlanRefused>> {
+        let outcome = self.inner.plans.reload();
+        self.tell_features();
+        outcome
+    }
+
+    /// The findings of a text as a plan of this gateway. Computes: not on a runtime's thread.
+    pub fn check_plan(&self, text: &str) -> Vec<Finding> {
+        self.inner.plans.check(text)
+    }
+
+    /// Makes a text the plan. Waits for the disk and computes: not on a runtime's thread.
+    ///
+    /// # Errors
+    /// See [`PutPlanError`]; the old plan stays.
+    pub fn put_plan(&self, text: &str, made_from: Option<&str>) -> Result<(), PutPlanError> {
+        let outcome = self.inner.plans.put(text, made_from);
+        self.tell_features();
+        outcome
+    }
+
+    /// What the plan in force says to a call, with its trace: the same evaluation that a call gets.
+    /// `None` where the time is no time.
+    pub fn explain(&self, question: &PlanQuestion) -> Option<(Decision, Vec<String>)> {
+        let plan = &self.inner.plans.in_force().plan;
+        let moment = |at: &Option<String>| match at {
+            Some(text) => plan.moment(text),
+            None => Some(Timestamp::now()),
+        };
+        let decision = match question {
+            PlanQuestion::Outbound { user, dialled, caller_id, at } => {
+                let at = moment(at)?;
+                let (dialled, caller_id) = (dialled.clone(), caller_id.clone());
+                let users = &self.inner.users;
+                let request = routing::outbound_request(users, user, dialled, caller_id, at);
+                plan.evaluate_outbound(&request)
+            }
+            PlanQuestion::Inbound { did, from, trunk, at } => {
+                let (did, from, trunk) = (did.clone(), from.clone(), trunk.clone());
+                plan.evaluate_inbound(&InboundRequest { did, from, trunk, at: moment(at)? })
+            }
+        };
+        let trace = plan.explain(&decision);
+        Some((decision, trace))
+    }
+
+    /// Lets a user call a country again that the fraud brake holds.
+    pub fn release(&self, user: &UserId, region: Region) {
+        self.inner.accounts.release(user, region);
+        tracing::info!(user.id = %user, %region, "the operator lets calls go again");
+    }
+
+    fn tell_features(&self) {
+        self.server.set_features(features_of(&self.inner.plans.in_force().plan));
+    }
+
     /// The calls in progress, in no order.
     pub fn calls(&self) -> Vec<CallView> {
         self.inner.registry.calls().iter().map(|call| call.view()).collect()

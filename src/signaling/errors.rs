@@ -64,6 +64,9 @@ registry! {
     RequestTooLarge,    "request/too-large",          final, Gateway, "The request is larger than 64 KiB, or its headers than 8 KiB.";
     RequestTimeout,     "request/timeout",            retry, Gateway, "The request did not arrive in time.";
     RequestLocalOnly,   "request/local-only",         final, Gateway, "This is answered only on the gateway's own machine.";
+    RequestConflict,    "request/conflict",           final, Gateway, "It has changed since it was read; read it again.";
+    RequestPrecondition,"request/precondition-required", final, Gateway, "The request must say what it changes: `If-Match` with the hash.";
+    RequestBadPlan,     "request/bad-plan",           final, Gateway, "The dial plan has mistakes; the old one stays in force.";
     SignalUnknownCall,  "signal/unknown-call",        final, Gateway, "This session has no call of that id.";
     SignalCallIdTaken,  "signal/call-id-taken",       final, Gateway, "The call id was already used for another call.";
     SignalWrongState,   "signal/wrong-state",         final, Gateway, "The call is not in a state in which this can be done.";

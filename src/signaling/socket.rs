@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -98,7 +98,7 @@ impl Server {
         gateway: mpsc::Sender<FromPage>,
     ) -> Server {
         Server(Arc::new(Shared {
-            config: Arc::new(config),
+            config: Mutex::new(Arc::new(config)),
             allowed_origins,
             gateway,
             strangers: Mutex::new(Strangers {
@@ -133,6 +133,18 @@ impl Server {
         upgrade.on_upgrade(async move |socket| server.serve(socket, peer.ip()).await)
     }
 
+    fn config(&self) -> Arc<Config> {
+        self.0.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What pages that come from now on are told that they can count on.
+    pub fn set_features(&self, features: Vec<String>) {
+        let mut config = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
+        if config.features != features {
+            *config = Arc::new(Config { features, ..Config::clone(&config) });
+        }
+    }
+
     /// How many connected peers have not said who they are: a gauge.
     pub fn strangers(&self) -> usize {
         self.0.strangers().admission.waiting()
@@ -143,7 +155,7 @@ impl Server {
         let stranger = Stranger::enter(&self.0, address, &evicted);
         let id = session_id();
         let mut driver = Driver {
-            session: Session::new(Instant::now(), unix_now().as_secs(), id, self.0.config.clone()),
+            session: Session::new(Instant::now(), unix_now().as_secs(), id, self.config()),
             id,
             gateway: self.0.gateway.clone(),
             stranger: Some(stranger),
@@ -271,7 +283,7 @@ enum Step {
 
 #[derive(Debug)]
 struct Shared {
-    config: Arc<Config>,
+    config: Mutex<Arc<Config>>,
     allowed_origins: Vec<String>,
     gateway: mpsc::Sender<FromPage>,
     strangers: Mutex<Strangers>,

@@ -42,6 +42,7 @@ pub(super) fn record(n: u64) -> Record {
         digits: 2,
         codec: Some("PCMA".into()),
         quality: Quality::default(),
+        trace: Vec::new(),
     }
 }
 

@@ -27,6 +27,9 @@ pub struct Metrics {
     media_tick_late: Histogram,
     spool_bytes: Gauge,
     panics_caught: Counter,
+    calls_capped: Family<Labels<1>, Counter>,
+    fraud_alarms: Counter,
+    plan_reloads: Family<Labels<1>, Counter>,
     drops: Family<Labels<1>, Counter>,
     dtmf_tones: Family<Labels<3>, Counter>,
 }
@@ -61,6 +64,9 @@ impl Metrics {
             media_tick_late: Histogram::new(TICK_BUCKETS),
             spool_bytes: Gauge::default(),
             panics_caught: Counter::default(),
+            calls_capped: Family::default(),
+            fraud_alarms: Counter::default(),
+            plan_reloads: Family::default(),
             drops: Family::default(),
             dtmf_tones: Family::default(),
             registry: Registry::default(),
@@ -104,6 +110,21 @@ impl Metrics {
             "Calls that ended by a fault of the gateway",
             metrics.panics_caught.clone(),
         );
+        registry.register(
+            "calls_capped",
+            "Calls that a cap of their user refused",
+            metrics.calls_capped.clone(),
+        );
+        registry.register(
+            "fraud_alarms",
+            "Many short calls to a country that is new to the user",
+            metrics.fraud_alarms.clone(),
+        );
+        registry.register(
+            "dialplan_reloads",
+            "Reloads of the dial plan, by result",
+            metrics.plan_reloads.clone(),
+        );
         registry.register("drops", "Packets and messages dropped", metrics.drops.clone());
         registry.register("dtmf_tones", "Digits, by leg and mode", metrics.dtmf_tones.clone());
         Metrics { registry, ..metrics }
@@ -133,6 +154,21 @@ impl Metrics {
     /// A panic ended one call.
     pub fn panic_caught(&self) {
         self.panics_caught.inc();
+    }
+
+    /// A cap refused a call (`cap` = `concurrent`, `minute`, `hour`, `day`, `held`).
+    pub fn call_capped(&self, cap: &'static str) {
+        self.calls_capped.get_or_create(&[("cap", cap)]).inc();
+    }
+
+    /// The fraud brake was pulled.
+    pub fn fraud_alarm(&self) {
+        self.fraud_alarms.inc();
+    }
+
+    /// A dial plan was loaded while the gateway runs (`result` = `taken`, `refused`).
+    pub fn plan_reloaded(&self, result: &'static str) {
+        self.plan_reloads.get_or_create(&[("result", result)]).inc();
     }
 
     /// Packets or messages were dropped for this reason.
@@ -204,6 +240,9 @@ mod tests {
         metrics.call_ended("outbound", "busy");
         metrics.media_tick_late(Duration::from_millis(3));
         metrics.panic_caught();
+        metrics.call_capped("held");
+        metrics.fraud_alarm();
+        metrics.plan_reloaded("refused");
         metrics.dropped("unknown-source", 7);
         metrics.dtmf_tone("browser", "in", "rfc4733");
         let mut sip_transactions = [("", 0); 5];
@@ -228,6 +267,9 @@ mod tests {
             "crosspoint_media_tick_late_seconds_bucket{le=\"0.005\"} 1",
             "crosspoint_spool_bytes 600",
             "crosspoint_panics_caught_total 1",
+            "crosspoint_calls_capped_total{cap=\"held\"} 1",
+            "crosspoint_fraud_alarms_total 1",
+            "crosspoint_dialplan_reloads_total{result=\"refused\"} 1",
             "crosspoint_drops_total{reason=\"unknown-source\"} 7",
             "crosspoint_dtmf_tones_total{leg=\"browser\",direction=\"in\",mode=\"rfc4733\"} 1",
         ] {

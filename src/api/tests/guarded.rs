@@ -7,8 +7,18 @@ use super::super::serve::run;
 use super::*;
 
 const LOCAL: &str = "127.0.0.1:9";
-const ADMIN: [&str; 5] =
-    ["GET /metrics", "GET /v1/calls", "GET /v1/cdrs", "GET /v1/trunks", "POST /v1/client-tokens"];
+const ADMIN: [&str; 10] = [
+    "GET /metrics",
+    "GET /v1/calls",
+    "GET /v1/cdrs",
+    "GET /v1/trunks",
+    "POST /v1/client-tokens",
+    "GET /v1/dialplan",
+    "PUT /v1/dialplan",
+    "POST /v1/dialplan/check",
+    "POST /v1/dialplan/explain",
+    "POST /v1/users/alice/actions/release",
+];
 
 #[tokio::test]
 async fn administration_is_for_this_machine_only() {

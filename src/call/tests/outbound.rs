@@ -42,6 +42,7 @@ fn routing_connect_dialing_early_answered_connected_ended() {
         "ended_at": "2026-11-21T08:01:02.623Z",
         "duration_ms": 61_000, "cause": "hangup", "sip": null, "q850": 16,
         "ended_by": "callee", "attempts": 1, "digits": 1, "codec": "PCMA", "quality": {},
+        "trace": ["attempt 1: trunk north", "attempt 1: answered after 1500 ms"],
     });
     assert_eq!(serde_json::to_value(flow.record()).unwrap(), golden);
 }
@@ -55,6 +56,15 @@ fn dialing_rejected_503_dialing_next_trunk() {
     flow.caller(LegEvent::Ended(Cause::Hangup));
     let record = flow.record();
     assert_eq!((record.trunk.as_ref().unwrap().as_str(), record.attempts), ("south", 2));
+    assert_eq!(
+        record.trace,
+        [
+            "attempt 1: trunk north",
+            "attempt 1: 503 after 0 ms, the next is tried",
+            "attempt 2: trunk south",
+            "attempt 2: answered after 0 ms",
+        ]
+    );
 }
 
 #[test]
@@ -147,6 +157,7 @@ fn routing_refused_ending() {
         cause: Cause::BlockedByDialplan,
         sip: None,
         rule: Some("no premium or shared-cost".into()),
+        trace: Vec::new(),
     };
     let told = flow.push(Input::Routed(Decision::Refuse(refusal)));
     assert_eq!(told.last().unwrap(), "ended blocked-by-dialplan by gateway (403 Forbidden)");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::SessionId;
+use crate::base::{SessionId, UserId};
 use crate::dtmf::InfoSupport;
 use crate::media;
 use crate::signaling::socket::Page;
@@ -54,10 +54,13 @@ pub(super) struct CalleeTrunk {
     /// Its place on the trunk, until the attempt is over.
     pub channel: Option<Channel>,
     pub alive: bool,
+    /// Taken back before it answered; its silence was counted then.
+    pub given_up: bool,
 }
 
 pub(super) struct CalleePage {
     pub session: SessionId,
+    pub user: UserId,
     pub page: Page,
     pub media: media::Session,
     pub answered: bool,

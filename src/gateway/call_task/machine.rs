@@ -11,6 +11,8 @@ use super::{CallInput, PageAsk};
 use crate::base::{CallId, Cause, SessionId};
 use crate::call::{Call, Input, Leg, LegEvent, Output};
 use crate::gateway::Inner;
+use crate::gateway::accounts::Counted;
+use crate::gateway::ringing::Talking;
 use crate::gateway::surface::CallView;
 use crate::media::{self, DigitWay};
 use crate::signaling::socket::Page;
@@ -32,6 +34,12 @@ pub(super) struct CallTask {
     pub media: Option<media::Session>,
     /// What is dialled, as the plan said.
     pub dial: Option<super::super::routing::Dial>,
+    /// Its place in its user's account, until it ends.
+    pub counted: Option<Counted>,
+    /// The users of this gateway who are in it.
+    pub talking: Vec<Talking>,
+    /// How much of its trace is in the log.
+    pub logged: usize,
     /// The record on its way to the disk.
     pub last_write: Option<tokio::task::JoinHandle<()>>,
     /// How digits go to the trunk, once its SDP has said.
@@ -135,9 +143,14 @@ impl CallTask {
     }
 
     /// Brings what others see of the call up to date.
-    fn show(&self) {
+    fn show(&mut self) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         view.state = self.engine.state();
         view.record.clone_from(self.engine.record());
+        // The plan's part is logged where it is made. No attempt's line holds a number.
+        for line in self.engine.record().trace.iter().skip(self.logged) {
+            tracing::info!(call.id = %self.id, %line, "attempt");
+        }
+        self.logged = self.logged.max(self.engine.record().trace.len());
     }
 }

@@ -1,5 +1,7 @@
 //! What the state machine wants done, one match arm each.
 
+use std::time::Duration;
+
 use super::CallInput;
 use super::legs::{Callee, Caller};
 use super::machine::CallTask;
@@ -8,6 +10,7 @@ use crate::call::{End, Feed, Input, Kept, Leg, LegEvent, Output, Progress, Recor
 use crate::gateway::{routing, sip_words, spawn};
 use crate::signaling::{CallState, ErrorCode, Event, Refusal};
 use crate::sip::Command;
+use crate::trunk;
 
 impl CallTask {
     pub(super) async fn carry_out(&mut self, output: Output) {
@@ -37,6 +40,13 @@ impl CallTask {
         // The trace of a refusal is for its page; the log masks every number in it.
         let trace: Vec<String> = routed.trace.iter().map(|line| mask_numbers(line)).collect();
         tracing::info!(call.id = %self.id, rule = ?routed.rule, ?trace, "routed");
+        self.logged = routed.trace.len();
+        self.counted = routed.counted;
+        if self.counted.is_some()
+            && let Some(user) = self.engine.record().from.user.clone()
+        {
+            self.talking.push(self.gateway.idle.talks(user));
+        }
         self.dial = routed.dial;
         self.feed(Input::Routed(routed.decision));
     }
@@ -144,6 +154,11 @@ impl CallTask {
     /// The record goes to the store beside the call; only the answer's is waited for.
     async fn write(&mut self, kept: Kept, record: Record) {
         if kept == Kept::End {
+            // Over for its users, though a leg may still have to say its last word.
+            self.talking.clear();
+            if let Some(counted) = self.counted.take() {
+                counted.ended(Duration::from_millis(record.duration_ms));
+            }
             self.tell_own_end(&record).await;
         }
         let store = self.gateway.store.clone();
@@ -169,8 +184,15 @@ impl CallTask {
         let Leg::Callee(n) = leg else { return };
         match self.callees.get_mut(usize::from(n)) {
             Some(Callee::Trunk(trunk)) => {
+                let session = trunk.sip;
+                let silent = cause == Cause::Unreachable && !trunk.given_up;
+                trunk.given_up = true;
+                let id = trunk.trunk.definition.id.clone();
+                if silent {
+                    self.tell_trunk(&id, trunk::Input::Failed);
+                }
                 let reasons = sip_words::reasons(cause, cause.q850());
-                self.gateway.sip(Command::HangUp { session: trunk.sip, reasons }).await;
+                self.gateway.sip(Command::HangUp { session, reasons }).await;
             }
             Some(Callee::Page(page)) if !page.told_end => {
                 page.told_end = true;

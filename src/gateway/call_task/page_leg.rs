@@ -36,6 +36,7 @@ impl CallTask {
         })));
         Ok(Callee::Page(CalleePage {
             session,
+            user: live.claims.sub,
             page: live.page,
             media,
             answered: false,
@@ -91,6 +92,8 @@ impl CallTask {
         }
         page.media.browser_answer(sdp).await.map_err(media_refusal)?;
         page.answered = true;
+        let user = page.user.clone();
+        self.talking.push(self.gateway.idle.talks(user));
         self.feed(Input::Leg(leg, LegEvent::Answered));
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::machine::CallTask;
 use super::media_side::{Dropped, follow};
 use super::page_leg::media_refusal;
 use super::{CallInput, MediaOf, PageOrigin};
-use crate::base::{CallId, Cause, EndedBy, Party, UserId};
+use crate::base::{CallId, Cause, EndedBy, Party};
 use crate::call::{Call, Input, LegKind, Limits, Setup, Who};
 use crate::gateway::registry::LiveCall;
 use crate::gateway::surface::CallView;
@@ -42,8 +42,8 @@ pub(in crate::gateway) fn spawn_from_page(
     let to = Party { uri: start.to.as_str().to_owned(), ..Party::default() };
     let setup =
         Setup { id, caller: LegKind::Page, trunk: None, from, to, started_at: Timestamp::now() };
-    let mut born = Born::new(gateway, setup, Some(user))
-        .ok_or_else(|| Refusal::new(ErrorCode::SignalCallIdTaken))?;
+    let mut born =
+        Born::new(gateway, setup).ok_or_else(|| Refusal::new(ErrorCode::SignalCallIdTaken))?;
     follow(born.live.inbox.clone(), MediaOf::Caller, events);
     let gateway = gateway.clone();
     let page = live.page.clone();
@@ -86,7 +86,7 @@ pub(in crate::gateway) fn spawn_from_trunk(
         to: sip_words::called_of(trunk, &incoming),
         started_at: Timestamp::now(),
     };
-    let Some(born) = Born::new(gateway, setup, None) else {
+    let Some(born) = Born::new(gateway, setup) else {
         return Err(media::Error::Internal);
     };
     gateway.registry.add_sip(incoming.session, id);
@@ -114,7 +114,7 @@ struct Born {
 }
 
 impl Born {
-    fn new(gateway: &Arc<Inner>, setup: Setup, user: Option<UserId>) -> Option<Born> {
+    fn new(gateway: &Arc<Inner>, setup: Setup) -> Option<Born> {
         let (sender, inbox) = mpsc::channel(INBOX);
         let id = setup.id;
         let started = Instant::now();
@@ -127,7 +127,6 @@ impl Born {
         let live = LiveCall {
             inbox: sender,
             overrun: Arc::new(Notify::new()),
-            user,
             view: Arc::new(Mutex::new(view)),
         };
         if !gateway.registry.add_call(id, live.clone()) {
@@ -158,6 +157,9 @@ impl Born {
             callees: Vec::new(),
             media,
             dial: None,
+            counted: None,
+            talking: Vec::new(),
+            logged: 0,
             last_write: None,
             digit_way: None,
             digits_dropped: 0,

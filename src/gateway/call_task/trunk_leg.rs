@@ -5,12 +5,13 @@ use super::machine::CallTask;
 use crate::base::{Cause, SipStatus, TrunkId, mask_numbers};
 use crate::call::{Early, Input, Leg, LegEvent, Rejection, Retry};
 use crate::dtmf::parse_info;
+use crate::gateway::health::News;
 use crate::gateway::sip_words;
 use crate::media::{self, Phase, TrunkCodec, TrunkMedia};
 use crate::sip::{
     Answer, Body, Command, End, Event, Invite, LocateError, Method, OfferIn, Origin, Session,
 };
-use crate::trunk::Failure;
+use crate::trunk::{self, Failure};
 
 impl CallTask {
     /// Sends the INVITE of an attempt on a trunk.
@@ -36,6 +37,7 @@ impl CallTask {
         });
         let (destination, alternatives) = located.map_err(|error| {
             tracing::warn!(call.id = %self.id, trunk.id = %id, %error, "trunk not located");
+            self.tell_trunk(id, trunk::Input::Failed);
             without_status(Cause::Unreachable, trunk.retries(Failure::Unreachable))
         })?;
         let wish = dial.dtmf.unwrap_or(trunk.definition.dtmf);
@@ -68,6 +70,7 @@ impl CallTask {
             trunk: trunk.clone(),
             channel: Some(channel),
             alive: true,
+            given_up: false,
         }))
     }
 
@@ -105,6 +108,14 @@ impl CallTask {
 
     async fn provisional(&mut self, session: Session, answer: &Answer) {
         let Some(leg) = self.leg_of_sip(session) else { return };
+        if let Some(Callee::Trunk(trunk)) = self.callee(leg) {
+            let id = trunk.trunk.definition.id.clone();
+            self.tell_trunk(&id, trunk::Input::Answered(answer.status));
+        }
+        if !self.is_dialled_last(leg) {
+            // An attempt that was given up: its sound must not take the place of the next one's.
+            return;
+        }
         // Early media that cannot be used is no media; the answer may bring better.
         let mut early = Early::NoMedia;
         self.hear_allow(leg, &answer.allow);
@@ -151,7 +162,16 @@ impl CallTask {
         trunk.channel = None;
         self.gateway.registry.remove_sip(session);
         let q850 = sip_words::q850_of(&answer.reasons);
+        let given_up = trunk.given_up;
         let trunk = trunk.trunk.clone();
+        let news = match origin {
+            Origin::Peer => Some(trunk::Input::Answered(answer.status)),
+            Origin::Timeout | Origin::Transport if !given_up => Some(trunk::Input::Failed),
+            Origin::Timeout | Origin::Transport | Origin::Local => None,
+        };
+        if let Some(news) = news {
+            self.tell_trunk(&trunk.definition.id, news);
+        }
         let (cause, sip, retry) = match origin {
             Origin::Peer => {
                 let cause = Cause::from_sip(answer.status);
@@ -321,6 +341,23 @@ impl CallTask {
             }
             (Leg::Caller, Caller::Page(_)) => None,
         }
+    }
+
+    fn callee(&self, leg: Leg) -> Option<&Callee> {
+        match leg {
+            Leg::Callee(n) => self.callees.get(usize::from(n)),
+            Leg::Caller => None,
+        }
+    }
+
+    /// Whether no other attempt was made after this leg's.
+    fn is_dialled_last(&self, leg: Leg) -> bool {
+        matches!(leg, Leg::Callee(n) if usize::from(n) + 1 == self.callees.len())
+    }
+
+    /// What this call has learnt about a trunk. News that find no place are no loss: there are more.
+    pub(super) fn tell_trunk(&self, trunk: &TrunkId, input: trunk::Input) {
+        let _ = self.gateway.trunk_news.try_send(News { trunk: trunk.clone(), input });
     }
 
     /// The live SIP session of a leg.

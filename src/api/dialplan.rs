@@ -1,0 +1,168 @@
+//! `/v1/dialplan`: the plan in force, another one, a check, an explanation.
+//!
+//! Bodies of plans are the TOML text itself. Whatever loads a plan runs beside the runtime: a big
+//! one takes as long as it takes, and calls go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Api, Backend, Problem, PutRefused};
+use crate::base::{Finding, Severity, TrunkId, UserId};
+use crate::dialplan::{Region, decision_json};
+use crate::gateway::PlanQuestion;
+use crate::signaling::ErrorCode;
+
+/// The plan in force: text, hash (also as `ETag`), since when, warnings, and what was refused since.
+pub(super) async fn show(State(api): State<Api>) -> Response {
+    shown(api.backend.as_ref())
+}
+
+/// Another plan: `If-Match` holds the hash of the one it was made from, or `*`.
+pub(super) async fn put(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let made_from = match headers.get(header::IF_MATCH).map(HeaderValue::to_str) {
+        Some(Ok("*")) => None,
+        Some(Ok(tag)) => Some(tag.trim_matches('"').to_owned()),
+        Some(Err(_)) | None => return Err(Problem::new(ErrorCode::RequestPrecondition)),
+    };
+    let text = text(body).await?;
+    let outcome = beside(&api, move |backend| backend.put_plan(&text, made_from.as_deref()));
+    match outcome.await? {
+        Ok(()) => {
+            tracing::info!("the dial plan was changed over HTTP");
+            Ok(shown(api.backend.as_ref()))
+        }
+        Err(PutRefused::Changed(words)) => Err(Problem::saying(ErrorCode::RequestConflict, words)),
+        Err(PutRefused::Findings(findings)) => {
+            Err(Problem::new(ErrorCode::RequestBadPlan).with("findings", json!(findings)))
+        }
+        Err(PutRefused::Unwritable(words)) => {
+            tracing::error!(error = %words, "the dial plan's file cannot be written");
+            Err(Problem::saying(ErrorCode::ServerInternal, words))
+        }
+    }
+}
+
+/// The findings of a text; nothing changes.
+pub(super) async fn check(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
+    let text = text(body).await?;
+    let findings: Vec<Finding> = beside(&api, move |backend| backend.check_plan(&text)).await?;
+    let ok = findings.iter().all(|finding| finding.severity != Severity::Error);
+    Ok(Json(json!({"ok": ok, "findings": findings})).into_response())
+}
+
+/// `{"from": USER, "dial": NUMBER}` or `{"did": NUMBER, "from": NUMBER}`, each with `"at"`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    from: Option<String>,
+    dial: Option<String>,
+    caller_id: Option<String>,
+    did: Option<String>,
+    trunk: Option<TrunkId>,
+    at: Option<String>,
+}
+
+/// What the plan in force says to a call, and why.
+pub(super) async fn explain(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
+    let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
+    let text = text(body).await?;
+    let question: Question = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let question = match question {
+        Question {
+            from: Some(from),
+            dial: Some(dialled),
+            caller_id,
+            did: None,
+            trunk: None,
+            at,
+        } => {
+            let user: UserId = from.parse().map_err(|error| bad(format!("from: {error}")))?;
+            PlanQuestion::Outbound { user, dialled, caller_id, at }
+        }
+        Question { from, dial: None, caller_id: None, did: Some(did), trunk, at } => {
+            PlanQuestion::Inbound { did, from, trunk, at }
+        }
+        _ => {
+            let words = "either from and dial (and caller_id), or did (and from, trunk); and at";
+            return Err(bad(words.to_owned()));
+        }
+    };
+    let (decision, trace) = api
+        .backend
+        .explain(&question)
+        .ok_or_else(|| bad("at is no time like 2026-11-22T10:00".to_owned()))?;
+    Ok(Json(decision_json(&decision, &trace)).into_response())
+}
+
+/// `POST /v1/users/{user}/actions/release` with `{"region": "LV"}`: the fraud brake lets go.
+pub(super) async fn release(
+    State(api): State<Api>,
+    Path(user): Path<String>,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Release {
+        region: String,
+    }
+    let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
+    let no_user = || Problem::saying(ErrorCode::RequestNotFound, "There is no such user.");
+    let user: UserId = user.parse().map_err(|_| no_user())?;
+    if !api.backend.knows_user(&user) {
+        return Err(no_user());
+    }
+    let release: Release =
+        serde_json::from_str(&text(body).await?).map_err(|error| bad(error.to_string()))?;
+    let region: Region = release.region.parse().map_err(|error| bad(format!("region: {error}")))?;
+    api.backend.release(&user, region);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(backend: &dyn Backend) -> Response {
+    let plan = backend.plan();
+    let tag = HeaderValue::from_str(&format!("\"{}\"", plan.hash));
+    let mut response = Json(plan).into_response();
+    if let Ok(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Runs what loads a plan on a thread that may wait.
+async fn beside<T: Send + 'static>(
+    api: &Api,
+    work: impl FnOnce(&dyn Backend) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let backend = Arc::clone(&api.backend);
+    tokio::task::spawn_blocking(move || work(backend.as_ref()))
+        .await
+        .map_err(|_| Problem::new(ErrorCode::ServerInternal))
+}
+
+/// The whole body as text, within its bounds of size and time.
+async fn text(body: Body) -> Result<String, Problem> {
+    let bytes = match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_PLAN)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => return Err(Problem::new(ErrorCode::RequestTooLarge)),
+        Err(_) => return Err(Problem::new(ErrorCode::RequestTimeout)),
+    };
+    String::from_utf8(bytes.into())
+        .map_err(|_| Problem::saying(ErrorCode::RequestBadValue, "The body is not UTF-8."))
+}
+
+/// A plan of 10,000 rules is 1 MB. Other bodies are bounded by 64 KiB; these come only from the
+/// gateway's own machine.
+const MAX_PLAN: usize = 4 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
