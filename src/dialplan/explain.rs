@@ -32,6 +32,26 @@ impl Plan {
 
     fn steps(&self, facts: &Facts, outside: bool, winner: Option<&str>, lines: &mut Vec<String>) {
         let mut facts = facts.clone();
+        let user = match &facts.who {
+            Who::User(user) => Some(user.clone()),
+            Who::Owner | Who::Outside { .. } => None,
+        };
+        let region_of_number = match &facts.value {
+            Dialled::Number(number) if !outside => number.region,
+            _ => None,
+        };
+        let (index, rules) = match outside {
+            true => (&self.inbound_index, self.inbound.len()),
+            false => (&self.outbound_index, self.outbound.len()),
+        };
+        let asked: Vec<usize> = match rules <= TOLD_ONE_BY_ONE {
+            true => (0..rules).collect(),
+            false => index.candidates(user.as_ref(), value(&facts), region_of_number).collect(),
+        };
+        if asked.len() < rules {
+            let others = rules - asked.len();
+            lines.push(format!("skip  {others} rules: for other numbers, countries or users"));
+        }
         let mut step = |name: &str, why: Option<String>| {
             let matched = Some(name) == winner;
             lines.push(match why {
@@ -41,7 +61,7 @@ impl Plan {
             matched
         };
         if outside {
-            for rule in &self.inbound {
+            for rule in asked.into_iter().map(|index| &self.inbound[index]) {
                 let why = self.inbound_skip(rule, &mut facts).map(|skip| match skip {
                     Skip::Did => match &rule.did {
                         Some(patterns) => format!("{} is not {}", value(&facts), one_of(patterns)),
@@ -62,7 +82,7 @@ impl Plan {
             }
             return;
         }
-        for rule in &self.outbound {
+        for rule in asked.into_iter().map(|index| &self.outbound[index]) {
             let why = self.outbound_skip(rule, &mut facts).map(|skip| match skip {
                 Skip::To => mismatch(&facts, rule.to.as_deref().unwrap_or_default()),
                 Skip::NoNumber => format!("{} is no complete number", value(&facts)),
@@ -125,6 +145,10 @@ impl Plan {
         format!("{local} is outside schedule {name:?}")
     }
 }
+
+/// In a bigger plan only the rules are told that the index could not leave out.
+/// A call's trace goes into its record and its log: ten thousand lines would be no explanation.
+const TOLD_ONE_BY_ONE: usize = 200;
 
 fn conclusion(decision: &Decision) -> String {
     match &decision.outcome {

@@ -17,6 +17,8 @@ mod load;
 mod number;
 mod pattern;
 mod plan;
+#[cfg(test)]
+mod properties_tests;
 mod rates;
 mod report;
 mod schedule;
