@@ -13,6 +13,7 @@ pub mod raw_phone;
 pub mod sip_wire;
 pub mod socket;
 pub mod sound;
+pub mod uas;
 pub mod wire;
 
 use std::net::UdpSocket;
