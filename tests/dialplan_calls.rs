@@ -36,7 +36,7 @@ route = ["a", "b"]
 [[inbound]]
 name = "desk"
 did = ["+493023125600"]
-flow = ["user:nobody", "voicemail:box", "ring:desk"]
+flow = ["user:nobody", "ring:desk", "voicemail:box"]
 [ring.desk]
 users = ["alice", "bob"]
 strategy = "in-order"
