@@ -419,7 +419,7 @@ async fn another_plan_takes_over_and_a_bad_one_does_not() {
     assert_eq!(ready.await.0, 200);
     let plan = site.http("GET", "/v1/dialplan", "", "").await.1;
     assert_eq!(plan["hash"], first["hash"]);
-    assert_eq!(plan["refused"]["findings"].as_array().unwrap().len(), 2, "{plan}");
+    assert_eq!(plan["refused"]["findings"].as_array().unwrap().len(), 3, "{plan}");
     assert!(site.gateway.reload_plan().is_err(), "as SIGHUP does");
     let deny = "[[outbound]]\nname = \"none\"\nregion = \"any\"\ndeny = \"closed today\"\n";
     std::fs::write(&path, format!("{HEAD}{deny}")).unwrap();

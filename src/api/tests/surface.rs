@@ -16,7 +16,7 @@ async fn calls_are_listed_shown_and_hung_up() {
         "started_at": "2025-11-21T08:00:01Z", "answered_at": "2025-11-21T08:00:01.25Z",
         "ended_at": "2025-11-21T08:00:02.25Z", "duration_ms": 1000, "cause": "hangup",
         "sip": null, "q850": 16, "ended_by": "callee", "attempts": 1, "digits": 4,
-        "codec": "PCMA", "quality": {},
+        "codec": "PCMA", "trace": ["=> route"], "quality": {},
     });
     let id = record(1).id;
     assert_eq!(

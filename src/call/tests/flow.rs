@@ -39,6 +39,8 @@ fn a_step_that_is_refused_by_all_gives_way_at_once() {
     assert_eq!(flow.callee(1, declined()), ["dial 2 carol"]);
     let told = flow.callee(2, LegEvent::Answered);
     assert_eq!(told, ["write answer"]);
+    flow.push(Input::RecordKept);
+    flow.caller(LegEvent::Ended(Cause::Hangup));
     let trace = flow.record().trace.join("\n");
     assert!(trace.contains("attempt 1: declined after 0 ms, others ring"), "{trace}");
     assert!(trace.contains("attempt 2: declined after 0 ms, the next is tried"), "{trace}");
