@@ -1,7 +1,5 @@
 //! What digits cost: the detector and the senders of a leg beside the codecs of a transcoded call.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

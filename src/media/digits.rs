@@ -72,12 +72,19 @@ impl Listener {
         self.carry(now);
     }
 
-    /// Takes the leg's sound at 8 kHz, in order and without gaps.
+    /// Takes the leg's sound at 8 kHz, in order.
     pub(super) fn hear(&mut self, now: Instant, pcm: &[i16]) {
         if let Some(detector) = &mut self.detector {
             detector.handle_input(now, pcm);
             self.heard_at = Some(now);
             self.carry(now);
+        }
+    }
+
+    /// So many samples of the leg's sound were lost.
+    pub(super) fn lost(&mut self, samples: usize) {
+        if let Some(detector) = &mut self.detector {
+            detector.lost(samples);
         }
     }
 

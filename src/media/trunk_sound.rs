@@ -1,5 +1,5 @@
-//! The trunk's sound as the tone detector wants it: in order and without gaps. A packet that is lost
-//! within a tone must not make two digits of it, so it is concealed as a listener would.
+//! The trunk's sound as the tone detector wants it: in order, with what is missing named. A packet
+//! that is lost within a tone must not make two digits of it; silence that was not sent does.
 
 use std::time::Instant;
 
@@ -51,8 +51,7 @@ impl TrunkSound {
         match missing {
             Missing::Nothing => {}
             Missing::Lost(samples) => {
-                decoder.conceal(samples, &mut self.pcm);
-                listener.hear(now, &self.pcm);
+                listener.lost(samples);
             }
             Missing::Silence(samples) => {
                 self.pcm.clear();
@@ -82,7 +81,7 @@ impl TrunkSound {
                 return Place::Next(match (lost, samples) {
                     (_, 0) => Missing::Nothing,
                     (0, samples) => Missing::Silence(samples.min(LONGEST_SILENCE)),
-                    (_, samples) if samples <= CONCEALED => Missing::Lost(samples),
+                    (_, samples) if samples <= MOST_LOST => Missing::Lost(samples),
                     (_, samples) => Missing::Silence(samples.min(LONGEST_SILENCE)),
                 });
             }
@@ -113,7 +112,7 @@ enum Missing {
 
 /// Lost packets beyond this are a new stream.
 const LONGEST_LOSS: u64 = 100;
-/// 60 ms: what is concealed; a tone that goes on after more is another press.
-const CONCEALED: usize = 3 * FRAME;
+/// 200 ms: a tone that goes on after more is another press.
+const MOST_LOST: usize = 10 * FRAME;
 /// 60 ms of silence end any tone.
 const LONGEST_SILENCE: usize = 3 * FRAME;

@@ -29,6 +29,10 @@ pub struct InbandDetector {
     /// How many of those are.
     fresh: usize,
     state: State,
+    /// Windows to come that hold sound from both sides of a loss: an impure one says nothing.
+    torn: u32,
+    /// Energy of the newest window, as a mean square.
+    total: f64,
     next_id: u64,
     outputs: VecDeque<DigitEvent>,
 }
@@ -49,6 +53,8 @@ enum State {
         started_at: Instant,
         windows: u32,
         misses: u32,
+        /// Windows of which nothing is known since the last hit.
+        unheard: u32,
         power: f64,
     },
 }
@@ -86,6 +92,8 @@ impl InbandDetector {
             samples: [0.0; WINDOW],
             fresh: 0,
             state: State::Silent,
+            torn: 0,
+            total: 0.0,
             next_id: 0,
             outputs: VecDeque::with_capacity(MAX_OUTPUTS),
         }
@@ -113,6 +121,15 @@ impl InbandDetector {
         }
     }
 
+    /// Sound of so many samples was lost on the way: a tone that is there before and after it is one
+    /// press.
+    pub fn lost(&mut self, samples: usize) {
+        self.torn = TORN;
+        if let State::Down { unheard, .. } = &mut self.state {
+            *unheard += (samples / HOP) as u32;
+        }
+    }
+
     /// Steps of presses, then `Timeout(None)`: audio is its clock.
     pub fn poll_output(&mut self) -> Output {
         self.outputs.pop_front().map_or(Output::Timeout(None), Output::Digit)
@@ -120,6 +137,10 @@ impl InbandDetector {
 
     fn step(&mut self, now: Instant) {
         let hit = self.hit();
+        let torn = self.torn > 0;
+        self.torn = self.torn.saturating_sub(1);
+        // Silence is silence, also after a loss.
+        let excused = |power: f64| torn && hit.is_none() && self.total > power * WEAKER;
         self.state = match (self.state, hit) {
             (State::Silent, None) => State::Silent,
             (State::Silent, Some(hit)) => candidate(hit),
@@ -131,18 +152,23 @@ impl InbandDetector {
                     self.begin(now, digit, hits + 1, power)
                 }
             }
+            (State::Candidate { power, .. }, None) if excused(power) => self.state,
             (State::Candidate { .. }, hit) => hit.map_or(State::Silent, candidate),
-            (State::Down { id, digit, started_at, windows, misses, power }, hit) => {
+            (State::Down { id, digit, started_at, windows, misses, unheard, power }, hit) => {
                 // A window that is half in the gap still holds a pure tone, but a weaker one.
                 let same = hit.is_some_and(|h| h.digit == digit && h.power > power * WEAKER);
                 if same {
                     // A short miss was a fault of the line, not a gap.
-                    let windows = windows + misses + 1;
+                    let windows = windows + misses + unheard + 1;
                     let event = self.event(id, digit, started_at, windows, Phase::Update);
                     self.emit(event);
-                    State::Down { id, digit, started_at, windows, misses: 0, power }
+                    State::Down { id, digit, started_at, windows, misses: 0, unheard: 0, power }
+                } else if excused(power) {
+                    let unheard = unheard + 1;
+                    State::Down { id, digit, started_at, windows, misses, unheard, power }
                 } else if misses + 1 < MISSES {
-                    State::Down { id, digit, started_at, windows, misses: misses + 1, power }
+                    let misses = misses + 1;
+                    State::Down { id, digit, started_at, windows, misses, unheard, power }
                 } else {
                     let end = Phase::End(EndReason::Released);
                     let event = self.event(id, digit, started_at, windows, end);
@@ -159,7 +185,7 @@ impl InbandDetector {
         let started_at = now.checked_sub(length(windows)).unwrap_or(now);
         let event = self.event(id, digit, started_at, windows, Phase::Start);
         self.emit(event);
-        State::Down { id, digit, started_at, windows, misses: 0, power }
+        State::Down { id, digit, started_at, windows, misses: 0, unheard: 0, power }
     }
 
     fn event(
@@ -191,6 +217,7 @@ impl InbandDetector {
     /// Whether the newest window holds one digit and nothing else.
     fn hit(&mut self) -> Option<Hit> {
         let total = self.weigh() / WEIGHT;
+        self.total = total;
         if total < QUIETEST {
             return None;
         }
@@ -354,6 +381,8 @@ const HOP: usize = 64;
 const STEP: usize = 50;
 /// Windows in a row that make a digit.
 const NEEDED: u32 = 3;
+/// Windows that a loss may fall into.
+const TORN: u32 = WINDOW.div_ceil(HOP) as u32;
 /// Windows in a row without it that end it.
 const MISSES: u32 = 2;
 /// Mean square of a tone of -37 dBm0, a decibel below the quietest to be heard (full scale of a
