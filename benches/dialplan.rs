@@ -160,7 +160,7 @@ fn text(count: usize) -> String {
             7 => text += "when = \"office\"\n",
             _ => {}
         }
-        let _ = write!(text, "route = [\"t{}\", \"t{}\"]\n", n % 5, n % 5 + 1);
+        let _ = writeln!(text, "route = [\"t{}\", \"t{}\"]", n % 5, n % 5 + 1);
     }
     text += "[[outbound]]\nname = \"the world, cheapest first\"\nregion = \"any\"\n\
              rates = \"rates.csv\"\nroute = [\"t1\", \"t2\", \"t3\", \"t4\", \"t5\"]\n";

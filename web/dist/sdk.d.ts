@@ -58,6 +58,18 @@ declare const ERRORS: {
         readonly retryable: false;
         readonly message: "This is answered only on the gateway's own machine.";
     };
+    readonly "request/conflict": {
+        readonly retryable: false;
+        readonly message: "It has changed since it was read; read it again.";
+    };
+    readonly "request/precondition-required": {
+        readonly retryable: false;
+        readonly message: "The request must say what it changes: `If-Match` with the hash.";
+    };
+    readonly "request/bad-plan": {
+        readonly retryable: false;
+        readonly message: "The dial plan has mistakes; the old one stays in force.";
+    };
     readonly "signal/unknown-call": {
         readonly retryable: false;
         readonly message: "This session has no call of that id.";
