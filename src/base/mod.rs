@@ -11,6 +11,7 @@ mod dtmf_mode;
 mod e164;
 mod finding;
 mod id;
+mod network;
 mod party;
 mod pii;
 
@@ -21,6 +22,7 @@ pub use dtmf_mode::DtmfMode;
 pub use e164::{E164, E164Error};
 pub use finding::{Finding, Findings, Place, Severity, nearest, suggestion};
 pub use id::{CallId, IdError, LegId, SessionId, TrunkId, UserId};
+pub use network::{Network, NetworkError};
 pub use party::Party;
 pub use pii::{Pii, Secret, mask_numbers};
 

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::base::Network;
 use crate::codec::PromptError;
-use crate::sip::Network;
 
 /// Where the carrier listens, whom it calls back and what it bears.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::port::PortPair;
 use super::stream::{Agreed, Beginnings, EventTypes, Returns, Stream, StreamOutput};
-use crate::base::Digit;
+use crate::base::{Digit, Network};
 use crate::codec::{Codec, Decoder, FRAME, Tones};
 use crate::dtmf::Phase;
 use crate::rtp::Packet;
@@ -20,7 +20,7 @@ use crate::sdp::{
 use crate::sip::driver::{self, DriverConfig};
 use crate::sip::{
     Body, Command, Destination, EndpointConfig, Event, Handle, Host, Incoming, Invite, NameAddr,
-    Network, OfferIn, Session, Transport, Uri,
+    OfferIn, Session, Transport, Uri,
 };
 
 pub(super) struct Phone {

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use super::read::secret;
 use crate::base::document::{self, Field, Reader};
-use crate::base::{DtmfMode, TrunkId};
+use crate::base::{DtmfMode, Network, TrunkId};
 use crate::dialplan::{Files, Region};
 use crate::trunk::{
-    Codec, Definition, Failure, Network, NumberFormat, Registering, RetryOn, Srtp, Target,
-    Transport,
+    Codec, Definition, Failure, NumberFormat, Registering, RetryOn, Srtp, Target, Transport,
 };
 
 /// Every trunk.

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::base::{Secret, TrunkId, UserId};
+use crate::base::{Network, Secret, TrunkId, UserId};
 use crate::dialplan::{Known, Region};
-use crate::trunk::{Definition, Network, Target, Transport};
+use crate::trunk::{Definition, Target, Transport};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ impl Config {
         let target: Target =
             format!("sip:{carrier}").parse().expect("a socket address is a host and a port");
         let mut trunk = Definition::new(id.clone(), target);
-        trunk.accept_from = vec![Network::from(carrier.ip())];
+        trunk.accept_from = vec![Network::host(carrier.ip())];
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Config {
             dialplan: "dialplans/demo.toml".to_owned(),

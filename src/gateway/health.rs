@@ -10,7 +10,7 @@ use super::Inner;
 use super::trunks::Trunk;
 use crate::base::TrunkId;
 use crate::sip::{Command, Host, NameAddr, Options, Origin, RequestKey, Uri};
-use crate::trunk::{Health, Input, Monitor, Output};
+use crate::trunk::{Health, Input, Monitor, Output, Probing};
 
 /// What became of an OPTIONS.
 pub(super) struct OptionsDone {
@@ -32,18 +32,20 @@ pub(super) async fn run(
     mut news: mpsc::Receiver<News>,
 ) {
     let now = Instant::now();
-    let watched: Vec<Arc<Trunk>> =
-        gateway.trunks.all().filter(|t| t.definition.options_interval.is_some()).cloned().collect();
+    let watched: Vec<Arc<Trunk>> = gateway.trunks.all().cloned().collect();
     let mut monitors: HashMap<TrunkId, Monitor> = HashMap::new();
     for (n, trunk) in watched.iter().enumerate() {
-        let interval = trunk.definition.options_interval.unwrap_or(DEFAULT_INTERVAL);
+        let probing = match trunk.definition.options_interval {
+            Some(interval) => Probing::Options(interval),
+            None => Probing::CallsOnly,
+        };
         let first = Duration::from_millis(200 * (n as u64 + 1));
-        monitors.insert(trunk.definition.id.clone(), Monitor::new(now, interval, first));
+        monitors.insert(trunk.definition.id.clone(), Monitor::new(now, probing, first));
     }
     let mut asked: HashMap<RequestKey, TrunkId> = HashMap::new();
     let mut next_key = 0_u64;
     loop {
-        let mut deadline = Instant::now() + DEFAULT_INTERVAL;
+        let mut deadline = Instant::now() + LONGEST_SLEEP;
         for trunk in &watched {
             let Some(monitor) = monitors.get_mut(&trunk.definition.id) else { continue };
             loop {
@@ -64,6 +66,10 @@ pub(super) async fn run(
                     Output::Up => {
                         trunk.set_health(Health::Up);
                         tracing::info!(trunk.id = %trunk.definition.id, "trunk is up");
+                    }
+                    Output::OnTrial => {
+                        trunk.set_health(Health::Up);
+                        tracing::info!(trunk.id = %trunk.definition.id, "trunk is tried again");
                     }
                     Output::Down => {
                         trunk.set_health(Health::Down);
@@ -87,7 +93,6 @@ pub(super) async fn run(
             }
             told = news.recv() => {
                 let Some(News { trunk, input }) = told else { return };
-                // A trunk that is sent no OPTIONS has no breaker: nothing would close it again.
                 if let Some(monitor) = monitors.get_mut(&trunk) {
                     monitor.handle_input(Instant::now(), input);
                 }
@@ -119,4 +124,4 @@ async fn ask(gateway: &Inner, trunk: &Trunk, request: RequestKey) -> bool {
     true
 }
 
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);

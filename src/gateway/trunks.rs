@@ -5,14 +5,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::base::TrunkId;
+use crate::base::{Network, TrunkId};
 use crate::call::Retry;
 use crate::dialplan::{Route, Spread};
 use crate::dtmf::InfoSupport;
-use crate::media::{
-    AddressPolicy, AddressRange, DigitPacing, PrivateAddresses, TrunkCodec, TrunkMedia,
-};
-use crate::sip::{Credentials, Destination, Dns, LocateError, Network, Transport, Wanted};
+use crate::media::{AddressPolicy, DigitPacing, PrivateAddresses, TrunkCodec, TrunkMedia};
+use crate::sip::{Credentials, Destination, Dns, LocateError, Transport, Wanted};
 use crate::trunk::{
     self, Busy, Codec, Definition, Failure, Health, Heard, Limits, Order, State, Urgency,
 };
@@ -67,8 +65,7 @@ impl Trunks {
             .values()
             .flat_map(|trunk| {
                 let own = trunk.definition.target.address().map(Network::host);
-                let ranges = trunk.definition.accept_from.iter();
-                own.into_iter().chain(ranges.filter_map(|r| r.to_string().parse().ok()))
+                own.into_iter().chain(trunk.definition.accept_from.iter().copied())
             })
             .collect()
     }
@@ -185,11 +182,7 @@ fn media_of(definition: &Definition) -> TrunkMedia {
     };
     TrunkMedia {
         codecs: codecs.collect(),
-        media_from: definition
-            .media_from
-            .iter()
-            .map(|range| AddressRange { address: range.address(), prefix: range.prefix() })
-            .collect(),
+        media_from: definition.media_from.clone(),
         addresses,
         pacing: DigitPacing::default(),
         dtmf: definition.dtmf,

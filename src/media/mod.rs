@@ -34,7 +34,7 @@ pub use event::{DigitWay, LegStats, MediaEvent};
 pub use leg::{Feed, LegSide, Phase};
 pub use pool::{Gauges, Pool};
 
-pub use trunk::{AddressRange, DigitPacing, TrunkAudio, TrunkCodec, TrunkMedia};
+pub use trunk::{DigitPacing, TrunkAudio, TrunkCodec, TrunkMedia};
 pub use worker::Session;
 
 pub use crate::base::DtmfMode;

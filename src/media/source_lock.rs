@@ -11,14 +11,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::AddressRange;
+use crate::base::Network;
 use crate::rtp::{Seq, Ssrc};
 
 /// The lock of one leg.
 #[derive(Debug, Clone)]
 pub(super) struct SourceLock {
     signalled: SocketAddr,
-    ranges: Vec<AddressRange>,
+    ranges: Vec<Network>,
     opened_at: Instant,
     locked: Option<SocketAddr>,
     stream: Option<Stream>,
@@ -41,7 +41,7 @@ const STREAM_OVER: Duration = Duration::from_millis(200);
 
 impl SourceLock {
     /// A lock on what the SDP says.
-    pub(super) fn new(now: Instant, signalled: SocketAddr, ranges: Vec<AddressRange>) -> Self {
+    pub(super) fn new(now: Instant, signalled: SocketAddr, ranges: Vec<Network>) -> Self {
         Self {
             signalled,
             ranges,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn lock() -> SourceLock {
-        let ranges = vec![AddressRange { address: "198.51.100.0".parse().unwrap(), prefix: 24 }];
+        let ranges = vec!["198.51.100.0/24".parse().unwrap()];
         SourceLock::new(at(0), address("192.0.2.1:4000"), ranges)
     }
 

@@ -4,8 +4,7 @@
 //! starts ([`crate::sip::Handle::new_session`]); one that a peer starts comes with
 //! [`crate::sip::Event::Incoming`].
 
-use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
+use std::net::SocketAddr;
 
 use crate::base::Secret;
 
@@ -289,55 +288,6 @@ pub enum Command {
     Options(Box<Options>),
 }
 
-/// A range of IP addresses: `192.0.2.0/24`, `2001:db8::/32`, or one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    /// The `prefix` first bits of `address`; `None` where the address has fewer bits.
-    pub fn new(address: IpAddr, prefix: u8) -> Option<Network> {
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        (prefix <= bits).then_some(Network { address, prefix })
-    }
-
-    /// One address only.
-    pub fn host(address: IpAddr) -> Network {
-        Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
-    }
-
-    /// Whether `address` is in the range. An IPv4 address within IPv6 counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let differ = match (self.address.to_canonical(), address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(a.to_bits() ^ b.to_bits()) << 96,
-            (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() ^ b.to_bits(),
-            _ => return false,
-        };
-        differ.leading_zeros() >= u32::from(self.prefix)
-    }
-}
-
-/// A text that is no range of IP addresses.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an IP address or network")]
-pub struct NetworkError;
-
-impl FromStr for Network {
-    type Err = NetworkError;
-
-    fn from_str(text: &str) -> Result<Network, NetworkError> {
-        let Some((address, prefix)) = text.split_once('/') else {
-            return text.parse().map(Network::host).map_err(|_| NetworkError);
-        };
-        let (Ok(address), Ok(prefix)) = (address.parse(), prefix.parse()) else {
-            return Err(NetworkError);
-        };
-        Network::new(address, prefix).ok_or(NetworkError)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,27 +304,6 @@ mod tests {
             ("Subject", ""),
         ] {
             assert_eq!(ExtraHeader::new(name, value), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn networks_contain_their_addresses() {
-        for (network, address, expected) in [
-            ("192.0.2.0/24", "192.0.2.255", true),
-            ("192.0.2.0/24", "192.0.3.0", false),
-            ("192.0.2.7", "192.0.2.7", true),
-            ("192.0.2.7", "192.0.2.6", false),
-            ("0.0.0.0/0", "203.0.113.9", true),
-            ("0.0.0.0/0", "::1", false),
-            ("2001:db8::/32", "2001:db8:ffff::1", true),
-            ("2001:db8::/32", "2001:db9::1", false),
-            ("192.0.2.0/24", "::ffff:192.0.2.1", true),
-        ] {
-            let network: Network = network.parse().unwrap();
-            assert_eq!(network.contains(address.parse().unwrap()), expected, "{address}");
-        }
-        for text in ["", "192.0.2.0/33", "::/129", "a/8", "192.0.2.0/"] {
-            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
         }
     }
 }

@@ -15,7 +15,9 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::command::{Command, Network, Session, Transport};
+use crate::base::Network;
+
+use super::command::{Command, Session, Transport};
 use super::endpoint::{
     Admission, ConnectionId, Counts, Endpoint, EndpointConfig, Input, Listener, Output, Path,
     Transmit,

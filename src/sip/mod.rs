@@ -37,8 +37,8 @@ mod virtual_network;
 pub use address::NameAddr;
 pub use codec::{Limits, ParseError, Policy, Refusal, check, parse, write, write_into};
 pub use command::{
-    Body, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests, Network,
-    NetworkError, Options, RequestKey, Session, Transport,
+    Body, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests, Options,
+    RequestKey, Session, Transport,
 };
 pub use driver::{Dns, DnsStartError, DriverConfig, Handle, StartError, Stopped};
 pub use endpoint::{

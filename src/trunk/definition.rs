@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::network::Network;
 use super::number_format::NumberFormat;
 use super::retry::RetryOn;
 use super::target::Target;
-use crate::base::{DtmfMode, Secret, TrunkId};
+use crate::base::{DtmfMode, Network, Secret, TrunkId};
 
 /// A trunk: where it is, who may speak for it, how it is spoken to, how much it may carry.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 mod definition;
 mod limits;
 mod monitor;
-mod network;
 mod number_format;
 mod retry;
 mod select;
@@ -13,8 +12,7 @@ mod target;
 
 pub use definition::{Codec, Definition, Registering, Srtp};
 pub use limits::{Busy, Limits};
-pub use monitor::{Health, Input, Monitor, Output};
-pub use network::{Network, NetworkError};
+pub use monitor::{Health, Input, Monitor, Output, Probing};
 pub use number_format::NumberFormat;
 pub use retry::{Failure, Heard, NO_PROGRESS, RetryOn, RetryOnError};
 pub use select::{Order, PassedOver, Selection, State, Urgency, Why, select};

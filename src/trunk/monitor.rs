@@ -7,7 +7,13 @@
 //! ```
 //!
 //! Calls count too: an attempt that timed out or found nobody is a failure, any answer to an
-//! attempt shows that the trunk lives.
+//! attempt shows that the trunk lives. A trunk that is sent no OPTIONS has only its calls:
+//!
+//! ```text
+//! Up    --3 calls in a row failed-->  Down
+//! Down  --after 30 s-->  Up on trial  --a call failed-->    Down
+//! Up on trial  --answered-->          Up
+//! ```
 
 use std::time::{Duration, Instant};
 
@@ -40,6 +46,8 @@ pub enum Output {
     Up,
     /// The breaker opened.
     Down,
+    /// The breaker closed on trial: the next failure opens it again.
+    OnTrial,
     /// Nothing until then; always last.
     Timeout(Instant),
 }
@@ -47,7 +55,7 @@ pub enum Output {
 /// The health of one trunk.
 #[derive(Debug)]
 pub struct Monitor {
-    interval: Duration,
+    probing: Probing,
     health: Health,
     /// Failures in a row.
     failures: u32,
@@ -56,6 +64,15 @@ pub struct Monitor {
     waiting: Waiting,
     requests: u32,
     news: Option<Output>,
+}
+
+/// How a trunk is asked while no call tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probing {
+    /// OPTIONS at this interval while it is up.
+    Options(Duration),
+    /// It is not: its calls are all that tells.
+    CallsOnly,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +84,9 @@ enum Waiting {
 impl Monitor {
     /// A trunk that nothing is known of; the first OPTIONS goes out after `first`, which differs
     /// from trunk to trunk so that they are not all asked at once.
-    pub fn new(now: Instant, interval: Duration, first: Duration) -> Monitor {
+    pub fn new(now: Instant, probing: Probing, first: Duration) -> Monitor {
         Monitor {
-            interval,
+            probing,
             health: Health::Up,
             failures: 0,
             deadline: now + first,
@@ -91,6 +108,14 @@ impl Monitor {
             Input::Answered(_) | Input::Failed => self.failed(now),
             Input::Timeout if now < self.deadline => {}
             Input::Timeout => match self.waiting {
+                Waiting::ToAsk if self.probing == Probing::CallsOnly => {
+                    self.deadline = now + NOTHING_TO_DO;
+                    if self.health == Health::Down {
+                        self.health = Health::Up;
+                        self.failures = FAILURES_TO_OPEN - 1;
+                        self.news = Some(Output::OnTrial);
+                    }
+                }
                 Waiting::ToAsk => {
                     self.requests += 1;
                     self.waiting = Waiting::ForAnswer;
@@ -117,7 +142,11 @@ impl Monitor {
             self.news = Some(Output::Up);
         }
         self.waiting = Waiting::ToAsk;
-        self.deadline = now + self.interval;
+        self.deadline = now
+            + match self.probing {
+                Probing::Options(interval) => interval,
+                Probing::CallsOnly => NOTHING_TO_DO,
+            };
     }
 
     fn failed(&mut self, now: Instant) {
@@ -128,7 +157,12 @@ impl Monitor {
         }
         // Once in doubt it is asked at the pace of probes, so that three failures take seconds.
         self.waiting = Waiting::ToAsk;
-        self.deadline = now + PROBE_INTERVAL;
+        self.deadline = now
+            + match (self.probing, self.health) {
+                (Probing::Options(_), _) => PROBE_INTERVAL,
+                (Probing::CallsOnly, Health::Down) => TRIAL_AFTER,
+                (Probing::CallsOnly, Health::Up) => NOTHING_TO_DO,
+            };
     }
 }
 
@@ -141,16 +175,21 @@ const FAILURES_TO_OPEN: u32 = 3;
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Four retransmissions over UDP (0.5, 1.5, 3.5 s, RFC 3261 timer E) have gone out by then.
 const ANSWER_WAIT: Duration = Duration::from_secs(4);
+/// What a trunk without OPTIONS may cost: one call in 30 s takes the way round by a dead trunk.
+const TRIAL_AFTER: Duration = Duration::from_secs(30);
+const NOTHING_TO_DO: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::epoch;
 
+    const INTERVAL: Duration = Duration::from_secs(30);
+
     /// Runs a monitor to `until` (ms) with a trunk that answers as `answers` says by time, and
     /// writes down what it does.
     fn run(until: u64, answers: impl Fn(u64) -> Option<u16>) -> Vec<(u64, &'static str)> {
-        let mut monitor = Monitor::new(epoch(), Duration::from_secs(30), Duration::ZERO);
+        let mut monitor = Monitor::new(epoch(), Probing::Options(INTERVAL), Duration::ZERO);
         let mut log = Vec::new();
         let mut now = 0;
         while now <= until {
@@ -165,6 +204,7 @@ mod tests {
                         }
                     }
                     Output::Up => log.push((now, "up")),
+                    Output::OnTrial => unreachable!("a trunk that is asked needs no trial"),
                     Output::Down => log.push((now, "down")),
                     Output::Timeout(next) => break next,
                 }
@@ -190,8 +230,31 @@ mod tests {
     }
 
     #[test]
+    fn without_options_a_breaker_closes_on_trial() {
+        let mut monitor = Monitor::new(epoch(), Probing::CallsOnly, Duration::ZERO);
+        let mut at = |seconds: u64, input: Input| {
+            let now = epoch() + Duration::from_secs(seconds);
+            monitor.handle_input(now, input);
+            match monitor.poll_output() {
+                Output::Timeout(_) => None,
+                news => Some((news, monitor.health())),
+            }
+        };
+        assert_eq!(at(0, Input::Timeout), None, "it asks for no OPTIONS");
+        assert_eq!(at(1, Input::Failed), None);
+        assert_eq!(at(2, Input::Answered(503)), None);
+        assert_eq!(at(3, Input::Failed), Some((Output::Down, Health::Down)));
+        assert_eq!(at(32, Input::Timeout), None);
+        assert_eq!(at(33, Input::Timeout), Some((Output::OnTrial, Health::Up)));
+        assert_eq!(at(34, Input::Failed), Some((Output::Down, Health::Down)));
+        assert_eq!(at(64, Input::Timeout), Some((Output::OnTrial, Health::Up)));
+        assert_eq!(at(65, Input::Answered(200)), None);
+        assert_eq!(at(66, Input::Failed), None, "it has proved itself");
+    }
+
+    #[test]
     fn a_503_is_a_failure_and_calls_count() {
-        let mut monitor = Monitor::new(epoch(), Duration::from_secs(30), Duration::from_secs(30));
+        let mut monitor = Monitor::new(epoch(), Probing::Options(INTERVAL), INTERVAL);
         for input in [Input::Answered(503), Input::Failed, Input::Answered(486), Input::Failed] {
             monitor.handle_input(epoch(), input);
             assert_eq!(monitor.health(), Health::Up);

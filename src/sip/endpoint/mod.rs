@@ -18,8 +18,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::base::Network;
+
 use super::Limits;
-use super::command::{Command, Network, Session, Transport};
+use super::command::{Command, Session, Transport};
 use super::event::{Event, Origin};
 use super::make::Arrived;
 use super::random::Random;

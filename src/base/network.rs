@@ -12,6 +12,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// One address only.
+    pub fn host(address: IpAddr) -> Network {
+        let address = address.to_canonical();
+        Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
     /// The address that was written before the `/`.
     pub fn address(&self) -> IpAddr {
         self.address
@@ -38,12 +44,6 @@ impl Network {
     }
 }
 
-impl From<IpAddr> for Network {
-    fn from(address: IpAddr) -> Network {
-        Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
-    }
-}
-
 impl FromStr for Network {
     type Err = NetworkError;
 
@@ -53,7 +53,7 @@ impl FromStr for Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| NetworkError::Address)?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let longest: u8 = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => longest,
             Some(digits) => {
@@ -63,7 +63,17 @@ impl FromStr for Network {
         if prefix == 0 {
             return Err(NetworkError::Everybody);
         }
-        Ok(Network { address, prefix })
+        // An IPv4 range written inside IPv6 (::ffff:192.0.2.0/120) is its IPv4 self.
+        match (address.to_canonical(), address) {
+            (canonical @ IpAddr::V4(_), IpAddr::V6(_)) => {
+                let prefix = prefix.checked_sub(96).ok_or(NetworkError::Prefix)?;
+                if prefix == 0 {
+                    return Err(NetworkError::Everybody);
+                }
+                Ok(Network { address: canonical, prefix })
+            }
+            _ => Ok(Network { address, prefix }),
+        }
     }
 }
 
@@ -98,6 +108,9 @@ mod tests {
             ("127.0.0.1", "::ffff:127.0.0.1", "127.0.0.2"),
             ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"),
             ("128.0.0.0/1", "200.1.1.1", "100.1.1.1"),
+            ("192.0.2.0/24", "::ffff:192.0.2.1", "::1"),
+            ("::ffff:192.0.2.0/120", "192.0.2.255", "192.0.3.0"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "192.0.2.1"),
         ] {
             let network: Network = network.parse().unwrap();
             assert!(network.contains(inside.parse().unwrap()), "{network}");
@@ -114,6 +127,8 @@ mod tests {
             ("1.2.3.4/", NetworkError::Prefix),
             ("0.0.0.0/0", NetworkError::Everybody),
             ("::/0", NetworkError::Everybody),
+            ("::ffff:0.0.0.0/96", NetworkError::Everybody),
+            ("::ffff:192.0.2.0/64", NetworkError::Prefix),
         ] {
             assert_eq!(text.parse::<Network>(), Err(error), "{text}");
         }
