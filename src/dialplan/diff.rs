@@ -1,16 +1,17 @@
 //! `crosspoint dialplan diff OLD NEW --cdrs FILE`: real calls asked of two plans.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::decision::{Decision, InboundRequest, OutboundRequest, Outcome};
 use super::plan::Plan;
 use super::report::{Format, Report};
-use crate::base::UserId;
+use crate::base::{Party, TrunkId, UserId};
 
-/// A call of the past: one line of an export of records as NDJSON. Other fields are passed over.
+/// A call of the past, as the plan was asked about it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "direction", rename_all = "lowercase")]
+#[serde(try_from = "Line")]
 pub enum PastCall {
     /// A user's call.
     Outbound {
@@ -19,18 +20,57 @@ pub enum PastCall {
         /// What was dialled.
         dialled: String,
         /// When it started.
-        started_at: jiff::Timestamp,
+        started_at: Timestamp,
     },
     /// A call from a trunk.
     Inbound {
         /// What was called.
         did: String,
         /// Who called, where known.
-        #[serde(default)]
         from: Option<String>,
+        /// The trunk it came by, where known.
+        trunk: Option<TrunkId>,
         /// When it started.
-        started_at: jiff::Timestamp,
+        started_at: Timestamp,
     },
+}
+
+/// One line of `GET /v1/cdrs` as NDJSON, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Line {
+    direction: String,
+    from: Party,
+    to: Party,
+    #[serde(default)]
+    trunk: Option<TrunkId>,
+    started_at: Timestamp,
+}
+
+impl TryFrom<Line> for PastCall {
+    type Error = &'static str;
+
+    fn try_from(line: Line) -> Result<PastCall, &'static str> {
+        let Line { direction, from, to, trunk, started_at } = line;
+        match direction.as_str() {
+            "outbound" => {
+                let user = from.user.ok_or("an outbound call without from.user")?;
+                Ok(PastCall::Outbound { user, dialled: address(&to), started_at })
+            }
+            "inbound" => {
+                let from = Some(address(&from)).filter(|from| !from.is_empty());
+                Ok(PastCall::Inbound { did: address(&to), from, trunk, started_at })
+            }
+            _ => Err("direction is neither outbound nor inbound"),
+        }
+    }
+}
+
+/// The number, else the user part of the URI, else what was dialled.
+fn address(party: &Party) -> String {
+    match &party.number {
+        Some(number) => number.as_str().to_owned(),
+        None => party.user_part().to_owned(),
+    }
 }
 
 /// A call that would now go elsewhere.
@@ -99,8 +139,8 @@ fn answer(plan: &Plan, call: &PastCall) -> String {
                 at: started_at,
             })
         }
-        PastCall::Inbound { did, from, started_at } => {
-            plan.evaluate_inbound(&InboundRequest { did, from, trunk: None, at: started_at })
+        PastCall::Inbound { did, from, trunk, started_at } => {
+            plan.evaluate_inbound(&InboundRequest { did, from, trunk, at: started_at })
         }
     };
     // Where it goes, not which rule sends it there: renaming a rule moves no call.
@@ -139,17 +179,20 @@ mod tests {
             .replace("flow = [\"user:anna\"]", "flow = [\"ring:london\"]")
             .replace("rings = [\"anna\"]", "rings = [\"charlie\", \"benoit\"]");
         let new = plan(&new);
+        // As `GET /v1/cdrs` exports them.
         let records = concat!(
-            r#"{"direction":"outbound","user":"anna","dialled":"+43 1 2345678","started_at":"2026-01-01T10:00:00Z","id":"x"}"#,
+            r#"{"id":"x","direction":"outbound","from":{"user":"anna","number":"+493023125100","uri":"tel:+493023125100"},"to":{"number":"+4312345678","uri":"+4312345678"},"trunk":"west","rule":"neighbours","started_at":"2026-01-01T10:00:00Z"}"#,
             "\n",
-            r#"{"direction":"inbound","did":"+493023125100","started_at":"2026-01-01T10:00:00Z"}"#,
+            r#"{"id":"y","direction":"outbound","from":{"user":"anna","uri":"user:anna"},"to":{"uri":"112"},"trunk":null,"started_at":"2026-01-01T10:00:00Z"}"#,
+            "\n",
+            r#"{"id":"z","direction":"inbound","from":{"uri":"sip:anonymous@192.0.2.1"},"to":{"uri":"sip:+493023125100@192.0.2.2:5060"},"trunk":"west","started_at":"2026-01-01T10:00:00Z"}"#,
             "\n",
         );
         let report = diff(&old, &new, records, Format::Text);
         assert_eq!(
             report.text,
-            "line 2: call to +493023125100\n  - user:anna\n  + ring:london\n\
-             2 calls, 1 would go elsewhere\n"
+            "line 3: call to +493023125100 from anonymous\n  - user:anna\n  + ring:london\n\
+             3 calls, 1 would go elsewhere\n"
         );
         assert_eq!(report.exit, 1);
         assert_eq!(diff(&old, &old, records, Format::Json).exit, 0);

@@ -109,7 +109,7 @@ pub(super) fn from_trunk(gateway: &Arc<Inner>, trunk: &Trunk, call: &Call) -> Ro
         party
             .number
             .as_ref()
-            .map_or_else(|| user_part(&party.uri).to_owned(), |number| number.as_str().to_owned())
+            .map_or_else(|| party.user_part().to_owned(), |number| number.as_str().to_owned())
     };
     let in_force = gateway.plans.in_force();
     let plan = &in_force.plan;
@@ -276,27 +276,4 @@ fn refused(
     };
     let refusal = Refusal { cause, sip: None, rule: rule.clone(), trace: trace.clone() };
     Routed { decision: Decision::Refuse(refusal), rule, trace, dial: Some(dial), counted: None }
-}
-
-/// The user part of a `sip:` or `tel:` URI.
-fn user_part(uri: &str) -> &str {
-    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
-    rest.split(['@', ';', '?']).next().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_user_part_is_what_was_called() {
-        for (uri, user) in [
-            ("sip:+4930123@192.0.2.1;user=phone", "+4930123"),
-            ("tel:+4930123;phone-context=x", "+4930123"),
-            ("sip:600@127.0.0.1:5060", "600"),
-            ("", ""),
-        ] {
-            assert_eq!(user_part(uri), user, "{uri}");
-        }
-    }
 }
