@@ -224,6 +224,20 @@ impl Ledger {
         Some(Alarm { user: user.clone(), region, short_calls })
     }
 
+    /// A call of the past, as the records have it: told oldest first, before any call starts, so that
+    /// caps and the brake go on where they were. `ended` is when it was over.
+    pub fn recall(
+        &mut self,
+        started: Instant,
+        ended: Instant,
+        user: &UserId,
+        region: Option<Region>,
+        talked: Duration,
+    ) {
+        self.start(started, user);
+        self.end(ended, user, region, talked);
+    }
+
     /// The user has called there before, as the records have it.
     pub fn familiar(&mut self, user: &UserId, region: Region) {
         let account = self.users.entry(user.clone()).or_default();
@@ -271,7 +285,7 @@ impl Country {
 }
 
 /// A call that is answered and shorter than this is short: fraud pays by the call or tries numbers.
-const SHORT: Duration = Duration::from_secs(15);
+pub const SHORT: Duration = Duration::from_secs(15);
 const BRAKE_CALLS: usize = 5;
 const BRAKE_WINDOW: Duration = Duration::from_secs(3_600);
 const HOLD: Duration = Duration::from_secs(86_400);

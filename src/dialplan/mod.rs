@@ -28,7 +28,7 @@ mod shadow_tests;
 mod test_case;
 mod usage;
 
-pub use caps::{Alarm, Capped, Caps, Ledger, Window};
+pub use caps::{Alarm, Capped, Caps, Ledger, SHORT as SHORT_CALL, Window};
 pub use decision::{
     Decision, InboundRequest, Matched, OutboundRequest, Outcome, Refusal, Target, TrunkCall,
 };

@@ -5,8 +5,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::base::UserId;
-use crate::dialplan::{Alarm, Capped, Caps, Ledger, Region, Window};
+use jiff::Timestamp;
+
+use crate::base::{E164, UserId};
+use crate::dialplan::{Alarm, Capped, Caps, Ledger, Number, Region, Window};
+use crate::store::Past;
 use crate::telemetry::Metrics;
 use crate::trunk::Urgency;
 
@@ -53,6 +56,30 @@ impl Accounts {
         // The brake is for what costs money abroad; help is not a country.
         let region = region.filter(|_| urgency == Urgency::Normal);
         Ok(Counted { accounts: self.clone(), user: user.clone(), region, talked: Duration::ZERO })
+    }
+
+    /// Goes on where an earlier run of the gateway stopped: the caps of the last day and the countries
+    /// that users have called, from the records. Reads numbers: not on a runtime's thread.
+    pub fn recall(&self, now: Instant, wall: Timestamp, past: &Past) {
+        let region = |number: &E164| Number::from_e164(number).and_then(|number| number.region);
+        // How long ago a moment was; what the monotonic clock cannot say is passed over.
+        let ago = |at: Timestamp| {
+            let age = Duration::try_from(wall.duration_since(at)).unwrap_or_default();
+            now.checked_sub(age)
+        };
+        let mut ledger = self.ledger();
+        for (user, number) in &past.long {
+            if let Some(region) = region(number) {
+                ledger.familiar(user, region);
+            }
+        }
+        for call in &past.recent {
+            let region = call.to.as_ref().and_then(region);
+            let (Some(started), Some(ended)) = (ago(call.started_at), ago(call.ended_at)) else {
+                continue;
+            };
+            ledger.recall(started, ended, &call.user, region, call.talked);
+        }
     }
 
     /// Lets a user call a country again that the brake holds.
@@ -115,6 +142,7 @@ fn cap_word(capped: &Capped) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::PastCall;
 
     const ONE: Caps = Caps { concurrent: 1, per_minute: 9, per_hour: 9, per_day: 9 };
 
@@ -136,6 +164,46 @@ mod tests {
         assert!(start(Urgency::Normal).is_ok());
         let line = "crosspoint_calls_capped_total{cap=\"concurrent\"} 2";
         assert!(metrics.render().contains(line), "{}", metrics.render());
+    }
+
+    #[test]
+    fn caps_and_known_countries_go_on_after_a_restart() {
+        let accounts = Accounts::new(Arc::new(Metrics::new()));
+        let (now, wall) = (Instant::now(), Timestamp::from_second(1_800_000_000).unwrap());
+        let before = |minutes: i64| wall - jiff::SignedDuration::from_mins(minutes);
+        let call = |minutes: i64, to: &str, talked: u64| PastCall {
+            user: alice(),
+            to: to.parse().ok(),
+            started_at: before(minutes),
+            ended_at: before(minutes) + Duration::from_secs(talked),
+            talked: Duration::from_secs(talked),
+        };
+        let (latvia, estonia) = ("+37167021234", "+3726123456");
+        let recent: Vec<PastCall> =
+            [50, 45, 44, 43, 42].map(|minutes| call(minutes, latvia, 3)).into();
+        let past = Past { long: vec![(alice(), estonia.parse().unwrap())], recent };
+        accounts.recall(now, wall, &past);
+        let start = |region: &str, caps: Caps| {
+            let region = region.parse().ok();
+            accounts.start(now, &alice(), &caps, region, Urgency::Normal).map(drop)
+        };
+        let wide = Caps { concurrent: 9, per_minute: 99, per_hour: 99, per_day: 99 };
+        // Held until a day after the fifth short call.
+        let Err(Capped::Held { frees_in, .. }) = start("LV", wide) else { panic!("not held") };
+        assert_eq!(frees_in.as_secs() / 60, 24 * 60 - 42);
+        assert_eq!(start("EE", wide), Ok(()));
+        let Err(Capped::Rate { window, calls, .. }) = start("EE", Caps { per_hour: 6, ..wide })
+        else {
+            panic!("the calls of the last hour do not count")
+        };
+        assert_eq!((window, calls), (Window::Hour, 6));
+        // Estonia is known from long ago: short calls there are nothing new.
+        for _ in 0..6 {
+            let counted =
+                accounts.start(now, &alice(), &wide, "EE".parse().ok(), Urgency::Normal).ok();
+            counted.unwrap().ended(Duration::from_secs(3));
+        }
+        assert_eq!(start("EE", wide), Ok(()));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -16,7 +17,7 @@ use super::trunks::Trunks;
 use super::{Inner, health, pages, sip_events, spawn};
 use crate::base::Cause;
 use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
-use crate::dialplan::Plan;
+use crate::dialplan::{Plan, SHORT_CALL};
 use crate::media::{Interface, Pool, PoolConfig};
 use crate::signaling::socket::Server;
 use crate::signaling::{self, CloseCode, IceServer, TokenKey};
@@ -82,11 +83,13 @@ impl Gateway {
         let plans = tokio::task::spawn_blocking(move || Plans::new(plan, known, own));
         let plans = plans.await.map_err(|_| StartError::Plan)?;
         let features = features(&plans.in_force().plan);
+        let accounts = Accounts::new(metrics.clone());
+        recall(&accounts, &store).await;
         let (trunk_news, news) = mpsc::channel(TRUNK_NEWS);
         let inner = Arc::new(Inner {
             plans,
             users: config.users.clone(),
-            accounts: Accounts::new(metrics.clone()),
+            accounts,
             idle: Arc::default(),
             trunk_news,
             trunks,
@@ -169,6 +172,23 @@ impl Gateway {
             task.abort();
         }
         inner.store.close(STORE_WAIT).await;
+    }
+}
+
+/// Caps and the fraud brake go on where they were before a restart, as the records have it.
+async fn recall(accounts: &Arc<Accounts>, store: &Store) {
+    let wall = Timestamp::now();
+    match store.past(wall, SHORT_CALL).await {
+        Ok(past) => {
+            let accounts = accounts.clone();
+            let now = Instant::now();
+            let told = tokio::task::spawn_blocking(move || accounts.recall(now, wall, &past));
+            if told.await.is_err() {
+                tracing::error!("a fault while past calls were read; caps start anew");
+            }
+        }
+        // The caps of now hold; only what was before is not known.
+        Err(error) => tracing::warn!(%error, "past calls cannot be read; caps start anew"),
     }
 }
 

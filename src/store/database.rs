@@ -13,6 +13,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr};
 
 use super::Cursor;
+use super::history;
 use crate::base::CallId;
 use crate::call::Record;
 
@@ -107,6 +108,48 @@ impl Database {
             .await?
             .map(|row| parse(row.try_get("record")?))
             .transpose())
+    }
+
+    /// Whom each user has talked to for at least `long_ms` since a moment, each pair once.
+    pub(super) async fn talked_to(
+        &self,
+        since_ms: i64,
+        long_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<(String, String)>, ReadError> {
+        on!(self, pool => sqlx::query(TALKED_TO)
+            .bind(since_ms)
+            .bind(long_ms)
+            .bind(limit)
+            .fetch_all(pool)
+            .await?
+            .into_iter()
+            .map(|row| Ok((row.try_get("from_user")?, row.try_get("to_number")?)))
+            .collect())
+    }
+
+    /// Users' calls by a trunk since a moment that are over, newest first.
+    pub(super) async fn dialled(
+        &self,
+        since_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<history::Row>, ReadError> {
+        on!(self, pool => sqlx::query(DIALLED)
+            .bind(since_ms)
+            .bind(limit)
+            .fetch_all(pool)
+            .await?
+            .into_iter()
+            .map(|row| {
+                Ok(history::Row {
+                    user: row.try_get("from_user")?,
+                    number: row.try_get("to_number")?,
+                    started_at_ms: row.try_get("started_at_ms")?,
+                    ended_at_ms: row.try_get("ended_at_ms")?,
+                    duration_ms: row.try_get("duration_ms")?,
+                })
+            })
+            .collect())
     }
 
     pub(super) async fn ping(&self) -> Result<(), ReadError> {
@@ -316,5 +359,20 @@ SELECT record FROM cdrs
 WHERE started_at_ms < $1 OR (started_at_ms = $1 AND id < $2)
 ORDER BY started_at_ms DESC, id DESC
 LIMIT $3";
+
+const TALKED_TO: &str = "
+SELECT from_user, to_number FROM cdrs
+WHERE started_at_ms >= $1 AND direction = 'outbound' AND duration_ms >= $2
+  AND from_user IS NOT NULL AND to_number IS NOT NULL
+GROUP BY from_user, to_number
+ORDER BY MAX(started_at_ms) DESC
+LIMIT $3";
+
+const DIALLED: &str = "
+SELECT from_user, to_number, started_at_ms, ended_at_ms, duration_ms FROM cdrs
+WHERE started_at_ms >= $1 AND direction = 'outbound' AND trunk IS NOT NULL
+  AND from_user IS NOT NULL AND ended_at_ms IS NOT NULL
+ORDER BY started_at_ms DESC, id DESC
+LIMIT $2";
 
 const FIND: &str = "SELECT record FROM cdrs WHERE id = $1 ORDER BY started_at_ms DESC LIMIT 1";

@@ -7,6 +7,7 @@
 mod cursor;
 mod database;
 mod frame;
+mod history;
 mod journal;
 mod settings;
 mod spool;
@@ -15,6 +16,7 @@ mod writer;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use crate::base::CallId;
@@ -22,6 +24,7 @@ use crate::call::Record;
 
 pub use cursor::{Cursor, CursorError};
 pub use database::{OpenError, ReadError};
+pub use history::{Past, PastCall};
 pub use settings::Settings;
 pub use spool::AppendError;
 
@@ -82,6 +85,14 @@ impl Store {
     /// The database cannot be read now.
     pub async fn record(&self, id: CallId) -> Result<Option<Record>, ReadError> {
         self.database.find(id).await
+    }
+
+    /// What users have called up to `now`; `long` is how long a call makes its country known.
+    ///
+    /// # Errors
+    /// The database cannot be read now.
+    pub async fn past(&self, now: Timestamp, long: Duration) -> Result<Past, ReadError> {
+        Past::read(&self.database, now, long).await
     }
 
     /// Whether the database answers now.
