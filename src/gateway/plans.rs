@@ -11,7 +11,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
@@ -234,9 +235,10 @@ impl Plans {
             "a new dial plan is in force"
         );
         current.tell();
-        self.current.store(Arc::new(current));
+        let old = self.current.swap(Arc::new(current));
         self.refused.store(None);
         self.metrics.plan_reloaded("taken");
+        let_go(old);
     }
 
     fn refuse(&self, findings: Vec<Finding>) -> Arc<PlanRefused> {
@@ -272,6 +274,18 @@ fn in_force(plan: Plan, text: String) -> PlanInForce {
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let warnings = warnings(&plan);
     PlanInForce { plan, text, hash, loaded_at: Timestamp::now(), warnings }
+}
+
+/// Gives a plan's memory back on this thread: a big one takes milliseconds, which the last call that
+/// asks it must not pay. Whoever still holds it after a second (a page of the API) pays.
+fn let_go(mut plan: Arc<PlanInForce>) {
+    for _ in 0..100 {
+        match Arc::try_unwrap(plan) {
+            Ok(plan) => return drop(plan),
+            Err(held) => plan = held,
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The plan's own warnings, and its destinations that this gateway does not serve yet.
