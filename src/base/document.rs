@@ -217,9 +217,12 @@ impl<'a> Reader<'a> {
 
     /// A sub-table.
     pub fn table(&self, key: &'static str) -> Option<Reader<'a>> {
-        let name =
-            if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
-        self.item(key).and_then(|item| Reader::new(item, format!("[{name}]"), self.findings))
+        // Inside another one it stands as `key = { … }`.
+        let name = match self.name.is_empty() {
+            true => format!("[{key}]"),
+            false => format!("`{key}` of {}", self.name),
+        };
+        self.item(key).and_then(|item| Reader::new(item, name, self.findings))
     }
 
     /// The tables of `[[key]]`, or of a list of tables, in the order of the file.

@@ -66,16 +66,29 @@ impl Schedule {
         minutes == 0 || (minutes == 7 * 1440 && self.closed.is_empty())
     }
 
-    /// Whether it is open whenever `other` is, as far as the week and the days tell exactly.
+    /// Whether it is open whenever `other` is: exact within one time zone. Of two zones nothing is
+    /// claimed: their clocks change by rules that may change.
     pub fn covers(&self, other: &Schedule) -> bool {
         let same_zone = self.zone.0 == other.zone.0;
-        let closed_too = self.closed.iter().all(|day| other.closed.contains(day));
         same_zone
-            && closed_too
+            && self.closed.iter().all(|day| other.is_closed_on(day))
             && (0..7u8).all(|day| {
                 let (own, theirs) = (self.minutes_of(day), other.minutes_of(day));
                 own.iter().zip(&theirs).all(|(own, theirs)| own >= theirs)
             })
+    }
+
+    /// Whether it is never open on this day.
+    fn is_closed_on(&self, day: &Day) -> bool {
+        let listed = self.closed.iter().any(|own| own == day);
+        match day {
+            Day::Once(date) => {
+                let idle = self.minutes_of(monday_zero(date.weekday())).iter().all(|m| *m == 0);
+                listed || idle || self.closed.iter().any(|own| own.is(*date))
+            }
+            // Over the years it falls on every weekday, and on some of them there are hours.
+            Day::Yearly(..) => listed,
+        }
     }
 
     /// One cell a minute of a weekday (0 = Monday): 1 where open. Hours past midnight count for the
@@ -209,6 +222,8 @@ fn monday_zero(day: Weekday) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn office() -> Schedule {
@@ -283,6 +298,55 @@ mod tests {
             assert_eq!(Day::parse(bad), None, "{bad:?}");
         }
         assert!(Zone::named("Europe/Belrin").is_none());
+    }
+
+    fn any_schedule() -> impl Strategy<Value = Schedule> {
+        let days = prop_oneof!["daily", "(mon|thu|sat)", "(mon|wed|fri)-(tue|thu|sun)"];
+        let hour = prop_oneof![Just(0_u16), Just(8), Just(12), Just(20)];
+        let hours = (days, hour, 1_u16..4).prop_filter_map("hours", |(days, from, length)| {
+            let to = (from + length * 6) % 25;
+            Hours::parse(&format!("{days} {from:02}:00-{to:02}:00"))
+        });
+        let closed = prop_oneof![
+            Just("2026-12-24"),
+            Just("2026-12-25"),
+            Just("12-25"),
+            Just("2026-12-26"),
+            Just("02-29"),
+        ];
+        let hours = prop::collection::vec(hours, 1..3);
+        let closed = prop::collection::vec(closed, 0..3);
+        (hours, closed).prop_map(|(open, closed)| Schedule {
+            zone: Zone::named("Europe/Berlin").unwrap(),
+            open,
+            closed: closed.iter().map(|day| Day::parse(day).unwrap()).collect(),
+        })
+    }
+
+    /// Every hour of a plain week and of each day that a schedule names, in 28 years, after which the
+    /// calendar starts again.
+    fn moments() -> Vec<Timestamp> {
+        let zone = Zone::named("Europe/Berlin").unwrap();
+        let week = (9..16).map(|day| Date::constant(2026, 11, day));
+        let days = (2024..2052).flat_map(|year| {
+            let days = [(12, 24), (12, 25), (12, 26), (2, 29)];
+            days.into_iter().filter_map(move |(month, day)| Date::new(year, month, day).ok())
+        });
+        let hours = |date: Date| (0..24).map(move |hour| date.at(hour, 0, 0, 0));
+        week.chain(days).flat_map(hours).filter_map(|local| zone.moment(local)).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn covering_agrees_with_brute_force(a in any_schedule(), b in any_schedule()) {
+            static MOMENTS: std::sync::LazyLock<Vec<Timestamp>> =
+                std::sync::LazyLock::new(moments);
+            // A schedule of all time or none is a mistake of its own.
+            prop_assume!(!a.is_constant() && !b.is_constant());
+            let brute = MOMENTS.iter().all(|at| a.is_open(*at) || !b.is_open(*at));
+            prop_assert_eq!(a.covers(&b), brute, "{:#?}\n{:#?}", a, b);
+        }
     }
 
     #[test]

@@ -17,7 +17,10 @@ use crate::base::{Place, UserId};
 fn base() -> Plan {
     let text = "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\n\
                 timezone = \"UTC\"\ncaller_id = \"c\"\n[caller_id.c]\nnumber = \"+4930123456\"\n\
-                [group.g]\nusers = [\"a\"]\n[group.h]\nusers = [\"a\", \"b\"]\n";
+                [group.g]\nusers = [\"a\"]\n[group.h]\nusers = [\"a\", \"b\"]\n\
+                [schedule.office]\nopen = [\"mon-fri 08:00-18:00\"]\n\
+                [schedule.lunch]\nopen = [\"wed 12:00-13:00\"]\n\
+                [schedule.weekend]\nopen = [\"sat,sun 10:00-16:00\"]\n";
     load(text, "p", &Known::default(), &NoFiles).unwrap()
 }
 
@@ -64,13 +67,20 @@ fn callers() -> Vec<Who> {
     vec![user("a"), user("b"), user("c"), Who::Owner]
 }
 
-fn matches(plan: &Plan, rule: &OutboundRule, value: &Dialled, who: &Who) -> bool {
+/// A moment for each way in which the schedules are open together: office, office and lunch, weekend,
+/// none.
+static MOMENTS: std::sync::LazyLock<[Timestamp; 4]> = std::sync::LazyLock::new(|| {
+    ["2026-11-23T09:00:00Z", "2026-11-25T12:30:00Z", "2026-11-28T11:00:00Z", "2026-11-23T23:00:00Z"]
+        .map(|at| at.parse().unwrap())
+});
+
+fn matches(plan: &Plan, rule: &OutboundRule, value: &Dialled, who: &Who, at: Timestamp) -> bool {
     let mut facts = Facts {
         raw: String::new(),
         country: plan.country,
         value: value.clone(),
         who: who.clone(),
-        at: Timestamp::UNIX_EPOCH,
+        at,
         timed: false,
     };
     plan.outbound_skip(rule, &mut facts).is_none()
@@ -101,9 +111,10 @@ fn rule(name: &'static str) -> impl Strategy<Value = OutboundRule> {
         some_of(kinds),
         some_of(groups.into()),
         some_of(users.into()),
+        proptest::option::of(proptest::sample::select(vec!["office", "lunch", "weekend"])),
         any::<bool>(),
     )
-        .prop_map(move |(to, region, kind, group, user, deny)| {
+        .prop_map(move |(to, region, kind, group, user, when, deny)| {
             let route = Route { trunks: vec!["t".parse().unwrap()], spread: Spread::Ordered };
             let action = if deny {
                 Action::Deny("x".to_owned())
@@ -120,7 +131,7 @@ fn rule(name: &'static str) -> impl Strategy<Value = OutboundRule> {
                 kind,
                 group,
                 user,
-                when: None,
+                when: when.map(str::to_owned),
                 action,
             }
         })
@@ -140,7 +151,9 @@ proptest! {
         let [a, b] = &rules;
         let reached = callers().iter().any(|who| {
             WORLD.iter().any(|value| {
-                matches(plan, b, value, who) && !matches(plan, a, value, who)
+                MOMENTS.iter().any(|at| {
+                    matches(plan, b, value, who, *at) && !matches(plan, a, value, who, *at)
+                })
             })
         });
         prop_assert_eq!(said, !reached, "{:#?}\n{:#?}", a, b);
