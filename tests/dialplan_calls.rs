@@ -13,7 +13,7 @@ use crosspoint::base::{Secret, TrunkId, UserId};
 use crosspoint::config::{Config, LoadedPlan, User, load_plan};
 use crosspoint::gateway::Gateway;
 use crosspoint::sip::Transport;
-use crosspoint::trunk::{Definition, Health, Network};
+use crosspoint::trunk::{Definition, Health};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use support::TempDir;
@@ -75,8 +75,7 @@ impl Site {
             .map(|(name, target)| {
                 let id: TrunkId = name.parse().unwrap();
                 let mut trunk = Definition::new(id.clone(), target.parse().unwrap());
-                trunk.accept_from =
-                    vec![Network::from("127.0.0.1".parse::<std::net::IpAddr>().unwrap())];
+                trunk.accept_from = vec!["127.0.0.1".parse().unwrap()];
                 (id, trunk)
             })
             .collect();
