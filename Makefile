@@ -1,6 +1,6 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-long web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long fuzz web gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
@@ -8,6 +8,7 @@ help:
 	@echo "make test           every test: Rust, SIP peers (baresip, sipp), PostgreSQL, the pages in Chromium"
 	@echo "make gates          rustfmt, clippy, rustdoc without warnings, cargo-deny (bans, licences, sources)"
 	@echo "make web            build web/dist from web/client"
+	@echo "make fuzz           plan texts and dialled values at random, FUZZ_SECONDS (60) each"
 	@echo "make test-long      the tests that take longer than a run of CI may"
 	@echo
 	@echo "CROSSPOINT_CHROMIUM=/path   the browser for the tests, where it is not on PATH"
@@ -41,6 +42,22 @@ test: setup-test web/node_modules/.package-lock.json
 # The long ones: marked `ignored` in the code, each with the reason.
 test-long: setup-test web/node_modules/.package-lock.json
 	cargo test --no-fail-fast -- --ignored
+
+# libFuzzer needs only the compiler's own coverage pass, so the pinned compiler will do. Targets are in
+# fuzz/fuzz_targets/; what is found is kept in fuzz/artifacts/ and should become a test.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+fuzz: setup-build
+	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --target $(FUZZ_HOST)
+	@cd fuzz && for target in plan_text dialled_value; do \
+		mkdir -p corpus/$$target artifacts/$$target; \
+		target/$(FUZZ_HOST)/release/$$target corpus/$$target ../dialplans -max_total_time=$(FUZZ_SECONDS) \
+			-artifact_prefix=artifacts/$$target/ -max_len=8192 -timeout=10 || exit 1; \
+	done
 
 gates: fmt clippy doc deny
 

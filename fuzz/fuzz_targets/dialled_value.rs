@@ -1,5 +1,5 @@
 //! Any dialled or called value gets one decision and one explanation, by user or from outside.
-//! `cargo +nightly fuzz run dialled_value`
+//! `make fuzz`
 
 #![no_main]
 

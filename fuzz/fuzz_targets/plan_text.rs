@@ -1,5 +1,5 @@
 //! Any text is a plan or has findings; a plan decides about every value exactly once.
-//! `cargo +nightly fuzz run plan_text`
+//! `make fuzz`
 
 #![no_main]
 
