@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::arguments::{Log, LogFormat, Serve};
 use super::{Unusable, http};
 use crate::config;
@@ -13,6 +15,8 @@ use crate::telemetry::{self, Format, Settings};
 
 pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
     logging(&arguments.log, "info")?;
+    // From here on it is a request; without a listener it would end the process.
+    let hangups = signal(SignalKind::hangup()).map_err(Unusable::new)?;
     let loaded = match config::load(&arguments.config, &environment()) {
         Ok(loaded) => loaded,
         Err(error @ config::LoadError::Findings(_)) => {
@@ -32,7 +36,7 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         sip_tcp = sip(Transport::Tcp),
         "ready"
     );
-    let reloads = tokio::spawn(reload_on_signal(gateway.clone()));
+    let reloads = tokio::spawn(reload_on_signal(gateway.clone(), hangups));
     http::stop_signal().await;
     reloads.abort();
     gateway.stop(PATIENCE).await;
@@ -42,9 +46,7 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
 }
 
 /// SIGHUP reads the dial plan again. Everything else of the configuration needs a new start.
-async fn reload_on_signal(gateway: Gateway) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+async fn reload_on_signal(gateway: Gateway, mut hangups: Signal) {
     // Cancellation safe: a signal loses nothing.
     while hangups.recv().await.is_some() {
         tracing::info!(
