@@ -378,7 +378,12 @@ async fn a_ring_group_hunts_over_pages_and_passes_over_who_is_away() {
     let gateway: SocketAddr = site.gateway.sip_addr(Transport::Udp).unwrap();
     trunk.invite(gateway, "+493023125600");
     let call = alice.event("call.incoming").await["call"].as_str().unwrap().to_owned();
-    let trace = site.trace(&call).await;
+    // The page hears of the call before the trace is there to be read.
+    let trace = eventually(async || {
+        let trace = site.trace(&call).await;
+        (!trace.is_empty()).then_some(trace)
+    })
+    .await;
     for line in [
         "pass user:nobody: nobody is signed in",
         "pass voicemail:box: not served yet",

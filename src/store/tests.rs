@@ -67,6 +67,47 @@ pub(super) async fn all(store: &Store) -> Vec<Record> {
     }
 }
 
+/// What users have called is read by user and number, within its time, without what did not go out.
+pub(super) async fn the_past_is_read(store: &Store) {
+    let call = |n: u64, to: &str, duration_ms: u64| {
+        let to = Party { uri: to.into(), number: to.parse().ok(), ..Party::default() };
+        let started_at = record(n).started_at;
+        let ended_at = Some(started_at + Duration::from_millis(duration_ms));
+        Record { to, duration_ms, ended_at, ..record(n) }
+    };
+    let inbound = Record { direction: Direction::Inbound, ..call(5, "+3726123456", 60_000) };
+    let refused = Record { trunk: None, ..call(6, "+37167021234", 0) };
+    let days = 86_400;
+    for record in [
+        call(1, "+4312345678", 60_000),
+        call(100 * days, "+37167021234", 60_000),
+        call(100 * days + 9, "+37167021234", 20_000),
+        call(199 * days + 10, "112", 3_000),
+        call(199 * days + 20, "+33123456789", 3_000),
+        inbound,
+        refused,
+    ] {
+        store.append(&record).await.unwrap();
+    }
+    drained(store).await;
+    // 200 days after the first: a call of day 100 is 100 days old, beyond the 90.
+    let past = |days_after: u64| store.past(record(days_after * days).started_at, LONG);
+    assert!(past(200).await.unwrap().long.is_empty());
+    let known = past(150).await.unwrap();
+    assert_eq!(known.long, [("alice".parse().unwrap(), "+37167021234".parse().unwrap())]);
+    let recent: Vec<(Option<String>, u128)> = past(200)
+        .await
+        .unwrap()
+        .recent
+        .iter()
+        .map(|call| (call.to.as_ref().map(|n| n.as_str().to_owned()), call.talked.as_millis()))
+        .collect();
+    assert_eq!(recent, [(None, 3_000), (Some("+33123456789".to_owned()), 3_000)]);
+}
+
+/// Answered calls of this length make a country known.
+const LONG: Duration = Duration::from_secs(15);
+
 /// Waits until nothing is left in the spool.
 pub(super) async fn drained(store: &Store) {
     for _ in 0..2000 {

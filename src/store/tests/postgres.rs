@@ -35,6 +35,16 @@ async fn records_survive_a_server_that_stops_and_comes_back() {
 }
 
 #[tokio::test]
+async fn what_users_have_called_is_read() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { url: server.url.clone(), spool: Some(folder.path().join("spool")) };
+    let store = Store::open(&settings).await.unwrap();
+    the_past_is_read(&store).await;
+    store.close(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("postgres://u:hunter2@localhost/x?host={}", folder.path().display());

@@ -19,6 +19,13 @@ async fn a_record_comes_back_as_it_was() {
 }
 
 #[tokio::test]
+async fn what_users_have_called_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&sqlite_settings(folder.path())).await.unwrap();
+    the_past_is_read(&store).await;
+}
+
+#[tokio::test]
 async fn the_answer_is_completed_by_the_end_and_the_end_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&sqlite_settings(folder.path())).await.unwrap();
