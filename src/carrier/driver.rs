@@ -159,6 +159,7 @@ impl Driver {
             | Event::Provisional { .. }
             | Event::ReinviteDone { .. }
             | Event::NextDestination { .. }
+            | Event::FlowLost { .. }
             | Event::RequestDone { .. } => {}
         }
     }

@@ -41,6 +41,7 @@ pub(super) fn words(events: &[Event]) -> Vec<String> {
             Event::Ended { end, .. } => format!("ended {end:?}"),
             Event::NextDestination { .. } => "next".to_owned(),
             Event::Info { .. } => "info".to_owned(),
+            Event::FlowLost { .. } => "flow lost".to_owned(),
             Event::RequestDone { answer, .. } => format!("done {}", answer.status),
         })
         .collect()

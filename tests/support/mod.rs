@@ -7,6 +7,7 @@ pub mod browser;
 pub mod bystander;
 pub mod gateway;
 pub mod http;
+pub mod kamailio;
 pub mod phones;
 pub mod process;
 pub mod raw_phone;

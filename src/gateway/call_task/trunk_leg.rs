@@ -102,7 +102,10 @@ impl CallTask {
             Event::RequestDone { session: Some(session), request, answer, .. } => {
                 self.info_done(session, request, answer.status);
             }
-            Event::ReinviteDone { .. } | Event::RequestDone { .. } | Event::Incoming(_) => {}
+            Event::ReinviteDone { .. }
+            | Event::RequestDone { .. }
+            | Event::FlowLost { .. }
+            | Event::Incoming(_) => {}
         }
     }
 

@@ -52,6 +52,8 @@ pub(super) enum User {
     Info(Session, RequestKey),
     /// The owner.
     Options(RequestKey),
+    /// The owner.
+    Register(RequestKey),
 }
 
 impl User {
@@ -63,7 +65,7 @@ impl User {
             | User::Bye(session)
             | User::Prack(session)
             | User::Info(session, _) => Some(*session),
-            User::Options(_) => None,
+            User::Options(_) | User::Register(_) => None,
         }
     }
 }
@@ -233,7 +235,9 @@ impl Endpoint {
             User::Info(session, request) => {
                 self.request_done(now, Some(session), request, response)
             }
-            User::Options(request) => self.request_done(now, None, request, response),
+            User::Options(request) | User::Register(request) => {
+                self.request_done(now, None, request, response)
+            }
         }
     }
 
@@ -356,7 +360,9 @@ impl Endpoint {
             User::Reinvite(session) => self.reinvite_failed(now, session, answer),
             User::Cancel(_) | User::Bye(_) | User::Prack(_) => {}
             User::Info(session, request) => self.request_done(now, Some(session), request, answer),
-            User::Options(request) => self.request_done(now, None, request, answer),
+            User::Options(request) | User::Register(request) => {
+                self.request_done(now, None, request, answer)
+            }
         }
     }
 
