@@ -23,6 +23,14 @@ fn what_a_page_sends() {
         username_fragment: Some("aBcD".into()),
     };
     let client = Client { name: "crosspoint-sdk".into(), version: "0.1.0".into() };
+    let hello = Hello {
+        token: Secret::new("cp1.e30.AAAA".into()),
+        client,
+        session: None,
+        resume: None,
+        last_seq: None,
+        reason: None,
+    };
     let start = CallStart {
         call,
         to: "+49 30 1234567".parse().unwrap(),
@@ -34,7 +42,17 @@ fn what_a_page_sends() {
         DtmfSend { call, tones: "1w4242#".parse().unwrap(), duration: Some(100), gap: Some(70) };
     let tone = Digit::from_char('5').unwrap();
     let table = [
-        ("hello", Request::Hello(Hello { token: Secret::new("cp1.e30.AAAA".into()), client })),
+        ("hello", Request::Hello(hello.clone())),
+        (
+            "hello.resume",
+            Request::Hello(Hello {
+                session: Some(SessionId::from_parts(1_700_000_000_000, 1)),
+                resume: Some(Secret::new("cmVzdW1lIHRoaXMgb25l".into())),
+                last_seq: Some(41),
+                reason: Some(CameBack::Reload),
+                ..hello
+            }),
+        ),
         ("token", Request::Token(TokenRefresh { token: Secret::new("cp1.e30.AAAA".into()) })),
         ("call.start", Request::CallStart(start)),
         ("call.answer", Request::CallAnswer(CallAnswer { call, sdp: SDP.into() })),
@@ -46,7 +64,12 @@ fn what_a_page_sends() {
         ("dtmf.press", Request::DtmfPress(DtmfPress { call, tone })),
         ("dtmf.release", Request::DtmfRelease(DtmfRelease { call })),
         ("dtmf.cancel", Request::DtmfCancel(DtmfCancel { call })),
-        ("ping", Request::Ping),
+        (
+            "call.media",
+            Request::CallMedia(CallMedia { call, mode: MediaMode::NewPeer, sdp: SDP.into() }),
+        ),
+        ("call.mute", Request::CallMute(CallMute { call, muted: true })),
+        ("ping", Request::Ping(Ping { last_seq: Some(41) })),
     ];
     let mut named = BTreeSet::new();
     for (name, request) in table {
@@ -85,9 +108,22 @@ fn what_the_gateway_sends() {
             credential: Some("c2VjcmV0".into()),
         }],
         expires_at: 1_700_000_600,
-        grace: 0,
-        calls: vec![],
+        grace: 60_000,
+        calls: vec![CallView {
+            call,
+            direction: Direction::Outgoing,
+            state: CallState::Active,
+            from: party("+493022222", "", None),
+            to: party("+49301234567", "+49 30 1234567", None),
+            metadata: [("ticket".to_owned(), "4711".to_owned())].into(),
+            verified: None,
+            sdp: None,
+            answered_at: Some(1_700_000_000_000),
+            muted: false,
+            digits: "42".into(),
+        }],
         features: vec![],
+        resume: "cmVzdW1lIHRoaXMgb25l".into(),
     };
     let incoming = CallIncoming {
         call,
@@ -117,6 +153,8 @@ fn what_the_gateway_sends() {
         .with_details(json!({"rule": "no premium or shared-cost", "sip": {"status": 403, "reason": "Forbidden"}}))
         .after_ms(5000);
     let table = [
+        ("media", granted(Reply::Media { sdp: SDP.into() })),
+        ("call.media", event(Event::CallMedia { call, sdp: SDP.into() })),
         ("welcome", granted(Reply::Welcome(Box::new(welcome)))),
         (
             "started",

@@ -56,9 +56,13 @@ fn key() -> TokenKey {
 }
 
 fn token() -> String {
+    token_of("alice")
+}
+
+fn token_of(user: &str) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let claims = Claims {
-        sub: "alice".parse().unwrap(),
+        sub: user.parse().unwrap(),
         exp: now + 600,
         scopes: vec![Scope::CallOut],
         callers: vec![],
@@ -181,7 +185,7 @@ async fn what_is_no_message_is_4400_and_no_token_is_4401() {
 }
 
 #[tokio::test]
-async fn a_flood_is_4429_and_the_gateway_hears_that_the_page_is_gone() {
+async fn a_flood_is_4429_and_the_gateway_hears_that_the_page_is_away() {
     let mut gateway = gateway(&[]).await;
     let mut socket = connect(gateway.at, None).await.unwrap();
     say(&mut socket, json!({"id": 1, "type": "hello", "token": token()})).await;
@@ -190,7 +194,102 @@ async fn a_flood_is_4429_and_the_gateway_hears_that_the_page_is_gone() {
     }
     assert_eq!(close_code(&mut socket).await, 4429);
     assert!(matches!(next(&mut gateway).await, FromPage::Opened { .. }));
+    assert!(matches!(next(&mut gateway).await, FromPage::Away { .. }));
+}
+
+/// A hello that wants the session of `welcome` back.
+fn again(welcome: &Value, token: &str) -> Value {
+    json!({"id": 1, "type": "hello", "token": token, "session": welcome["session"],
+        "resume": welcome["resume"], "last_seq": 1})
+}
+
+#[tokio::test]
+async fn a_cut_page_comes_back_to_its_session_and_hears_what_it_missed() {
+    let mut gateway = gateway(&[]).await;
+    let mut socket = connect(gateway.at, None).await.unwrap();
+    say(&mut socket, json!({"id": 1, "type": "hello", "token": token()})).await;
+    let welcome = hear(&mut socket).await;
+    let FromPage::Opened { page, session, .. } = next(&mut gateway).await else { panic!("opened") };
+    page.event(Event::TokenExpiring { expires_at: 1 });
+    assert_eq!(hear(&mut socket).await["seq"], 1);
+    drop(socket);
+    assert!(matches!(next(&mut gateway).await, FromPage::Away { .. }));
+    page.event(Event::TokenExpiring { expires_at: 2 });
+    assert_eq!(gateway.server.sessions(), 1);
+
+    let mut back = connect(gateway.at, None).await.unwrap();
+    say(&mut back, again(&welcome, &token())).await;
+    let second = hear(&mut back).await;
+    assert_eq!(second["session"], welcome["session"]);
+    assert_ne!(second["resume"], welcome["resume"]);
+    let missed = hear(&mut back).await;
+    assert_eq!((&missed["seq"], &missed["expires_at"]), (&json!(2), &json!(2)));
+    match next(&mut gateway).await {
+        FromPage::Back { session: same, .. } => assert_eq!(same, session),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(gateway.server.strangers(), 0, "its task is not a second one");
+
+    // The way to the page that the gateway has had all along leads to the new socket.
+    page.event(Event::TokenExpiring { expires_at: 3 });
+    assert_eq!(hear(&mut back).await["seq"], 3);
+    back.close(None).await.unwrap();
     assert!(matches!(next(&mut gateway).await, FromPage::Closed { .. }));
+    assert_eq!(gateway.server.sessions(), 0);
+}
+
+#[tokio::test]
+async fn the_older_socket_is_4409_and_a_replayed_secret_changes_nothing() {
+    let mut gateway = gateway(&[]).await;
+    let mut first = connect(gateway.at, None).await.unwrap();
+    say(&mut first, json!({"id": 1, "type": "hello", "token": token()})).await;
+    let welcome = hear(&mut first).await;
+    let mut second = connect(gateway.at, None).await.unwrap();
+    say(&mut second, again(&welcome, &token())).await;
+    assert_eq!(hear(&mut second).await["session"], welcome["session"]);
+    assert_eq!(close_code(&mut first).await, 4409);
+    assert!(matches!(next(&mut gateway).await, FromPage::Opened { .. }));
+    assert!(matches!(next(&mut gateway).await, FromPage::Back { .. }));
+
+    // Whoever has the spent secret and a good token, and whoever has a good secret of another user.
+    let mut thief = connect(gateway.at, None).await.unwrap();
+    say(&mut thief, again(&welcome, &token())).await;
+    assert_eq!(hear(&mut thief).await["error"]["code"], "signal/stale-session");
+    say(&mut second, json!({"id": 2, "type": "ping"})).await;
+    assert_eq!(hear(&mut second).await["ok"], true, "the session is unhurt");
+    say(&mut thief, json!({"id": 2, "type": "hello", "token": token()})).await;
+    assert_eq!(hear(&mut thief).await["type"], "welcome", "as a session of its own");
+}
+
+#[tokio::test]
+async fn a_good_secret_of_another_user_is_refused() {
+    let gateway = gateway(&[]).await;
+    let mut socket = connect(gateway.at, None).await.unwrap();
+    say(&mut socket, json!({"id": 1, "type": "hello", "token": token()})).await;
+    let welcome = hear(&mut socket).await;
+    let mut other = connect(gateway.at, None).await.unwrap();
+    say(&mut other, again(&welcome, &token_of("bob"))).await;
+    assert_eq!(hear(&mut other).await["error"]["code"], "signal/stale-session");
+    say(&mut socket, json!({"id": 2, "type": "ping"})).await;
+    assert_eq!(hear(&mut socket).await["ok"], true);
+}
+
+#[tokio::test]
+async fn a_bad_frame_is_4400_and_the_session_is_kept() {
+    let mut gateway = gateway(&[]).await;
+    for bad in ["{".to_owned(), "[".repeat(60_000), "x".repeat(70_000)] {
+        let mut socket = connect(gateway.at, None).await.unwrap();
+        say(&mut socket, json!({"id": 1, "type": "hello", "token": token()})).await;
+        let welcome = hear(&mut socket).await;
+        let _ = socket.send(Message::text(bad)).await;
+        assert_eq!(close_code(&mut socket).await, 4400);
+        let mut back = connect(gateway.at, None).await.unwrap();
+        say(&mut back, again(&welcome, &token())).await;
+        assert_eq!(hear(&mut back).await["session"], welcome["session"]);
+        assert!(matches!(next(&mut gateway).await, FromPage::Opened { .. }));
+        assert!(matches!(next(&mut gateway).await, FromPage::Away { .. }));
+        assert!(matches!(next(&mut gateway).await, FromPage::Back { .. }));
+    }
 }
 
 #[tokio::test]

@@ -1,28 +1,41 @@
-// Builds web/dist/sdk.js and web/dist/sdk.d.ts: the TypeScript compiler, then the modules put one
-// after the other. `--check` builds beside and fails where the committed files differ.
+// Builds web/dist/sdk.js and web/dist/sdk.d.ts: esbuild makes one small module of web/client, the
+// TypeScript compiler checks it and writes the types. `--check` builds beside and fails where the
+// committed files differ, or where the module is larger than it may be.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { buildSync } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const head = "// Crosspoint client library 0.1.0, MIT OR Apache-2.0. Built from web/client by `npm run build`.\n";
+/** What a page loads at most, compressed as a server sends it. */
+const MAX_GZIP = 15 * 1024;
 
-/** Base classes first: a class must stand before the one that extends it. */
-const modules = ["codes", "ulid", "errors", "events", "wire", "media", "dtmf", "call", "phone"];
+/** The modules whose declarations make the types, base classes first. */
+const modules = ["codes", "ulid", "errors", "events", "wire", "media", "devices", "stats", "dtmf", "peer", "call", "preflight", "tab", "phone"];
 
-function link(folder, ext) {
-  const index = readFileSync(join(folder, `index${ext}`), "utf8");
+function types(folder) {
+  const index = readFileSync(join(folder, "index.d.ts"), "utf8");
   const exported = [...index.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, type, names]) =>
     names.split(",").map((name) => (type ?? "") + name.trim()).filter((name) => name !== ""));
   const bodies = modules.map((name) =>
-    readFileSync(join(folder, name + ext), "utf8")
+    readFileSync(join(folder, name + ".d.ts"), "utf8")
       .replace(/^import\s[^;]*;\n/gm, "")
       .replace(/^export \{\};\n/gm, "")
       .replace(/^export (?=declare|interface|type|class|const|function|async|abstract)/gm, "")
       .trim());
   return `${head}\n${bodies.join("\n\n")}\n\nexport { ${exported.join(", ")} };\n`;
+}
+
+function bundle(entry) {
+  const { outputFiles } = buildSync({
+    entryPoints: [entry], bundle: true, format: "esm", target: "es2022", minify: true, charset: "utf8",
+    legalComments: "none", write: false, absWorkingDir: here, logLevel: "warning",
+  });
+  return outputFiles[0].text;
 }
 
 function run(command, args) {
@@ -33,12 +46,15 @@ function run(command, args) {
 const temporary = mkdtempSync(join(tmpdir(), "crosspoint-sdk-"));
 try {
   run(process.execPath, [join(here, "node_modules/typescript/bin/tsc"), "-p", here, "--outDir", temporary]);
-  const built = { "sdk.js": link(temporary, ".js"), "sdk.d.ts": link(temporary, ".d.ts") };
-  // What was linked must be one module: no name twice, nothing missing in the types.
-  for (const [name, text] of Object.entries(built)) {
-    writeFileSync(join(temporary, name === "sdk.js" ? "whole.mjs" : "whole.d.ts"), text);
+  const built = { "sdk.js": head + bundle("client/index.ts"), "sdk.d.ts": types(temporary) };
+  const size = gzipSync(built["sdk.js"], { level: 9 }).length;
+  console.log(`sdk.js: ${size} bytes compressed of ${MAX_GZIP}`);
+  if (size > MAX_GZIP) {
+    console.error("web/dist/sdk.js is larger than a page should load");
+    process.exitCode = 1;
   }
-  run(process.execPath, ["--check", join(temporary, "whole.mjs")]);
+  // What was put together must be one module: no name twice, nothing missing in the types.
+  writeFileSync(join(temporary, "whole.d.ts"), built["sdk.d.ts"]);
   run(process.execPath, [join(here, "node_modules/typescript/bin/tsc"), "--noEmit", "--ignoreConfig", "--types", "", "--lib", "es2023,dom,dom.iterable", join(temporary, "whole.d.ts")]);
   for (const [name, text] of Object.entries(built)) {
     const path = join(here, "dist", name);

@@ -176,7 +176,7 @@ impl Call {
             }
             LegEvent::MediaFailed => self.end(now, Cause::MediaFailed, Who::Gateway, None, None),
             LegEvent::MediaLost => {
-                self.timers.set(Timer::CallerLost, now + self.limits.media_lost);
+                self.timers.begin(Timer::CallerLost, now + self.limits.media_lost);
             }
             LegEvent::Tones(tones) => return self.tones(Leg::Caller, tones),
             LegEvent::DigitHeard => self.count_digits(1),
@@ -246,7 +246,7 @@ impl Call {
                 self.end(now, Cause::MediaFailed, Who::Gateway, None, None);
             }
             (CalleeState::Answered, LegEvent::MediaLost) => {
-                self.timers.set(Timer::CalleeLost, now + self.limits.media_lost);
+                self.timers.begin(Timer::CalleeLost, now + self.limits.media_lost);
             }
 
             (_, LegEvent::MediaReady) => {

@@ -27,6 +27,11 @@ impl Timers {
         self.0[timer as usize] = Some(at);
     }
 
+    /// Sets a timer that does not run yet.
+    pub(super) fn begin(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize].get_or_insert(at);
+    }
+
     pub(super) fn stop(&mut self, timer: Timer) {
         self.0[timer as usize] = None;
     }

@@ -21,7 +21,15 @@ pub(super) async fn run(gateway: Arc<Inner>, mut pages: mpsc::Receiver<FromPage>
                 if gateway.is_draining() {
                     page.close(CloseCode::Draining);
                 }
-                gateway.registry.add_page(session, LivePage { claims, page });
+                gateway.registry.add_page(session, LivePage { claims, page, there: true });
+            }
+            FromPage::Away { session } => {
+                gateway.registry.set_away(session);
+                tracing::info!(session.id = %session, "page away");
+            }
+            FromPage::Back { session, claims } => {
+                gateway.registry.set_back(session, claims);
+                tracing::info!(session.id = %session, "page back");
             }
             FromPage::Renewed { session, claims } => gateway.registry.renew_page(session, claims),
             FromPage::Asked { session, request, body } => asked(&gateway, session, request, body),
@@ -62,6 +70,7 @@ fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Req
         Request::CallAnswer(answer) => PageAsk::Answer { sdp: answer.sdp },
         Request::CallReject(reject) => PageAsk::Reject { cause: reject.reason.cause() },
         Request::CallHangup(_) => PageAsk::HangUp,
+        Request::CallMedia(media) => PageAsk::Media { mode: media.mode, sdp: media.sdp },
         Request::Ice(ice) => PageAsk::Candidate(ice.candidate.map(|c| c.candidate)),
         Request::DtmfSend(send) => PageAsk::SendTones(send.items()),
         Request::DtmfPress(press) => PageAsk::Press(press.tone),

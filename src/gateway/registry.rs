@@ -45,6 +45,8 @@ pub(super) struct LiveCall {
 pub(super) struct LivePage {
     pub claims: Claims,
     pub page: Page,
+    /// Whether it has a connection; without one it keeps its calls and is not rung.
+    pub there: bool,
 }
 
 impl LiveCall {
@@ -127,6 +129,21 @@ impl Registry {
         }
     }
 
+    /// The page has lost its connection.
+    pub fn set_away(&self, session: SessionId) {
+        if let Some(page) = self.lock().pages.get_mut(&session) {
+            page.there = false;
+        }
+    }
+
+    /// The page is here again, with these rights.
+    pub fn set_back(&self, session: SessionId, claims: Claims) {
+        if let Some(page) = self.lock().pages.get_mut(&session) {
+            page.there = true;
+            page.claims = claims;
+        }
+    }
+
     pub fn remove_page(&self, session: SessionId) {
         self.lock().pages.remove(&session);
     }
@@ -139,14 +156,14 @@ impl Registry {
         self.lock().pages.values().cloned().collect()
     }
 
-    /// The pages of a user that may take calls, the newest first.
+    /// The pages of a user that are there and may take calls, the newest first.
     pub fn pages_of(&self, user: &UserId) -> Vec<SessionId> {
         let inner = self.lock();
         let mut sessions: Vec<SessionId> = inner
             .pages
             .iter()
             .filter(|(_, p)| {
-                p.claims.sub == *user && p.claims.allows(crate::signaling::Scope::CallIn)
+                p.there && p.claims.sub == *user && p.claims.allows(crate::signaling::Scope::CallIn)
             })
             .map(|(session, _)| *session)
             .collect();

@@ -124,7 +124,11 @@ impl Bridge {
             self.carry_digits(now);
         }
         let (seq, timestamp) = (self.rng.next_u32() as u16, self.rng.next_u32());
-        self.browser = Some(BrowserSide::new(now, negotiated, self.config.opus, seq, timestamp)?);
+        let mut side = BrowserSide::new(now, negotiated, self.config.opus, seq, timestamp)?;
+        if let Some(before) = self.browser.take() {
+            side.follow(before);
+        }
+        self.browser = Some(side);
         Ok(())
     }
 

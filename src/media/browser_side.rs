@@ -52,6 +52,14 @@ impl BrowserSide {
         })
     }
 
+    /// Takes the place of the side of another peer: until its sound comes, the far side hears the
+    /// pause of the one before (comfort noise), not a dead line.
+    pub(super) fn follow(&mut self, before: BrowserSide) {
+        if before.uplink.codec() == self.uplink.codec() {
+            self.uplink = before.uplink;
+        }
+    }
+
     /// Takes a packet; says whether it was sound or a digit.
     pub(super) fn on_rtp(&mut self, now: Instant, packet: &RtpIn) -> bool {
         if packet.payload_type == self.payload_type {

@@ -26,6 +26,8 @@ pub(super) trait Wire {
 pub(super) struct MediaCall {
     peer_config: PeerConfig,
     peer: Option<Peer>,
+    /// Whether the page has been connected at all.
+    was_up: bool,
     /// When the page's connection was asked for.
     asked_at: Instant,
     peer_timeout: Option<Instant>,
@@ -37,6 +39,7 @@ impl MediaCall {
         Self {
             peer_config,
             peer: None,
+            was_up: false,
             asked_at: now,
             peer_timeout: None,
             bridge: Bridge::new(now, config),
@@ -52,6 +55,20 @@ impl MediaCall {
         Ok(answer)
     }
 
+    /// The page offers new ICE credentials for the peer connection that it has.
+    pub(super) fn browser_restart(&mut self, now: Instant, sdp: &str) -> Result<String, Error> {
+        match self.peer.as_mut().filter(|peer| peer.is_offered_by(sdp)) {
+            Some(peer) => Ok(peer.reanswer(now, sdp)?),
+            None => Err(Error::OutOfOrder("this is not the peer connection of the call")),
+        }
+    }
+
+    /// We offer new ICE credentials; the page's answer is [`MediaCall::browser_answer`].
+    pub(super) fn restart_offer(&mut self) -> Result<String, Error> {
+        let peer = self.peer.as_mut().ok_or(Error::OutOfOrder("no peer connection"))?;
+        Ok(peer.restart_offer()?)
+    }
+
     pub(super) fn offer_browser(&mut self, now: Instant) -> Result<String, Error> {
         let (peer, offer) = Peer::offer(&self.peer_config, now)?;
         self.set_peer(now, peer)?;
@@ -60,8 +77,10 @@ impl MediaCall {
 
     pub(super) fn browser_answer(&mut self, now: Instant, sdp: &str) -> Result<(), Error> {
         let peer = self.peer.as_mut().ok_or(Error::OutOfOrder("no offer was made"))?;
+        let renewed = peer.negotiated().is_some();
         peer.accept_answer(now, sdp)?;
-        if let Some(negotiated) = peer.negotiated() {
+        // What a renewal agrees on is what was agreed on: the row of numbers goes on.
+        if let Some(negotiated) = peer.negotiated().filter(|_| !renewed) {
             self.bridge.set_browser(now, negotiated)?;
         }
         Ok(())
@@ -251,6 +270,7 @@ impl MediaCall {
                     self.bridge.handle_input(now, Input::BrowserReception { loss, round_trip });
                 }
                 webrtc::Output::Connected => {
+                    self.was_up = true;
                     self.bridge.handle_input(now, Input::BrowserUp);
                     let after: Duration = now.saturating_duration_since(self.asked_at);
                     if let Some(negotiated) = peer.negotiated() {
@@ -259,7 +279,10 @@ impl MediaCall {
                 }
                 webrtc::Output::Failed(reason) => {
                     self.bridge.handle_input(now, Input::BrowserDown);
-                    wire.event(MediaEvent::PeerFailed { reason });
+                    wire.event(match self.was_up {
+                        true => MediaEvent::PeerLost { reason },
+                        false => MediaEvent::PeerFailed { reason },
+                    });
                 }
                 webrtc::Output::Timeout(at) => {
                     self.peer_timeout = at;

@@ -18,7 +18,13 @@ pub enum MediaEvent {
         /// What the page's leg speaks.
         codec: BrowserCodec,
     },
-    /// The peer connection is lost and will not come back by itself.
+    /// A peer connection that was up is lost. It comes back by an ICE restart of either side, or
+    /// another one takes its place.
+    PeerLost {
+        /// Why.
+        reason: LostReason,
+    },
+    /// The peer connection did not come up at all.
     PeerFailed {
         /// Why.
         reason: LostReason,

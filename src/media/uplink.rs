@@ -42,6 +42,11 @@ impl Uplink {
         })
     }
 
+    /// What the page speaks.
+    pub(super) fn codec(&self) -> Codec {
+        self.codec
+    }
+
     /// Takes a packet of sound.
     pub(super) fn on_audio(&mut self, now: Instant, packet: &RtpIn) {
         let Some(duration) = self.codec.duration(&packet.payload) else { return };

@@ -84,6 +84,12 @@ fn request(kind: &str, body: Map<String, Value>) -> Result<Request, Refusal> {
         }
         "call.reject" => Request::CallReject(of(body)?),
         "call.hangup" => Request::CallHangup(of(body)?),
+        "call.media" => {
+            let media: super::CallMedia = of(body)?;
+            checked_sdp(&media.sdp)?;
+            Request::CallMedia(media)
+        }
+        "call.mute" => Request::CallMute(of(body)?),
         "ice" => Request::Ice(ice(of(body)?)?),
         "dtmf.send" => {
             let send: super::DtmfSend = of(body)?;
@@ -94,7 +100,7 @@ fn request(kind: &str, body: Map<String, Value>) -> Result<Request, Refusal> {
         "dtmf.press" => Request::DtmfPress(of(body)?),
         "dtmf.release" => Request::DtmfRelease(of(body)?),
         "dtmf.cancel" => Request::DtmfCancel(of(body)?),
-        "ping" => Request::Ping,
+        "ping" => Request::Ping(of(body)?),
         _ => return Err(ErrorCode::ProtocolUnknown.into()),
     })
 }

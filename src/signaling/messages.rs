@@ -1,16 +1,17 @@
 //! The messages of `crosspoint.v1`, as the page sends and gets them.
 //!
-//! New fields and types may appear at any time; unknown fields of a request are ignored. Resume,
-//! hold and transfer are further variants of [`Request`] and [`Event`].
+//! New fields and types may appear at any time; unknown fields of a request are ignored. Hold and
+//! transfer are further variants of [`Request`] and [`Event`]. The first messages of a connection are
+//! in `hello`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, Tones};
+use super::{Hello, Refusal, TokenRefresh, Tones, Welcome};
 use crate::base::{
-    CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, Secret, SessionId, SipStatus,
+    CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus,
 };
 use crate::dtmf::ToneItem;
 
@@ -34,6 +35,10 @@ pub enum Request {
     CallReject(CallReject),
     /// `call.hangup`.
     CallHangup(CallHangup),
+    /// `call.media`: the page's peer connection is renewed or replaced.
+    CallMedia(CallMedia),
+    /// `call.mute`: the page sends no sound, or sends it again.
+    CallMute(CallMute),
     /// `ice`: a candidate of the page, or the end of them.
     Ice(Ice),
     /// `dtmf.send`: tones that the gateway sends, paced by it.
@@ -45,18 +50,20 @@ pub enum Request {
     /// `dtmf.cancel`: forget the tones not yet sent.
     DtmfCancel(DtmfCancel),
     /// `ping`: answered at once.
-    Ping,
+    Ping(Ping),
 }
 
 impl Request {
     /// The call that the request is about.
     pub fn call(&self) -> Option<CallId> {
         match self {
-            Request::Hello(_) | Request::Token(_) | Request::Ping => None,
+            Request::Hello(_) | Request::Token(_) | Request::Ping(_) => None,
             Request::CallStart(body) => Some(body.call),
             Request::CallAnswer(body) => Some(body.call),
             Request::CallReject(body) => Some(body.call),
             Request::CallHangup(body) => Some(body.call),
+            Request::CallMedia(body) => Some(body.call),
+            Request::CallMute(body) => Some(body.call),
             Request::Ice(body) => Some(body.call),
             Request::DtmfSend(body) => Some(body.call),
             Request::DtmfPress(body) => Some(body.call),
@@ -64,33 +71,6 @@ impl Request {
             Request::DtmfCancel(body) => Some(body.call),
         }
     }
-}
-
-/// `hello`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Hello {
-    /// The client token.
-    pub token: Secret<String>,
-    /// Who is speaking.
-    #[serde(default)]
-    pub client: Client,
-}
-
-/// The program on the page's side.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Client {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-}
-
-/// `token`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct TokenRefresh {
-    /// The new token.
-    pub token: Secret<String>,
 }
 
 /// `call.start`: parsed and within its limits.
@@ -156,6 +136,36 @@ impl RejectReason {
 pub struct CallHangup {
     /// The call.
     pub call: CallId,
+}
+
+/// `call.media`, from the page.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CallMedia {
+    /// The call.
+    pub call: CallId,
+    /// What it is about.
+    pub mode: MediaMode,
+    /// The page's offer, at most 16 KiB.
+    pub sdp: String,
+}
+
+/// What becomes of a page's peer connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MediaMode {
+    /// The same one, with new ICE credentials (RFC 8445 9).
+    Restart,
+    /// Another one under the same call: the page was loaded again.
+    NewPeer,
+}
+
+/// `call.mute`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct CallMute {
+    /// The call.
+    pub call: CallId,
+    /// Whether it is muted from now on.
+    pub muted: bool,
 }
 
 /// `ice`, from the page.
@@ -231,6 +241,14 @@ pub struct DtmfCancel {
     pub call: CallId,
 }
 
+/// `ping`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Ping {
+    /// The last event that the page has got: none up to it needs to be kept for it.
+    #[serde(default)]
+    pub last_seq: Option<u64>,
+}
+
 /// What a granted request is answered with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -246,43 +264,13 @@ pub enum Reply {
         /// The name of the dial plan's rule.
         rule: Option<String>,
     },
+    /// To `call.media`.
+    Media {
+        /// Our answer, with our candidates in it.
+        sdp: String,
+    },
     /// To everything else.
     Done {},
-}
-
-/// `welcome`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Welcome {
-    /// Always `welcome`.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// The session.
-    pub session: SessionId,
-    /// The user.
-    pub identity: String,
-    /// For the page's `RTCPeerConnection`.
-    pub ice_servers: Vec<IceServer>,
-    /// When the token ends, in seconds since 1970.
-    pub expires_at: u64,
-    /// How long a session is kept without its socket, in ms; 0 = it is not.
-    pub grace: u64,
-    /// The calls that live on after a reload.
-    pub calls: Vec<CallId>,
-    /// What this gateway can do beyond the least.
-    pub features: Vec<String>,
-}
-
-/// One entry of `RTCConfiguration.iceServers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct IceServer {
-    /// `stun:` and `turn:` addresses.
-    pub urls: Vec<String>,
-    /// For `turn:`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// For `turn:`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
 }
 
 /// What the gateway tells a page without being asked.
@@ -308,6 +296,14 @@ pub enum Event {
         /// Whether the far side's sound is heard before the answer.
         #[serde(default)]
         early_media: bool,
+    },
+    /// The gateway renews the peer connection: an offer, which `call.answer` answers.
+    #[serde(rename = "call.media")]
+    CallMedia {
+        /// The call.
+        call: CallId,
+        /// Our offer.
+        sdp: String,
     },
     /// A call that rang is over before it was answered here.
     #[serde(rename = "call.cancelled")]

@@ -5,23 +5,35 @@
 //! |- hello? -- 4401        |           |
 //! |                        ping ------ ping   (WebSocket pings; any frame from the page is life)
 //! |------------------------------------ 4408 when nothing came since
+//!
+//! open -> socket lost -> away 60 s (20 s where the page says that it is being unloaded) -> over
+//!                        away -> resumed -> open: what was missed is sent again
 //! ```
 //!
 //! Pure: texts from the page, replies and events of the gateway and time come in; texts, requests
 //! and at last a close come out. The engine owns numbering (`seq`), idempotence of call ids, scopes
-//! and rates. It does not know what a call is beyond its id.
+//! and rates, and what is kept while the page is away. Who may come back, [`super::Kept`] knows.
+
+mod calls;
+mod exchange;
+mod log;
+mod requests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::calls::Calls;
+use self::log::EventLog;
 use super::frame::{FrameError, decode};
 use super::messages::{encode_event, encode_reply};
 use super::{
-    CallStart, Claims, ErrorCode, Event, IceServer, Refusal, Reply, Request, RequestId, Scope,
-    TokenError, TokenKey, Welcome, verify,
+    Claims, ErrorCode, Event, Hello, IceServer, Refusal, Reply, Request, RequestId, TokenError,
+    TokenKey, Welcome, verify,
 };
-use crate::base::{CallId, DialString, E164, SessionId};
+use crate::base::{CallId, Secret, SessionId};
+
+pub use exchange::{CloseCode, Error, Input, Loss, Output, Resumed};
 
 /// What all sessions of a gateway have in common.
 #[derive(Debug, Clone)]
@@ -42,9 +54,12 @@ pub struct Session {
     started: Instant,
     unix_start_s: u64,
     identity: Option<Identity>,
-    closed: bool,
-    seq: u64,
-    calls: VecDeque<PageCall>,
+    line: Line,
+    /// How many sockets were lost, so that replies to a lost one find nobody.
+    epoch: u64,
+    resume: Secret<String>,
+    log: EventLog,
+    calls: Calls,
     pending: HashMap<RequestId, Option<CallId>>,
     rate: Rate,
     last_heard: Instant,
@@ -52,92 +67,27 @@ pub struct Session {
     out: VecDeque<Output>,
 }
 
-/// What comes in.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// A text from the page.
-    Text(&'a str),
-    /// A binary message from the page: none is defined.
-    Binary,
-    /// A pong from the page.
-    Pong,
-    /// The gateway's answer to a request.
-    Reply(RequestId, Result<Reply, Refusal>),
-    /// The gateway's news.
-    Event(Event),
-    /// The gateway wants the session to end.
-    Close(CloseCode),
-    /// Time has passed.
-    Timeout,
-}
-
-/// What comes out, drained until [`Output::Timeout`].
-#[derive(Debug, PartialEq)]
-pub enum Output {
-    /// A text for the page.
-    Send(String),
-    /// A WebSocket ping for the page.
-    Ping,
-    /// The page has said who it is: the session is open.
-    Opened(Claims),
-    /// The page has a fresh token.
-    Renewed(Claims),
-    /// A request for the gateway. [`Request::Ice`] is already answered; every other wants exactly
-    /// one [`Input::Reply`].
-    Request(RequestId, Request),
-    /// The end: nothing follows.
-    Close(CloseCode, String),
-    /// Nothing more until then; `None` when the session is closed.
-    Timeout(Option<Instant>),
-}
-
-/// Why a connection is closed (`spec`: 4400 and up are the application's, RFC 6455 7.4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u16)]
-pub enum CloseCode {
-    /// Not the protocol.
-    BadMessage = 4400,
-    /// No token or no good one.
-    Unauthorized = 4401,
-    /// A good token or a right origin is missing for this.
-    Forbidden = 4403,
-    /// Nothing came for 30 s.
-    Idle = 4408,
-    /// The same session came back on another connection.
-    TakenOver = 4409,
-    /// Too many messages or connections.
-    Rate = 4429,
-    /// The gateway is being stopped.
-    Draining = 4503,
-}
-
-impl CloseCode {
-    /// The number on the wire.
-    pub fn code(self) -> u16 {
-        self as u16
-    }
-}
-
-/// The gateway's misuse of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A reply to a request that does not wait for one.
-    #[error("no request {0:?} waits for a reply")]
-    NotAsked(RequestId),
-}
-
 impl Session {
-    /// A session whose connection opened at `now`, which is `unix_now_s` seconds since 1970.
-    pub fn new(now: Instant, unix_now_s: u64, id: SessionId, config: Arc<Config>) -> Session {
+    /// A session whose connection opened at `now`, which is `unix_now_s` seconds since 1970, and
+    /// which `resume` brings back.
+    pub fn new(
+        now: Instant,
+        unix_now_s: u64,
+        id: SessionId,
+        resume: Secret<String>,
+        config: Arc<Config>,
+    ) -> Session {
         Session {
             id,
             config,
             started: now,
             unix_start_s: unix_now_s,
             identity: None,
-            closed: false,
-            seq: 0,
-            calls: VecDeque::new(),
+            line: Line::Open,
+            epoch: 0,
+            resume,
+            log: EventLog::default(),
+            calls: Calls::default(),
             pending: HashMap::new(),
             rate: Rate { spent: Duration::ZERO, at: now },
             last_heard: now,
@@ -156,17 +106,22 @@ impl Session {
     /// # Errors
     /// [`Error`]: the gateway's misuse; the session is as before.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), Error> {
-        if self.closed {
-            return Ok(());
-        }
         match input {
-            Input::Text(text) => self.text(now, text),
-            Input::Binary => self.close(CloseCode::BadMessage, "messages are JSON texts"),
-            Input::Pong => self.last_heard = now,
+            _ if self.line == Line::Closed => {}
             Input::Reply(id, outcome) => self.reply(id, outcome)?,
-            Input::Event(event) => self.event(&event),
+            Input::Event(event) => self.event(now, &event),
             Input::Close(code) => self.close(code, "closed by the gateway"),
             Input::Timeout => self.timeout(now),
+            Input::Resumed(resumed) => self.resumed(now, resumed),
+            // What was on its way on a lost socket.
+            _ if self.line != Line::Open => {}
+            Input::Text(text) => self.text(now, text),
+            Input::Binary => self.drop_line(now, CloseCode::BadMessage, "messages are JSON texts"),
+            Input::Pong => self.last_heard = now,
+            Input::NotKept(request) => {
+                self.answer(request, Err(ErrorCode::SignalStaleSession.into()));
+            }
+            Input::Lost(loss) => self.lost(now, loss),
         }
         Ok(())
     }
@@ -179,11 +134,13 @@ impl Session {
     fn text(&mut self, now: Instant, text: &str) {
         self.last_heard = now;
         if !self.rate.take(now) {
-            return self.close(CloseCode::Rate, ErrorCode::ProtocolRate.as_str());
+            return self.drop_line(now, CloseCode::Rate, ErrorCode::ProtocolRate.as_str());
         }
         let (id, request) = match decode(text) {
             Ok(parsed) => parsed,
-            Err(FrameError::Broken(words)) => return self.close(CloseCode::BadMessage, words),
+            Err(FrameError::Broken(words)) => {
+                return self.drop_line(now, CloseCode::BadMessage, words);
+            }
             Err(FrameError::Refused(..)) if self.identity.is_none() => {
                 return self.close(CloseCode::Unauthorized, ErrorCode::AuthRequired.as_str());
             }
@@ -191,7 +148,7 @@ impl Session {
         };
         let Some(identity) = &self.identity else {
             return match request {
-                Request::Hello(hello) => self.hello(now, id, hello.token.expose()),
+                Request::Hello(hello) => self.hello(now, id, hello),
                 _ => self.close(CloseCode::Unauthorized, ErrorCode::AuthRequired.as_str()),
             };
         };
@@ -201,22 +158,15 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, now: Instant, id: RequestId, token: &str) {
-        match verify(&self.config.key, token, self.unix(now)) {
+    fn hello(&mut self, now: Instant, id: RequestId, hello: Hello) {
+        match verify(&self.config.key, hello.token.expose(), self.unix(now)) {
+            Ok(claims) if hello.session.is_some() && hello.resume.is_some() => {
+                self.out.push_back(Output::Resume(id, Box::new(hello), claims));
+            }
             Ok(claims) => {
-                let welcome = Welcome {
-                    kind: "welcome",
-                    session: self.id,
-                    identity: claims.sub.to_string(),
-                    ice_servers: self.config.ice_servers.clone(),
-                    expires_at: claims.exp,
-                    grace: 0,
-                    calls: Vec::new(),
-                    features: self.config.features.clone(),
-                };
                 self.identity = Some(Identity { claims: claims.clone(), told: false });
                 self.out.push_back(Output::Opened(claims));
-                self.answer(id, Ok(Reply::Welcome(Box::new(welcome))));
+                self.welcome(id, self.log.next());
             }
             Err(error) => {
                 let code = code_of(error);
@@ -226,196 +176,108 @@ impl Session {
         }
     }
 
-    fn request(
-        &mut self,
-        now: Instant,
-        id: RequestId,
-        request: Request,
-        claims: Claims,
-    ) -> Result<(), Refusal> {
-        match request {
-            Request::Ping => self.answer(id, Ok(Reply::Done {})),
-            Request::Hello(_) => return Err(ErrorCode::SignalWrongState.into()),
-            Request::Token(fresh) => {
-                let fresh = verify(&self.config.key, fresh.token.expose(), self.unix(now))
-                    .map_err(code_of)?;
-                if fresh.sub != claims.sub {
-                    return Err(ErrorCode::AuthForbidden.into());
-                }
-                self.identity = Some(Identity { claims: fresh.clone(), told: false });
-                self.out.push_back(Output::Renewed(fresh));
-                self.answer(id, Ok(Reply::Done {}));
-            }
-            Request::CallStart(start) => self.call_start(now, id, start, &claims)?,
-            Request::Ice(ice) => {
-                // Late candidates of an ended call are no fault of the page.
-                if self.call(ice.call)?.phase != Phase::Ended {
-                    self.out.push_back(Output::Request(id, Request::Ice(ice)));
-                }
-                self.answer(id, Ok(Reply::Done {}));
-            }
-            Request::CallHangup(body) => {
-                if self.call(body.call)?.phase == Phase::Ended {
-                    self.answer(id, Ok(Reply::Done {}));
-                } else {
-                    self.ask(id, Request::CallHangup(body), None)?;
-                }
-            }
-            Request::CallAnswer(_) | Request::CallReject(_) => {
-                let call = request.call().ok_or(ErrorCode::SignalUnknownCall)?;
-                match self.call(call)?.phase {
-                    Phase::Incoming => self.ask(id, request, None)?,
-                    Phase::Ended => return Err(ErrorCode::CallEnded.into()),
-                    Phase::Starting | Phase::Live => {
-                        return Err(ErrorCode::SignalWrongState.into());
-                    }
-                }
-            }
-            Request::DtmfSend(_)
-            | Request::DtmfPress(_)
-            | Request::DtmfRelease(_)
-            | Request::DtmfCancel(_) => {
-                let call = request.call().ok_or(ErrorCode::SignalUnknownCall)?;
-                match self.call(call)?.phase {
-                    Phase::Ended => return Err(ErrorCode::CallEnded.into()),
-                    Phase::Incoming => return Err(ErrorCode::SignalWrongState.into()),
-                    Phase::Starting | Phase::Live => self.ask(id, request, None)?,
-                }
-            }
-        }
-        Ok(())
+    /// `first`: the number of the first event that follows the welcome.
+    fn welcome(&mut self, id: RequestId, first: u64) {
+        let Some(identity) = &self.identity else { return };
+        let welcome = Welcome {
+            kind: "welcome",
+            session: self.id,
+            resume: self.resume.expose().clone(),
+            identity: identity.claims.sub.to_string(),
+            ice_servers: self.config.ice_servers.clone(),
+            expires_at: identity.claims.exp,
+            grace: LOST_GRACE.as_millis() as u64,
+            calls: self.calls.views(first),
+            features: self.config.features.clone(),
+        };
+        self.answer(id, Ok(Reply::Welcome(Box::new(welcome))));
     }
 
-    fn call_start(
-        &mut self,
-        now: Instant,
-        id: RequestId,
-        mut start: CallStart,
-        claims: &Claims,
-    ) -> Result<(), Refusal> {
-        let dialled = (start.to.clone(), start.from.clone());
-        if let Some(known) = self.calls.iter_mut().find(|c| c.id == start.call) {
-            if known.dialled.as_ref() != Some(&dialled) {
-                return Err(ErrorCode::SignalCallIdTaken.into());
-            }
-            // The page asks again: the same answer, now or when it is there.
-            match &known.outcome {
-                Some(outcome) => {
-                    let outcome = outcome.clone();
-                    self.answer(id, outcome);
-                }
-                None if known.waiting.len() < MAX_WAITING => known.waiting.push(id),
-                None => return Err(ErrorCode::ServerOverloaded.into()),
-            }
-            return Ok(());
+    fn resumed(&mut self, now: Instant, resumed: Resumed) {
+        let Resumed { request, claims, last_seq, resume } = resumed;
+        if self.line == Line::Open {
+            // Another socket takes the place of the present one.
+            self.epoch += 1;
+            self.calls.forget_waiting();
         }
-        if claims.exp <= self.unix(now) {
-            return Err(ErrorCode::AuthExpired.into());
-        }
-        if !claims.allows(Scope::CallOut) || !claims.may_dial(start.to.as_str()) {
-            return Err(Refusal::new(ErrorCode::AuthForbidden)
-                .saying("The token does not allow a call to this number."));
-        }
-        if start.from.is_none() && !claims.callers.is_empty() {
-            start.from = claims.callers.iter().find_map(|number| number.parse::<E164>().ok());
-        }
-        let from = start.from.as_ref().map_or("", E164::as_str);
-        if !claims.may_call_from(from) {
-            return Err(ErrorCode::CallCallerId.into());
-        }
-        if self.live_calls() >= MAX_LIVE_CALLS {
-            return Err(ErrorCode::CallLimit.into());
-        }
-        let call = start.call;
-        self.ask(id, Request::CallStart(start), Some(call))?;
-        self.remember(PageCall {
-            id: call,
-            phase: Phase::Starting,
-            dialled: Some(dialled),
-            waiting: Vec::new(),
-            outcome: None,
-        });
-        Ok(())
+        self.line = Line::Open;
+        self.resume = resume;
+        self.last_heard = now;
+        self.next_ping = now + PING_EVERY;
+        self.rate = Rate { spent: Duration::ZERO, at: now };
+        self.identity = Some(Identity { claims: claims.clone(), told: false });
+        self.out.push_back(Output::Back(claims));
+        let first = last_seq.map_or(self.log.next(), |seq| self.log.first_after(seq));
+        self.welcome(request, first);
+        self.out.extend(self.log.from(first).map(|text| Output::Send(text.to_owned())));
+        // Its pong shows that the page has the new secret.
+        self.out.push_back(Output::Ping);
     }
 
-    /// Hands a request to the gateway.
-    fn ask(
-        &mut self,
-        id: RequestId,
-        request: Request,
-        start: Option<CallId>,
-    ) -> Result<(), Refusal> {
-        if self.pending.contains_key(&id) {
-            return Err(Refusal::new(ErrorCode::ProtocolBadMessage)
-                .saying("A request of this id still waits for its reply."));
+    fn lost(&mut self, now: Instant, loss: Loss) {
+        let grace = match loss {
+            Loss::Network => LOST_GRACE,
+            Loss::Unloaded => UNLOADED_GRACE,
+            Loss::Goodbye => Duration::ZERO,
+        };
+        if self.identity.is_none() || grace.is_zero() {
+            self.line = Line::Closed;
+            return;
         }
-        if self.pending.len() >= MAX_PENDING {
-            return Err(ErrorCode::ServerOverloaded.into());
-        }
-        self.pending.insert(id, start);
-        self.out.push_back(Output::Request(id, request));
-        Ok(())
+        self.line = Line::Away { until: now + grace };
+        self.epoch += 1;
+        self.calls.forget_waiting();
+        self.out.push_back(Output::Away);
     }
 
-    fn reply(&mut self, id: RequestId, outcome: Result<Reply, Refusal>) -> Result<(), Error> {
-        let start = self.pending.remove(&id).ok_or(Error::NotAsked(id))?;
-        let call = start.and_then(|call| self.calls.iter_mut().find(|c| c.id == call));
-        let waiting = call.map(|call| {
-            if call.phase == Phase::Starting {
-                call.phase = if outcome.is_ok() { Phase::Live } else { Phase::Ended };
-            }
-            call.outcome = Some(outcome.clone());
-            std::mem::take(&mut call.waiting)
-        });
-        for id in waiting.into_iter().flatten() {
-            self.answer(id, outcome.clone());
+    /// Ends the connection for what came on it; the page may come back and do better.
+    fn drop_line(&mut self, now: Instant, code: CloseCode, words: &str) {
+        if self.identity.is_none() {
+            return self.close(code, words);
         }
-        self.answer(id, outcome);
-        Ok(())
+        self.out.push_back(Output::Drop(code, words.to_owned()));
+        self.lost(now, Loss::Network);
     }
 
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, now: Instant, event: &Event) {
         if self.identity.is_none() {
             return;
         }
-        match event {
-            Event::CallIncoming(incoming) => self.remember(PageCall {
-                id: incoming.call,
-                phase: Phase::Incoming,
-                dialled: None,
-                waiting: Vec::new(),
-                outcome: None,
-            }),
-            Event::CallState { call, state: super::CallState::Active, .. } => {
-                self.set_phase(*call, Phase::Live);
-            }
-            Event::CallEnded { call, .. } | Event::CallCancelled { call, .. } => {
-                self.set_phase(*call, Phase::Ended);
-            }
-            _ => {}
+        let seq = self.log.next();
+        let unix_ms = self.unix_start_s * 1000
+            + now.saturating_duration_since(self.started).as_millis() as u64;
+        self.calls.note(event, seq, unix_ms);
+        let text = encode_event(seq, event);
+        self.log.push(text.clone());
+        if self.line == Line::Open {
+            self.out.push_back(Output::Send(text));
         }
-        self.seq += 1;
-        self.out.push_back(Output::Send(encode_event(self.seq, event)));
     }
 
     fn timeout(&mut self, now: Instant) {
+        if let Line::Away { until } = self.line {
+            if now >= until {
+                self.line = Line::Closed;
+            }
+            return;
+        }
         if self.identity.is_none() && now >= self.started + HELLO_WITHIN {
             return self.close(CloseCode::Unauthorized, ErrorCode::AuthRequired.as_str());
         }
         if now >= self.last_heard + DEAD_AFTER {
-            return self.close(CloseCode::Idle, "nothing was heard for 30 s");
+            return self.drop_line(now, CloseCode::Idle, "nothing was heard for 30 s");
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_EVERY;
             self.out.push_back(Output::Ping);
         }
         let unix = self.unix(now);
-        let idle = self.live_calls() == 0;
+        let idle = self.calls.live() == 0;
         if let Some(identity) = &mut self.identity {
             let expires_at = identity.claims.exp;
             if !identity.told && unix + EXPIRING_S >= expires_at {
                 identity.told = true;
-                self.event(&Event::TokenExpiring { expires_at });
+                self.event(now, &Event::TokenExpiring { expires_at });
             }
             if unix >= expires_at && idle {
                 self.close(CloseCode::Unauthorized, ErrorCode::AuthExpired.as_str());
@@ -424,8 +286,10 @@ impl Session {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        if self.closed {
-            return None;
+        match self.line {
+            Line::Open => {}
+            Line::Away { until } => return Some(until),
+            Line::Closed => return None,
         }
         let life = self.next_ping.min(self.last_heard + DEAD_AFTER);
         Some(match &self.identity {
@@ -434,7 +298,7 @@ impl Session {
                 let exp = self.instant(identity.claims.exp);
                 if !identity.told {
                     life.min(self.instant(identity.claims.exp.saturating_sub(EXPIRING_S)))
-                } else if self.live_calls() == 0 {
+                } else if self.calls.live() == 0 {
                     life.min(exp)
                 } else {
                     life
@@ -444,44 +308,12 @@ impl Session {
     }
 
     fn close(&mut self, code: CloseCode, words: &str) {
-        self.closed = true;
+        self.line = Line::Closed;
         self.out.push_back(Output::Close(code, words.to_owned()));
     }
 
     fn answer(&mut self, id: RequestId, outcome: Result<Reply, Refusal>) {
         self.out.push_back(Output::Send(encode_reply(id, &outcome)));
-    }
-
-    fn call(&self, id: CallId) -> Result<&PageCall, Refusal> {
-        self.calls
-            .iter()
-            .find(|c| c.id == id)
-            .ok_or_else(|| Refusal::new(ErrorCode::SignalUnknownCall))
-    }
-
-    fn set_phase(&mut self, id: CallId, phase: Phase) {
-        if let Some(call) = self.calls.iter_mut().find(|c| c.id == id)
-            && call.phase != Phase::Ended
-        {
-            call.phase = phase;
-        }
-    }
-
-    /// Keeps a call; the oldest ended one is forgotten when there are too many.
-    fn remember(&mut self, call: PageCall) {
-        if self.calls.iter().any(|known| known.id == call.id) {
-            return;
-        }
-        if self.calls.len() >= MAX_REMEMBERED
-            && let Some(at) = self.calls.iter().position(|c| c.phase == Phase::Ended)
-        {
-            self.calls.remove(at);
-        }
-        self.calls.push_back(call);
-    }
-
-    fn live_calls(&self) -> usize {
-        self.calls.iter().filter(|c| c.phase != Phase::Ended).count()
     }
 
     fn unix(&self, now: Instant) -> u64 {
@@ -501,21 +333,12 @@ struct Identity {
     told: bool,
 }
 
-#[derive(Debug)]
-struct PageCall {
-    id: CallId,
-    phase: Phase,
-    dialled: Option<(DialString, Option<E164>)>,
-    waiting: Vec<RequestId>,
-    outcome: Option<Result<Reply, Refusal>>,
-}
-
+/// Whether there is a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Starting,
-    Incoming,
-    Live,
-    Ended,
+enum Line {
+    Open,
+    Away { until: Instant },
+    Closed,
 }
 
 /// A bucket that holds one second of messages and refills with time.
@@ -548,11 +371,12 @@ const DEAD_AFTER: Duration = Duration::from_secs(30);
 const MESSAGE_COST: Duration = Duration::from_millis(20);
 /// Enough for a page to fetch a fresh token, and for one retry of it.
 const EXPIRING_S: u64 = 60;
-const MAX_LIVE_CALLS: usize = 16;
-/// Ended calls stay known for retries; with this many a retry finds its call for minutes.
-const MAX_REMEMBERED: usize = 64;
-const MAX_PENDING: usize = 64;
-const MAX_WAITING: usize = 8;
+/// A page whose socket is lost comes back within this time, or its calls end.
+const LOST_GRACE: Duration = Duration::from_secs(60);
+/// A page that is loaded again needs seconds; one that was closed should not hold its calls for long.
+const UNLOADED_GRACE: Duration = Duration::from_secs(20);
 
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod tests;

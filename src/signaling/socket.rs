@@ -1,24 +1,28 @@
-//! The WebSocket driver: one task for each page, between its socket and the gateway's channels.
+//! The WebSocket driver: one task for each session, between its socket and the gateway's channels.
 //!
 //! Owned by `api`, which mounts [`Server::upgrade`] at `/v1/rtc`. Every queue is bounded: a page that
-//! does not read is closed, a gateway that does not read slows its pages.
+//! does not read is closed, a gateway that does not read slows its pages. A session's task outlives
+//! its socket for as long as the session is kept; a socket whose `hello` names that session is handed
+//! to it, and the task that had taken it ends.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::SinkExt;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    Admission, Claims, CloseCode, Config, ErrorCode, Event, Input, MAX_FRAME_BYTES, Output,
-    Refusal, Reply, Request, RequestId, Session, Ticket,
+    Admission, Claims, CloseCode, Config, ErrorCode, Event, Hello, Input, Kept, Loss,
+    MAX_FRAME_BYTES, Output, Refusal, Reply, Request, RequestId, Resumed, Session, Ticket,
 };
-use crate::base::SessionId;
+use crate::base::{Secret, SessionId};
 
 /// What a page does, for the gateway.
 #[derive(Debug)]
@@ -48,6 +52,18 @@ pub enum FromPage {
         /// What is asked.
         body: Request,
     },
+    /// The page has lost its connection; its session is kept for a while.
+    Away {
+        /// Its session.
+        session: SessionId,
+    },
+    /// The page is here again.
+    Back {
+        /// Its session.
+        session: SessionId,
+        /// What its token says.
+        claims: Claims,
+    },
     /// The page is gone; nothing follows for this session.
     Closed {
         /// Its session.
@@ -65,12 +81,12 @@ pub struct Page {
 impl Page {
     /// Answers a request.
     pub fn reply(&self, request: RequestId, outcome: Result<Reply, Refusal>) {
-        self.send(ToPage::Reply(request, outcome));
+        self.send(ToPage::Reply(request, Box::new(outcome)));
     }
 
     /// Tells news.
     pub fn event(&self, event: Event) {
-        self.send(ToPage::Event(event));
+        self.send(ToPage::Event(Box::new(event)));
     }
 
     /// Ends the session.
@@ -105,6 +121,7 @@ impl Server {
                 admission: Admission::new(STRANGERS_PER_ADDRESS, STRANGERS_IN_ALL),
                 leave: HashMap::new(),
             }),
+            sessions: Mutex::default(),
         }))
     }
 
@@ -119,7 +136,9 @@ impl Server {
             .protocols([SUBPROTOCOL])
             .max_message_size(MAX_FRAME_BYTES)
             .max_frame_size(MAX_FRAME_BYTES)
-            .max_write_buffer_size(MAX_WRITE_BYTES);
+            .max_write_buffer_size(MAX_WRITE_BYTES)
+            .read_buffer_size(READ_BYTES)
+            .write_buffer_size(WRITE_BYTES);
         if upgrade.selected_protocol().is_none() {
             let words = format!("the WebSocket subprotocol must be {SUBPROTOCOL}\n");
             return (StatusCode::BAD_REQUEST, words).into_response();
@@ -150,21 +169,39 @@ impl Server {
         self.0.strangers().admission.waiting()
     }
 
-    async fn serve(self, mut socket: WebSocket, address: IpAddr) {
+    /// How many sessions there are, with and without a socket: a gauge.
+    pub fn sessions(&self) -> usize {
+        self.0.sessions().kept.len()
+    }
+
+    async fn serve(self, socket: WebSocket, address: IpAddr) {
         let evicted = Arc::new(Notify::new());
         let stranger = Stranger::enter(&self.0, address, &evicted);
         let id = session_id();
+        let resume = resume_secret();
+        let (to_page, queue) = mpsc::channel(TO_PAGE);
+        let session =
+            Session::new(Instant::now(), unix_now().as_secs(), id, resume.clone(), self.config());
         let mut driver = Driver {
-            session: Session::new(Instant::now(), unix_now().as_secs(), id, self.config()),
+            shared: self.0.clone(),
+            session,
             id,
-            gateway: self.0.gateway.clone(),
+            resume,
+            socket: Some(socket),
             stranger: Some(stranger),
-            page: None,
+            page: Page { queue: to_page, overrun: Arc::new(Notify::new()) },
+            opened: false,
+            unheard: false,
         };
-        if let Some((code, words)) = driver.run(&mut socket, &evicted).await {
+        // Boxed, so that a session that waits takes no more than it needs.
+        let last = Box::pin(driver.run(queue, &evicted)).await;
+        if driver.opened {
+            self.0.sessions().leave(id);
+        }
+        if let (Some(mut socket), Some((code, words))) = (driver.socket.take(), last) {
             shut(&mut socket, code, &words).await;
         }
-        if driver.page.is_some() {
+        if driver.opened {
             // The gateway outlives its pages unless it is being stopped, and then nobody listens.
             let _ = self.0.gateway.send(FromPage::Closed { session: id }).await;
         }
@@ -173,56 +210,58 @@ impl Server {
 
 #[derive(Debug)]
 enum ToPage {
-    Reply(RequestId, Result<Reply, Refusal>),
-    Event(Event),
+    Reply(RequestId, Box<Result<Reply, Refusal>>),
+    Event(Box<Event>),
     Close(CloseCode),
+    /// The page is here again, on this socket.
+    Socket(Box<(WebSocket, Resumed)>),
 }
 
+/// One session and its socket, if there is one.
 struct Driver {
+    shared: Arc<Shared>,
     session: Session,
     id: SessionId,
-    gateway: mpsc::Sender<FromPage>,
+    resume: Secret<String>,
+    socket: Option<WebSocket>,
     stranger: Option<Stranger>,
-    page: Option<Page>,
+    page: Page,
+    /// The gateway knows of it.
+    opened: bool,
+    /// The page has not yet shown that it has got its secret.
+    unheard: bool,
 }
 
 impl Driver {
-    /// Until the page is gone (`None`) or is to be sent away.
+    /// Until the session is over; where its socket is to be told why, with the reason.
     async fn run(
         &mut self,
-        socket: &mut WebSocket,
+        mut queue: mpsc::Receiver<ToPage>,
         evicted: &Notify,
     ) -> Option<(CloseCode, String)> {
-        let (to_page, mut queue) = mpsc::channel(TO_PAGE);
-        let overrun = Arc::new(Notify::new());
+        let overrun = self.page.overrun.clone();
         loop {
-            let deadline = match self.drain(socket, &to_page, &overrun).await {
+            let deadline = match self.drain().await {
                 Step::Wait(deadline) => deadline,
                 Step::Close(code, words) => return Some((code, words)),
                 Step::Gone => return None,
             };
+            let socket = self.socket.as_mut();
+            let heard = async {
+                match socket {
+                    Some(socket) => socket.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             // Every branch is cancellation safe: a notification, a channel, a timer, and
             // `WebSocket::recv`, which keeps a half-read frame in the socket.
             tokio::select! {
-                message = socket.recv() => match message {
-                    Some(Ok(Message::Text(text))) => self.input(Input::Text(&text)),
-                    Some(Ok(Message::Binary(_))) => self.input(Input::Binary),
-                    Some(Ok(Message::Pong(_) | Message::Ping(_))) => self.input(Input::Pong),
-                    Some(Ok(Message::Close(_))) => {
-                        // The answer to a close is written with the next flush (RFC 6455 5.5.1).
-                        let _ = tokio::time::timeout(CLOSE_WITHIN, socket.flush()).await;
-                        return None;
-                    }
-                    None => return None,
-                    // Too long, not UTF-8, not the protocol, or the connection broke.
-                    Some(Err(_)) => {
-                        return Some((CloseCode::BadMessage, "the frame cannot be read".to_owned()));
-                    }
-                },
+                message = heard => self.message(message).await,
                 Some(what) = queue.recv() => match what {
-                    ToPage::Reply(request, outcome) => self.input(Input::Reply(request, outcome)),
-                    ToPage::Event(event) => self.input(Input::Event(event)),
+                    ToPage::Reply(request, outcome) => self.input(Input::Reply(request, *outcome)),
+                    ToPage::Event(event) => self.input(Input::Event(*event)),
                     ToPage::Close(code) => self.input(Input::Close(code)),
+                    ToPage::Socket(back) => self.take_socket(*back),
                 },
                 () = overrun.notified() => {
                     return Some((CloseCode::Idle, "the page does not read".to_owned()));
@@ -235,43 +274,153 @@ impl Driver {
         }
     }
 
+    async fn message(&mut self, message: Option<Result<Message, axum::Error>>) {
+        let lost = match message {
+            Some(Ok(message)) => {
+                let loss = match message {
+                    Message::Text(text) => {
+                        self.input(Input::Text(&text));
+                        None
+                    }
+                    Message::Binary(_) => {
+                        self.input(Input::Binary);
+                        None
+                    }
+                    Message::Pong(_) | Message::Ping(_) => {
+                        self.input(Input::Pong);
+                        None
+                    }
+                    Message::Close(frame) => Some(loss_of(frame.as_ref())),
+                };
+                if loss.is_none() && std::mem::take(&mut self.unheard) {
+                    self.shared.sessions().kept.heard(self.id);
+                }
+                loss
+            }
+            None => Some(Loss::Network),
+            // Too long, not UTF-8, not the protocol, or the connection broke.
+            Some(Err(_)) => {
+                self.part(CloseCode::BadMessage, "the frame cannot be read".to_owned());
+                Some(Loss::Network)
+            }
+        };
+        let Some(loss) = lost else { return };
+        if let Some(mut socket) = self.socket.take() {
+            // The answer to a close is written with the next flush (RFC 6455 5.5.1).
+            let _ = tokio::time::timeout(CLOSE_WITHIN, socket.flush()).await;
+        }
+        self.input(Input::Lost(loss));
+    }
+
     fn input(&mut self, input: Input<'_>) {
         if let Err(error) = self.session.handle_input(Instant::now(), input) {
             tracing::error!(session.id = %self.id, %error, "gateway answered twice or unasked");
         }
     }
 
-    async fn drain(
-        &mut self,
-        socket: &mut WebSocket,
-        to_page: &mpsc::Sender<ToPage>,
-        overrun: &Arc<Notify>,
-    ) -> Step {
+    async fn drain(&mut self) -> Step {
         let session = self.id;
         loop {
-            let delivered = match self.session.poll_output() {
-                Output::Send(text) => write(socket, Message::Text(text.into())).await,
-                Output::Ping => write(socket, Message::Ping(Default::default())).await,
+            let output = self.session.poll_output();
+            let heard = match output {
+                Output::Send(text) => {
+                    self.write(Message::Text(text.into())).await;
+                    true
+                }
+                Output::Ping => {
+                    self.write(Message::Ping(Default::default())).await;
+                    true
+                }
                 Output::Opened(claims) => {
                     self.stranger = None;
-                    let page = Page { queue: to_page.clone(), overrun: overrun.clone() };
-                    self.page = Some(page.clone());
-                    self.gateway.send(FromPage::Opened { session, claims, page }).await.is_ok()
+                    self.opened = true;
+                    self.shared.sessions().enter(session, &claims, &self.resume, &self.page);
+                    let page = self.page.clone();
+                    self.tell(FromPage::Opened { session, claims, page }).await
                 }
-                Output::Renewed(claims) => {
-                    self.gateway.send(FromPage::Renewed { session, claims }).await.is_ok()
+                Output::Resume(request, hello, claims) => {
+                    if self.hand_over(request, &hello, claims) {
+                        return Step::Gone;
+                    }
+                    self.input(Input::NotKept(request));
+                    true
                 }
+                Output::Away => {
+                    self.shared.sessions().kept.lost(session);
+                    self.tell(FromPage::Away { session }).await
+                }
+                Output::Back(claims) => self.tell(FromPage::Back { session, claims }).await,
+                Output::Renewed(claims) => self.tell(FromPage::Renewed { session, claims }).await,
                 Output::Request(request, body) => {
-                    self.gateway.send(FromPage::Asked { session, request, body }).await.is_ok()
+                    self.tell(FromPage::Asked { session, request, body }).await
+                }
+                Output::Drop(code, words) => {
+                    self.part(code, words);
+                    true
                 }
                 Output::Close(code, words) => return Step::Close(code, words),
                 Output::Timeout(Some(deadline)) => return Step::Wait(deadline),
                 Output::Timeout(None) => return Step::Gone,
             };
-            if !delivered {
+            if !heard {
                 return Step::Gone;
             }
         }
+    }
+
+    /// Tells the gateway; `false` where it has stopped.
+    async fn tell(&mut self, message: FromPage) -> bool {
+        self.shared.gateway.send(message).await.is_ok()
+    }
+
+    /// Writes; a socket that takes nothing is lost.
+    async fn write(&mut self, message: Message) {
+        let Some(socket) = &mut self.socket else { return };
+        if !write(socket, message).await {
+            self.socket = None;
+            self.input(Input::Lost(Loss::Network));
+        }
+    }
+
+    /// Gives the socket to the session that its page wants back; `false` where it is not to be had.
+    fn hand_over(&mut self, request: RequestId, hello: &Hello, claims: Claims) -> bool {
+        let (Some(id), Some(shown)) = (hello.session, &hello.resume) else { return false };
+        let resume = resume_secret();
+        let mut sessions = self.shared.sessions();
+        if !sessions.kept.resume(id, &claims.sub, shown.expose(), resume.clone()) {
+            return false;
+        }
+        let Some(page) = sessions.pages.get(&id).cloned() else { return false };
+        drop(sessions);
+        let Some(socket) = self.socket.take() else { return true };
+        let resumed = Resumed { request, claims, last_seq: hello.last_seq, resume };
+        page.send(ToPage::Socket(Box::new((socket, resumed))));
+        true
+    }
+
+    /// The page is here again; the socket that it had before goes.
+    fn take_socket(&mut self, (socket, resumed): (WebSocket, Resumed)) {
+        self.part(CloseCode::TakenOver, "the session goes on at another socket".to_owned());
+        self.socket = Some(socket);
+        self.unheard = true;
+        self.input(Input::Resumed(resumed));
+    }
+
+    /// Says goodbye to the socket beside the session, which does not wait for it.
+    fn part(&mut self, code: CloseCode, words: String) {
+        if let Some(mut socket) = self.socket.take() {
+            tokio::spawn(async move { shut(&mut socket, code, &words).await });
+        }
+    }
+}
+
+/// What a page's close means: no code or 1000 is goodbye, 1001 is a page that is unloaded, the
+/// others are faults.
+fn loss_of(frame: Option<&CloseFrame>) -> Loss {
+    match frame.map_or(1000, |frame| frame.code) {
+        1000 | 1005 => Loss::Goodbye,
+        1001 => Loss::Unloaded,
+        _ => Loss::Network,
     }
 }
 
@@ -287,12 +436,42 @@ struct Shared {
     allowed_origins: Vec<String>,
     gateway: mpsc::Sender<FromPage>,
     strangers: Mutex<Strangers>,
+    sessions: Mutex<Sessions>,
 }
 
 impl Shared {
-    fn strangers(&self) -> std::sync::MutexGuard<'_, Strangers> {
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
         // Nothing panics while it is held; were it so, the table is still whole.
-        self.strangers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        // As above.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who can come back, and the way to each session's task.
+#[derive(Debug, Default)]
+struct Sessions {
+    kept: Kept,
+    pages: HashMap<SessionId, Page>,
+}
+
+impl Sessions {
+    fn enter(&mut self, id: SessionId, claims: &Claims, resume: &Secret<String>, page: &Page) {
+        if let Some(oldest) = self.kept.enter(id, claims.sub.clone(), resume.clone())
+            && let Some(page) = self.pages.remove(&oldest)
+        {
+            tracing::info!(session.id = %oldest, user.id = %claims.sub, "too many sessions");
+            page.close(CloseCode::Rate);
+        }
+        self.pages.insert(id, page.clone());
+    }
+
+    fn leave(&mut self, id: SessionId) {
+        self.kept.leave(id);
+        self.pages.remove(&id);
     }
 }
 
@@ -370,10 +549,21 @@ fn session_id() -> SessionId {
     SessionId::from_parts(unix_ms, u128::from_ne_bytes(random) >> 48)
 }
 
+/// What brings a page back to its session: 128 bits.
+fn resume_secret() -> Secret<String> {
+    let mut random = [0u8; 16];
+    // Without entropy a token of the same user is still wanted.
+    let _ = getrandom::fill(&mut random);
+    Secret::new(URL_SAFE_NO_PAD.encode(random))
+}
+
 const SUBPROTOCOL: &str = "crosspoint.v1";
 /// Messages that wait for a page: some seconds of the liveliest call.
 const TO_PAGE: usize = 256;
 const MAX_WRITE_BYTES: usize = 1024 * 1024;
+/// Of each socket's own buffers: pages are many, and their messages small.
+const READ_BYTES: usize = 4 * 1024;
+const WRITE_BYTES: usize = 0;
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 const STRANGERS_PER_ADDRESS: usize = 256;

@@ -205,6 +205,16 @@ impl Peer {
         self.take_offer(now, &scanned)
     }
 
+    /// Offers new ICE credentials (RFC 8445 9); [`Peer::accept_answer`] takes the answer. An offer
+    /// of the page that comes first takes its place.
+    pub fn restart_offer(&mut self) -> Result<String, Error> {
+        let mut changes = self.rtc.sdp_api();
+        changes.ice_restart(true);
+        let (offer, pending) = changes.apply().ok_or(Error::NoOfferPending)?;
+        self.pending = Some(pending);
+        Ok(self.with_parameters(&offer.to_sdp_string()))
+    }
+
     /// Whether an offer is from the peer connection that this peer is connected to: the same
     /// certificate. Another one is another peer (a page that was loaded again).
     pub fn is_offered_by(&self, offer: &str) -> bool {

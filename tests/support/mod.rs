@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod bystander;
+pub mod cable;
 pub mod gateway;
 pub mod http;
 pub mod kamailio;

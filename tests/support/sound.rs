@@ -95,3 +95,17 @@ fn level(pcm: &[i16], hz: f64) -> f64 {
     let peak = 2.0 * re.hypot(im) / pcm.len() as f64;
     20.0 * (peak.max(0.1) / 32767.0).log10() + 3.17
 }
+
+/// The longest time in ms between two moments at which a tone of `hz` is heard at -40 dBm0 or more.
+pub fn longest_gap(pcm: &[i16], hz: f64) -> f64 {
+    const STEP: usize = 80;
+    let heard: Vec<usize> = pcm
+        .chunks_exact(STEP)
+        .enumerate()
+        .filter(|(_, block)| level(block, hz) > -40.0)
+        .map(|(n, _)| n)
+        .collect();
+    assert!(!heard.is_empty(), "{hz} Hz is not heard at all");
+    let longest = heard.windows(2).map(|two| two[1] - two[0] - 1).max().unwrap_or(0);
+    longest as f64 * STEP as f64 / 8.0
+}

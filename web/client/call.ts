@@ -1,7 +1,10 @@
-import { CallDTMFReceiver, CallDTMFSender } from "./dtmf.js";
+import type { AudioDevices } from "./devices.js";
+import { CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult } from "./dtmf.js";
 import { PhoneError } from "./errors.js";
-import { CallEndedEvent, Target } from "./events.js";
-import { microphone, type MediaInit } from "./media.js";
+import { CallEndedEvent, CallStatsEvent, CallWarningEvent, Target, TransferEvent, type TransferResult } from "./events.js";
+import { microphone, Sink, type MediaInit } from "./media.js";
+import { Peer } from "./peer.js";
+import { legOf, Meter, Watch, type CallStats } from "./stats.js";
 import { ulid } from "./ulid.js";
 import type { Body } from "./wire.js";
 
@@ -45,15 +48,26 @@ export interface CallInit extends MediaInit {
 export interface CallEventMap {
   statechange: Event;
   ended: CallEndedEvent;
+  /** See `held` and `heldByRemote`. */
+  heldchange: Event;
   mutechange: Event;
+  stats: CallStatsEvent;
+  warning: CallWarningEvent;
+  transfer: TransferEvent;
+  /** From the application server. */
+  message: MessageEvent;
 }
 
 /** What a call needs of its phone. @internal */
 export interface Line {
   request(type: string, body: Body): Promise<Body>;
+  online(): boolean;
   configuration(): RTCConfiguration;
   audio: MediaTrackConstraints | undefined;
+  devices: AudioDevices;
   gone(call: Call): void;
+  /** Ends the call at the gateway as soon as it can be told. */
+  hangupLater(call: Call): void;
   log(level: "debug" | "info" | "warn" | "error", msg: string, data?: unknown): void;
 }
 
@@ -71,23 +85,30 @@ export class Call extends Target<CallEventMap> {
   readonly remoteStream: MediaStream = new MediaStream();
   onstatechange: ((ev: Event) => unknown) | null = null;
   onended: ((ev: CallEndedEvent) => unknown) | null = null;
+  onheldchange: ((ev: Event) => unknown) | null = null;
   onmutechange: ((ev: Event) => unknown) | null = null;
+  onwarning: ((ev: CallWarningEvent) => unknown) | null = null;
   private line: Line;
   private now: CallState;
-  private pc: RTCPeerConnection | null = null;
-  private track: MediaStreamTrack | null = null;
+  /** The state as the gateway knows it. */
+  private told: CallState;
+  private peer: Peer;
   private ownTrack = false;
-  private sink: HTMLAudioElement | null = null;
-  private ownSink = false;
+  private sink = new Sink();
   private silent = false;
+  private holds = false;
+  private isHeld = false;
   private answered: Date | null = null;
   private reason: EndReason | null = null;
   private offer: string | null = null;
-  /** Candidates of the page that wait until the gateway knows the call. */
-  private held: (RTCIceCandidateInit | null)[] | null = [];
-  private early: (RTCIceCandidateInit | null)[] = [];
   private ringing: ReturnType<typeof setTimeout> | undefined;
   private afterAnswer: string | null = null;
+  private meter = new Meter();
+  private watch: Watch;
+  private looking: ReturnType<typeof setInterval> | undefined;
+  private looks = 0;
+  private lastCounts = [0, 0];
+  private trunk: CallStats["trunk"] = null;
   private abandon: (error: PhoneError) => void = () => {};
   /** Rejects at the end of the call: work on a closed peer connection never settles by itself. */
   private readonly abandoned = new Promise<never>((_, reject) => { this.abandon = reject; });
@@ -100,28 +121,46 @@ export class Call extends Target<CallEventMap> {
     this.from = from;
     this.to = to;
     this.metadata = Object.freeze({ ...metadata });
-    this.now = direction === "incoming" ? "ringing" : "new";
+    this.now = this.told = direction === "incoming" ? "ringing" : "new";
     this.abandoned.catch(() => {});
+    const request = (type: string, body: Body = {}) => line.request(type, { call: id, ...body });
+    this.peer = new Peer({
+      request,
+      configuration: () => line.configuration(),
+      log: (level, msg, data) => line.log(level, msg, data ?? id),
+      online: () => line.online(),
+      made: () => {},
+      heard: (track) => this.hear(track),
+      flowing: (up) => this.flowing(up),
+      gaveUp: (error) => this.fail(error),
+    });
     this.dtmf = new CallDTMFSender({
       rtp: () => this.rtpDtmf(),
-      open: () => ["connecting", "early-media", "active"].includes(this.now) || (this.now === "ringing" && direction === "outgoing"),
-      request: (type, body) => line.request(type, { call: this.id, ...body }),
+      open: () => ["connecting", "early-media", "active", "reconnecting"].includes(this.now) || (this.now === "ringing" && direction === "outgoing"),
+      request,
     });
+    this.watch = new Watch((name, active, value, threshold) => this._fire(new CallWarningEvent(name, active, value, threshold)));
   }
 
   get state(): CallState { return this.now; }
   get answeredAt(): Date | null { return this.answered; }
   get endReason(): EndReason | null { return this.reason; }
   /** Replaced when media moves: do not keep it. */
-  get peerConnection(): RTCPeerConnection | null { return this.pc; }
+  get peerConnection(): RTCPeerConnection | null { return this.peer.pc; }
   /** The sound that is sent. */
-  get localTrack(): MediaStreamTrack | null { return this.track; }
+  get localTrack(): MediaStreamTrack | null { return this.peer.track; }
+  /** Whether this side holds the call. */
+  get held(): boolean { return this.holds; }
+  /** Whether the other side does. */
+  get heldByRemote(): boolean { return this.isHeld; }
 
   get muted(): boolean { return this.silent; }
   set muted(muted: boolean) {
     if (muted === this.silent) return;
     this.silent = muted;
-    if (this.track) this.track.enabled = !muted;
+    if (this.peer.track) this.peer.track.enabled = !muted;
+    // The gateway keeps it for a page that is loaded again.
+    if (!this.over()) this.ask("call.mute", { muted }).catch((error) => this.line.log("debug", "mute was not told", error));
     this._fire(new Event("mutechange"));
   }
 
@@ -133,18 +172,11 @@ export class Call extends Target<CallEventMap> {
     }
     this.offer = null;
     try {
-      const pc = await this.prepare(init);
+      await this.prepare(init);
       this.become("connecting");
-      await this.alive(pc.setRemoteDescription({ type: "offer", sdp: offer }));
-      this.takeEarly();
-      const transceiver = pc.getTransceivers()[0];
-      if (!transceiver || !this.track) throw new PhoneError("media/bad-sdp", this);
-      transceiver.direction = "sendrecv";
-      await this.alive(transceiver.sender.replaceTrack(this.track));
-      const answer = await this.alive(pc.createAnswer());
-      await this.alive(pc.setLocalDescription(answer));
-      await this.line.request("call.answer", { call: this.id, sdp: answer.sdp });
-      this.release();
+      const sdp = await this.alive(this.peer.answer(offer));
+      await this.ask("call.answer", { sdp });
+      this.peer.release();
     } catch (error) {
       if (this.over()) throw new PhoneError("call/ended", this, error);
       // Without a microphone the call may still be taken after the user has changed that.
@@ -158,7 +190,7 @@ export class Call extends Target<CallEventMap> {
   async reject(reason: "busy" | "declined" | "unavailable" = "declined"): Promise<void> {
     if (this.direction !== "incoming" || this.now !== "ringing") throw new PhoneError("signal/wrong-state", this);
     const words = { busy: "You are on another call.", declined: "You declined the call.", unavailable: "You cannot take the call." };
-    await this.line.request("call.reject", { call: this.id, reason });
+    await this.ask("call.reject", { reason });
     this._end({ code: reason === "busy" ? "busy" : "declined", by: "local", message: words[reason] });
   }
 
@@ -166,21 +198,59 @@ export class Call extends Target<CallEventMap> {
   async hangup(): Promise<void> {
     if (this.over()) return;
     try {
-      await this.line.request("call.hangup", { call: this.id });
+      await this.ask("call.hangup");
     } catch (error) {
-      // The gateway does not know the call or is gone: here it ends all the same.
+      // The gateway cannot be told now: here it ends all the same, and there when it can.
       this.line.log("warn", "hang-up was not confirmed", error);
+      this.line.hangupLater(this);
       this._end({ code: "hangup", by: "local" });
     }
   }
 
+  /** The other side hears music or silence until `unhold`. */
+  async hold(): Promise<void> {
+    await this.ask("call.hold");
+    this.holding(true, this.isHeld);
+  }
+
+  async unhold(): Promise<void> {
+    await this.ask("call.unhold");
+    this.holding(false, this.isHeld);
+  }
+
+  /** Blind when given an address, attended when given another active call. */
+  async transfer(to: string | Call): Promise<TransferResult> {
+    const reply = await this.ask("call.transfer", typeof to === "string" ? { to } : { other_call: to.id });
+    return { status: reply["status"] ?? "accepted", sip: reply["sip"] ?? null };
+  }
+
   /** Sends another sound from now on, or none. */
   async replaceTrack(track: MediaStreamTrack | null): Promise<void> {
-    await this.pc?.getSenders()[0]?.replaceTrack(track);
-    if (this.ownTrack) this.track?.stop();
+    const before = this.peer.track;
+    await this.peer.replaceTrack(track);
+    if (this.ownTrack) before?.stop();
     this.ownTrack = false;
-    this.track = track;
     if (track) track.enabled = !this.silent;
+  }
+
+  /** What the phone side presses, until `max` keys, the terminator or a pause. */
+  collectDigits(options: CollectInit = {}): Promise<CollectResult> {
+    return this.remoteDTMF._collect(options, this.abandoned);
+  }
+
+  /** To the application server. */
+  async sendMessage(data: unknown): Promise<void> {
+    await this.ask("call.message", { data });
+  }
+
+  /** The browser's view and the gateway's in one. */
+  async getStats(): Promise<CallStats> {
+    return this.meter.read(this.peer.pc, this.trunk);
+  }
+
+  /** The user's own word on the quality. */
+  async report(rating: 1 | 2 | 3 | 4 | 5, problem?: "one-way-audio" | "choppy" | "echo" | "delay" | "noise" | "dropped", note?: string): Promise<void> {
+    await this.ask("call.report", { rating, problem: problem ?? null, note: note ?? null });
   }
 
   /** @internal */
@@ -190,25 +260,22 @@ export class Call extends Target<CallEventMap> {
     const call = new Call(line, id, "outgoing", party({ number: init.from }), party({ uri: to, number: to }), init.metadata ?? {});
     const abort = () => void call.hangup();
     try {
-      const pc = await call.prepare(init);
+      await call.prepare(init);
       created(call);
       if (init.signal?.aborted) throw new PhoneError("call/aborted", call);
       init.signal?.addEventListener("abort", abort, { once: true });
       call.become("connecting");
-      pc.addTransceiver(call.track!, { direction: "sendrecv" });
-      const offer = await call.alive(pc.createOffer());
-      await call.alive(pc.setLocalDescription(offer));
-      const body = { call: id, to, from: init.from ?? null, metadata: init.metadata ?? {}, sdp: offer.sdp };
-      const asked = line.request("call.start", body).catch((error: PhoneError) => {
+      const sdp = await call.alive(call.peer.offer());
+      const body = { to, from: init.from ?? null, metadata: init.metadata ?? {}, sdp };
+      const asked = call.ask("call.start", body).catch((error: PhoneError) => {
         // The id makes the second the same call as the first.
-        if (error.code === "signal/timeout" && !call.over()) return line.request("call.start", body);
+        if (error.code === "signal/timeout" && !call.over()) return call.ask("call.start", body);
         throw error;
       });
-      call.release();
+      call.peer.release();
       const reply = await call.alive(asked);
       call.to.number = String(reply["to"] ?? to);
-      await call.alive(pc.setRemoteDescription({ type: "answer", sdp: reply["sdp"] }));
-      call.takeEarly();
+      await call.alive(call.peer.accept(reply["sdp"]));
       if (init.timeout) call.ringing = setTimeout(() => void call.hangup(), init.timeout);
       call.afterAnswer = init.dtmfAfterAnswer ?? null;
       return call;
@@ -229,18 +296,76 @@ export class Call extends Target<CallEventMap> {
     return call;
   }
 
+  /** A call of this page's life before, as the gateway tells it. @internal */
+  static _restored(line: Line, view: Body): Call {
+    const from = party({ ...view["from"], verified: view["verified"] });
+    const call = new Call(line, view["call"], view["direction"], from, party(view["to"] ?? {}), view["metadata"] ?? {});
+    call.told = view["state"];
+    call.now = "reconnecting";
+    call.silent = Boolean(view["muted"]);
+    call.holds = Boolean(view["held"]);
+    call.isHeld = Boolean(view["held_by_remote"]);
+    call.answered = view["answered_at"] ? new Date(view["answered_at"]) : null;
+    call.remoteDTMF._restore(String(view["digits"] ?? ""));
+    return call;
+  }
+
+  /** Puts sound under a restored call. @internal */
+  async _revive(): Promise<void> {
+    try {
+      this.peer.track = await this.microphone();
+      this.ownTrack = true;
+      await this.alive(this.peer.replace(this.peer.track));
+    } catch (error) {
+      if (!this.over()) this.fail(error);
+    }
+  }
+
+  /** The gateway can be asked again. @internal */
+  _back(moved: boolean): void {
+    this.peer.back(moved);
+  }
+
+  /** Another device was chosen. @internal */
+  async _device(what: "input" | "output"): Promise<void> {
+    if (what === "output") return this.sink.output(this.line.devices.outputId);
+    if (!this.ownTrack || !this.peer.track) return;
+    const track = await this.microphone();
+    await this.replaceTrack(track);
+    this.ownTrack = true;
+  }
+
   /** An event of the gateway about this call. @internal */
   _event(body: Body): void {
     switch (body["type"]) {
       case "call.state":
-        if (body["state"] === "active" && this.answered === null) this.pickedUp();
-        this.become(body["state"] as CallState);
+        this.told = body["state"] as CallState;
+        if (this.told === "active" && this.answered === null) this.pickedUp();
+        if (this.now !== "reconnecting") this.become(this.told);
         break;
       case "call.ended":
         this._end({ code: body["code"], by: body["by"], sip: body["sip"] ?? null, q850: body["q850"] ?? null, message: body["message"], retryable: body["retryable"] });
         break;
       case "call.cancelled":
         this._end({ code: body["code"], by: "remote" });
+        break;
+      case "call.media":
+        void this.peer.renewal(body["sdp"]);
+        break;
+      case "call.held":
+        this.holding(body["by"] === "local" || body["by"] === "both", body["by"] === "remote" || body["by"] === "both");
+        break;
+      case "call.transfer":
+        this._fire(new TransferEvent({ status: body["status"], sip: body["sip"] ?? null }));
+        break;
+      case "call.message":
+        this._fire(new MessageEvent("message", { data: body["data"] }));
+        break;
+      case "call.stats":
+        this.trunk = { codec: String(body["codec"] ?? ""), inbound: legOf(body["inbound"]), outbound: legOf(body["outbound"]) };
+        break;
+      case "call.warning":
+        this.watch.set(body["name"], Boolean(body["active"]), Number(body["value"]), Number(body["threshold"]));
         break;
       case "dtmf":
         this.remoteDTMF._event(body);
@@ -249,16 +374,21 @@ export class Call extends Target<CallEventMap> {
         this.dtmf._sent(String(body["tone"]));
         break;
       case "ice":
-        this.early.push(body["candidate"] ?? null);
-        if (this.pc?.remoteDescription) this.takeEarly();
+        this.peer.candidate(body["candidate"] ?? null);
         break;
     }
+  }
+
+  /** @internal */
+  _warn(name: "token-expiring", active: boolean): void {
+    this.watch.set(name, active, 0, 0);
   }
 
   /** @internal */
   _end(end: Partial<EndReason> & { code: EndCode }): void {
     if (this.over()) return;
     clearTimeout(this.ringing);
+    clearInterval(this.looking);
     this.reason = {
       by: "gateway", sip: null, q850: null, retryable: false,
       ...end, message: end.message ?? END_WORDS[end.code] ?? end.code,
@@ -266,12 +396,17 @@ export class Call extends Target<CallEventMap> {
     this.now = "ended";
     this.abandon(new PhoneError("call/ended", this));
     this.dtmf._end();
-    this.pc?.close();
-    if (this.ownTrack) this.track?.stop();
-    if (this.sink && this.ownSink) this.sink.srcObject = null;
+    const track = this.peer.track;
+    this.peer.close();
+    if (this.ownTrack) track?.stop();
+    this.sink.close();
     this.line.gone(this);
     this._fire(new Event("statechange"));
     this._fire(new CallEndedEvent(this.reason));
+  }
+
+  private ask(type: string, body: Body = {}): Promise<Body> {
+    return this.line.request(type, { call: this.id, ...body });
   }
 
   private alive<T>(work: Promise<T>): Promise<T> {
@@ -285,7 +420,15 @@ export class Call extends Target<CallEventMap> {
   private become(state: CallState): void {
     if (this.over() || this.now === state || state === "ended") return;
     this.now = state;
+    if (state === "active") this.looking ??= setInterval(() => void this.look(), 1000);
     this._fire(new Event("statechange"));
+  }
+
+  private holding(local: boolean, remote: boolean): void {
+    if (local === this.holds && remote === this.isHeld) return;
+    this.holds = local;
+    this.isHeld = remote;
+    this._fire(new Event("heldchange"));
   }
 
   private pickedUp(): void {
@@ -296,70 +439,71 @@ export class Call extends Target<CallEventMap> {
     if (tones) queueMicrotask(() => !this.over() && this.dtmf.insertDTMF(tones));
   }
 
-  private async prepare(init: MediaInit): Promise<RTCPeerConnection> {
-    const ended = () => this.over();
-    this.track = init.track ?? await microphone(this.line.audio);
-    this.ownTrack = !init.track;
-    if (ended()) {
-      if (this.ownTrack) this.track.stop();
+  private flowing(up: boolean): void {
+    this.watch.set("ice-disconnected", !up, up ? 0 : 1, 1);
+    if (!up && this.now !== "reconnecting") this.become("reconnecting");
+    else if (up && this.now === "reconnecting") this.become(this.told);
+    if (up) this.dtmf._flows();
+  }
+
+  private async look(): Promise<void> {
+    const stats = await this.getStats().catch(() => null);
+    if (!stats || this.over()) return;
+    const counts = [stats.inbound.packets, stats.outbound.packets];
+    const [inbound, outbound] = [counts[0]! - this.lastCounts[0]!, counts[1]! - this.lastCounts[1]!];
+    this.lastCounts = counts;
+    this.watch.look(stats, { muted: this.silent, held: this.holds || this.isHeld, up: this.now === "active", in: inbound, out: outbound });
+    this._fire(new CallStatsEvent(stats));
+    if (++this.looks % 5 === 0 && this.line.online()) {
+      const { rtt, mos, inbound, outbound, codec } = stats;
+      this.ask("call.stats", { stats: { codec, rtt, mos, inbound, outbound } }).catch(() => {});
+    }
+  }
+
+  private async microphone(): Promise<MediaStreamTrack> {
+    const { inputId } = this.line.devices;
+    const track = await microphone(inputId === null ? this.line.audio : { ...this.line.audio, deviceId: { exact: inputId } });
+    void this.line.devices._refresh();
+    if (this.over()) {
+      track.stop();
       throw new PhoneError("call/ended", this);
     }
+    track.enabled = !this.silent;
+    return track;
+  }
+
+  private async prepare(init: MediaInit): Promise<void> {
     if (init.muted !== undefined) this.silent = init.muted;
-    this.track.enabled = !this.silent;
-    const pc = new RTCPeerConnection(this.line.configuration());
-    this.pc = pc;
-    pc.onicecandidate = (ev) => this.trickle(ev.candidate);
-    pc.ontrack = (ev) => this.hear(ev.track, init.sink);
-    pc.onconnectionstatechange = () => {
-      this.line.log("debug", "peer connection " + pc.connectionState, this.id);
-      if (pc.connectionState === "failed" && this.pc === pc) this.fail(new PhoneError("media/failed", this));
-    };
-    return pc;
-  }
-
-  private hear(track: MediaStreamTrack, sink: MediaInit["sink"]): void {
-    this.remoteStream.addTrack(track);
-    if (sink === "none" || this.sink) return;
-    this.ownSink = !sink;
-    this.sink = sink ?? new Audio();
-    this.sink.autoplay = true;
-    this.sink.srcObject = this.remoteStream;
-    this.sink.play().catch((error) => this.line.log("warn", "the browser does not play sound yet", error));
-  }
-
-  private trickle(candidate: RTCIceCandidate | null): void {
-    const json = candidate && candidate.candidate !== "" ? candidate.toJSON() : null;
-    if (this.held) this.held.push(json);
-    else this.tell(json);
-  }
-
-  /** The gateway knows the call now. */
-  private release(): void {
-    const held = this.held ?? [];
-    this.held = null;
-    for (const candidate of held) this.tell(candidate);
-  }
-
-  private tell(candidate: RTCIceCandidateInit | null): void {
-    if (this.over()) return;
-    this.line.request("ice", { call: this.id, candidate }).catch((error) => this.line.log("debug", "a candidate was not taken", error));
-  }
-
-  private takeEarly(): void {
-    for (const candidate of this.early.splice(0)) {
-      this.pc?.addIceCandidate(candidate ?? undefined).catch((error) => this.line.log("warn", "a candidate of the gateway was not taken", error));
+    // Before the sound of the far side: Safari plays none until the page has the microphone.
+    const track = init.track ?? await this.microphone();
+    this.ownTrack = !init.track;
+    if (this.over()) {
+      if (this.ownTrack) track.stop();
+      throw new PhoneError("call/ended", this);
     }
+    track.enabled = !this.silent;
+    this.sink.use(init.sink);
+    this.peer.open(track);
+  }
+
+  private hear(track: MediaStreamTrack): void {
+    for (const before of this.remoteStream.getTracks()) if (before !== track) this.remoteStream.removeTrack(before);
+    this.remoteStream.addTrack(track);
+    // A script's own change fires no event: the same word for the first track and for the next.
+    this.remoteStream.dispatchEvent(new Event("addtrack"));
+    this.sink.play(this.remoteStream, this.line.devices.outputId, (error) => this.line.log("warn", "the browser does not play sound yet", error));
   }
 
   private rtpDtmf(): RTCDTMFSender | null {
-    const dtmf = this.pc?.connectionState === "connected" ? this.pc.getSenders()[0]?.dtmf : null;
+    const pc = this.peer.pc;
+    const dtmf = pc?.connectionState === "connected" && !this.holds ? pc.getSenders()[0]?.dtmf : null;
     return dtmf?.canInsertDTMF ? dtmf : null;
   }
 
   /** Ends here, and at the gateway where it is known there. */
   private fail(error: unknown): void {
     if (this.over()) return;
-    if (this.now !== "new") void this.line.request("call.hangup", { call: this.id }).catch(() => {});
+    if (this.now !== "new") this.ask("call.hangup").catch(() => this.line.hangupLater(this));
     const code = error instanceof PhoneError ? error.code : "media/failed";
     this._end({
       code: code.startsWith("media/") ? "media-failed" : (END_OF[code] ?? "internal"),

@@ -3,6 +3,21 @@ import type { Body } from "./wire.js";
 
 export interface DTMFEventMap { tonechange: DTMFToneChangeEvent }
 
+export interface CollectInit {
+  max?: number;
+  terminator?: string;
+  /** In ms; default 10 s. */
+  firstDigitTimeout?: number;
+  /** In ms; default 5 s. */
+  interDigitTimeout?: number;
+  signal?: AbortSignal;
+}
+
+export interface CollectResult {
+  digits: string;
+  reason: "max" | "terminator" | "timeout" | "ended";
+}
+
 /** What the sender needs of its call. @internal */
 export interface DTMFLine {
   /** The browser's own sender, when digits can go as RTP now. */
@@ -116,6 +131,14 @@ export class CallDTMFSender extends Target<DTMFEventMap> {
     if (!/[^,w]/.test(this.asked)) this.done();
   }
 
+  /** Sound flows again, maybe by another peer connection: what waited for the old one goes on. @internal */
+  _flows(): void {
+    const native = this.native;
+    if (!native || native === this.line.rtp()) return;
+    this.native = null;
+    if (this.busy && this.asked === "" && this.pause === undefined) this.next();
+  }
+
   /** The call is over. @internal */
   _end(): void {
     clearTimeout(this.pause);
@@ -161,6 +184,48 @@ export class CallDTMFReceiver extends Target<DTMFEventMap> {
   /** All received so far. */
   get digits(): string {
     return this.heard;
+  }
+
+  /** Received before the page was loaded again. @internal */
+  _restore(digits: string): void {
+    this.heard = digits;
+  }
+
+  /** @internal */
+  _collect(o: CollectInit, ended: Promise<never>): Promise<CollectResult> {
+    o.signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      let digits = "";
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const wait = (ms: number | undefined) => {
+        clearTimeout(timer);
+        if (ms !== undefined) timer = setTimeout(() => over("timeout"), ms);
+      };
+      const stop = () => {
+        clearTimeout(timer);
+        this.removeEventListener("tonechange", heard);
+        o.signal?.removeEventListener("abort", abort);
+      };
+      const over = (reason: CollectResult["reason"]) => {
+        stop();
+        resolve({ digits, reason });
+      };
+      const abort = () => {
+        stop();
+        reject(o.signal!.reason);
+      };
+      const heard = (ev: DTMFToneChangeEvent) => {
+        if (ev.tone === "") return;
+        if (ev.tone === o.terminator) return over("terminator");
+        digits += ev.tone;
+        if (digits.length >= (o.max ?? Infinity)) return over("max");
+        wait(o.interDigitTimeout ?? 5000);
+      };
+      this.addEventListener("tonechange", heard);
+      o.signal?.addEventListener("abort", abort, { once: true });
+      ended.catch(() => over("ended"));
+      wait(o.firstDigitTimeout ?? 10_000);
+    });
   }
 
   /** @internal */

@@ -1,5 +1,6 @@
 import type { Call, EndReason } from "./call.js";
 import type { PhoneError } from "./errors.js";
+import type { CallStats, WarningName } from "./stats.js";
 
 /** An EventTarget that knows its events. */
 export class Target<M extends { [K in keyof M]: Event }> extends EventTarget {
@@ -57,6 +58,46 @@ export class CallEvent extends Event {
 }
 
 export class IncomingCallEvent extends CallEvent {}
+
+/** About once a second while somebody listens. */
+export class CallStatsEvent extends Event {
+  readonly stats: CallStats;
+  /** @internal */
+  constructor(stats: CallStats) {
+    super("stats");
+    this.stats = stats;
+  }
+}
+
+/** Raised and cleared: see `active`. */
+export class CallWarningEvent extends Event {
+  readonly name: WarningName;
+  readonly active: boolean;
+  readonly value: number;
+  readonly threshold: number;
+  /** @internal */
+  constructor(name: WarningName, active: boolean, value: number, threshold: number) {
+    super("warning");
+    this.name = name;
+    this.active = active;
+    this.value = value;
+    this.threshold = threshold;
+  }
+}
+
+export interface TransferResult {
+  status: "accepted" | "ringing" | "answered" | "failed";
+  sip: number | null;
+}
+
+export class TransferEvent extends Event {
+  readonly result: TransferResult;
+  /** @internal */
+  constructor(result: TransferResult) {
+    super("transfer");
+    this.result = result;
+  }
+}
 
 export class PhoneErrorEvent extends Event {
   readonly error: PhoneError;

@@ -1,11 +1,15 @@
 export { Phone } from "./phone.js";
-export type { PhoneEventMap, PhoneInit, PhoneState } from "./phone.js";
+export type { PhoneEventMap, PhoneFeature, PhoneInit, PhoneState } from "./phone.js";
 export { Call } from "./call.js";
 export type { CallDirection, CallEventMap, CallInit, CallState, EndCode, EndReason, Party } from "./call.js";
+export { AudioDevices } from "./devices.js";
 export type { MediaInit } from "./media.js";
 export { CallDTMFReceiver, CallDTMFSender } from "./dtmf.js";
-export type { DTMFEventMap } from "./dtmf.js";
-export { CallEndedEvent, CallEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent } from "./events.js";
+export type { CollectInit, CollectResult, DTMFEventMap } from "./dtmf.js";
+export { CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent } from "./events.js";
+export type { TransferResult } from "./events.js";
+export type { PreflightInit, PreflightReport } from "./preflight.js";
+export type { CallStats, LegStats, WarningName } from "./stats.js";
 export { PhoneError } from "./errors.js";
 export { ERRORS } from "./codes.js";
 export type { ErrorCode } from "./codes.js";

@@ -1,9 +1,13 @@
 import { Call, type CallInit, type Line } from "./call.js";
+import { AudioDevices } from "./devices.js";
 import { PhoneError } from "./errors.js";
-import { IncomingCallEvent, PhoneErrorEvent, Target } from "./events.js";
+import { CallEvent, IncomingCallEvent, PhoneErrorEvent, Target } from "./events.js";
+import { preflight, type PreflightInit, type PreflightReport } from "./preflight.js";
+import { Tab } from "./tab.js";
 import { Wire, type Body } from "./wire.js";
 
 export type PhoneState = "new" | "connecting" | "ready" | "reconnecting" | "closed";
+export type PhoneFeature = "transfer" | "attended-transfer" | "recording" | "emergency" | "captions";
 
 export interface PhoneInit {
   /** wss://host/v1/rtc */
@@ -12,6 +16,8 @@ export interface PhoneInit {
   token: string | (() => string | Promise<string>);
   /** Default true: receive calls. */
   incoming?: boolean;
+  /** "tab" (default): calls survive a reload of the page, by way of sessionStorage. */
+  resume?: "tab" | "off";
   /** Used for getUserMedia when no track is given. */
   audio?: MediaTrackConstraints;
   iceTransportPolicy?: RTCIceTransportPolicy;
@@ -23,46 +29,68 @@ export interface PhoneInit {
 export interface PhoneEventMap {
   statechange: Event;
   incomingcall: IncomingCallEvent;
+  /** After a reload of the page: a call of its life before. */
+  resumedcall: CallEvent;
   error: PhoneErrorEvent;
+  devicechange: Event;
 }
 
 /** The connection to a gateway: places and receives calls. */
 export class Phone extends Target<PhoneEventMap> {
   onstatechange: ((ev: Event) => unknown) | null = null;
   onincomingcall: ((ev: IncomingCallEvent) => unknown) | null = null;
+  onresumedcall: ((ev: CallEvent) => unknown) | null = null;
+  ondevicechange: ((ev: Event) => unknown) | null = null;
   onerror: ((ev: PhoneErrorEvent) => unknown) | null = null;
+  readonly devices: AudioDevices = new AudioDevices();
   private init: PhoneInit;
   private now: PhoneState = "new";
   private who: string | null = null;
-  private able: ReadonlySet<string> = new Set();
+  private able: ReadonlySet<PhoneFeature> = new Set();
+  private echo: string | null = null;
   private wire: Wire | null = null;
   private ice: RTCIceServer[] = [];
   private live = new Map<string, Call>();
+  /** Calls that the gateway is to end when it can be told. */
+  private leaving = new Set<string>();
+  private tab: Tab;
   private retry: ReturnType<typeof setTimeout> | undefined;
+  private hurry: (() => void) | null = null;
+  private moved = false;
   private renewing = false;
+  private network = (): void => this.networkChanged();
+  private unload = (): void => this.tab.save(this.wire?.lastSeq);
 
   constructor(init: PhoneInit) {
     super();
     this.init = init;
+    this.tab = new Tab(String(init.url), init.resume !== "off");
+    this.devices.addEventListener("devicechange", () => this._fire(new Event("devicechange")));
+    this.devices._changed = async (what) => {
+      await Promise.all([...this.live.values()].map((call) => call._device(what)));
+    };
   }
 
   /** Whether this browser and page can make calls. */
   static get supported(): boolean {
-    return typeof RTCPeerConnection === "function" && !!navigator.mediaDevices?.getUserMedia;
+    return typeof RTCPeerConnection === "function" && typeof navigator !== "undefined" && !!navigator.mediaDevices?.getUserMedia;
   }
 
   get state(): PhoneState { return this.now; }
   get identity(): string | null { return this.who; }
   get calls(): readonly Call[] { return [...this.live.values()]; }
-  get features(): ReadonlySet<string> { return this.able; }
+  get features(): ReadonlySet<PhoneFeature> { return this.able; }
 
   /** Connects and logs in; afterwards the connection is renewed by itself until `close()`. */
   async connect(options: { signal?: AbortSignal } = {}): Promise<void> {
     if (this.now === "ready") return;
     if (this.now === "connecting") throw new PhoneError("signal/wrong-state");
     clearTimeout(this.retry);
+    this.hurry = null;
     this.become("connecting");
+    this.listen(true);
     try {
+      await this.tab.load();
       await this.open(options.signal);
     } catch (error) {
       this.become("new");
@@ -76,19 +104,32 @@ export class Phone extends Target<PhoneEventMap> {
     return Call._place(this.line(), to, init, (call) => this.live.set(call.id, call));
   }
 
+  /** Whether a call would work from here; `ready` also where it was not asked for an echo. */
+  async preflight(options: PreflightInit = {}): Promise<PreflightReport> {
+    return preflight({
+      ping: () => this.wire?.probe() ?? Promise.reject(new PhoneError("signal/unreachable")),
+      configuration: () => this.configuration(),
+      audio: this.init.audio,
+      call: (to, init) => this.call(to, init),
+      echo: this.echo,
+    }, options);
+  }
+
   /** Hangs up every call and disconnects. */
   close(): void {
     if (this.now === "closed") return;
     clearTimeout(this.retry);
+    this.listen(false);
     for (const call of this.live.values()) void call.hangup();
     const wire = this.wire;
     this.wire = null;
+    this.tab.forget();
     this.become("closed");
     wire?.close();
     for (const call of this.live.values()) call._end({ code: "hangup", by: "local" });
   }
 
-  private async open(signal?: AbortSignal): Promise<void> {
+  private async open(signal?: AbortSignal, tried = false): Promise<void> {
     const token = await this.token();
     const wire = await Wire.open(String(this.init.url), signal);
     if (this.state === "closed") {
@@ -96,20 +137,85 @@ export class Phone extends Target<PhoneEventMap> {
       throw new PhoneError("signal/closed");
     }
     this.wire = wire;
-    wire.onevent = (body) => this.event(body);
+    const early: Body[] = [];
+    // What is sent again comes right behind the welcome, before its promise is settled.
+    wire.onevent = (body) => early.push(body);
     wire.onclose = (code, reason) => this.lost(wire, code, reason);
+    const hello = { token, client: { name: "crosspoint-sdk", version: VERSION } };
+    const again = this.tab.session;
     let welcome: Body;
     try {
-      welcome = await wire.request("hello", { token, client: { name: "crosspoint-sdk", version: VERSION } });
+      welcome = await this.hello(wire, hello, early);
     } catch (error) {
       this.wire = null;
       wire.close();
+      const expired = error instanceof PhoneError && error.code === "auth/expired" && typeof this.init.token === "function";
+      if (expired && !tried) return this.open(signal, true);
       throw error;
     }
     this.who = welcome["identity"] ?? null;
     this.ice = welcome["ice_servers"] ?? [];
     this.able = new Set(welcome["features"] ?? []);
+    this.echo = welcome["echo"] ?? null;
+    const same = again !== null && again === welcome["session"];
+    if (!same) wire.lastSeq = 0;
+    this.tab.keep(welcome["session"], welcome["resume"]);
+    for (const view of welcome["calls"] ?? []) this.found(view);
+    wire.onevent = (body) => this.event(body);
+    for (const body of early) this.event(body);
+    const moved = this.moved;
+    this.moved = false;
     this.become("ready");
+    await this.settle(wire, new Set((welcome["calls"] ?? []).map((view: Body) => view["call"])), moved);
+  }
+
+  /** Logs in: into the session of before where it is kept, else into a new one. */
+  private async hello(wire: Wire, hello: Body, early: Body[]): Promise<Body> {
+    const { session, resume, lastSeq } = this.tab;
+    if (session !== null) {
+      try {
+        wire.lastSeq = lastSeq;
+        const reason = this.live.size === 0 ? "reload" : "lost";
+        return await wire.request("hello", { ...hello, session, resume, last_seq: lastSeq, reason });
+      } catch (error) {
+        if (!(error instanceof PhoneError && error.code === "signal/stale-session")) throw error;
+        this.tab.forget();
+      }
+    }
+    wire.lastSeq = 0;
+    early.length = 0;
+    return wire.request("hello", hello);
+  }
+
+  /** After the welcome: calls that the gateway does not know any more are over, the others go on. */
+  private async settle(wire: Wire, known: Set<string>, moved: boolean): Promise<void> {
+    for (const id of [...this.leaving]) {
+      this.leaving.delete(id);
+      if (known.has(id)) wire.request("call.hangup", { call: id }).catch(() => {});
+    }
+    if (this.live.size === 0) return;
+    // Its reply comes behind everything that was sent again.
+    await wire.probe().catch(() => {});
+    if (this.wire !== wire) return;
+    for (const call of [...this.live.values()]) {
+      if (known.has(call.id)) call._back(moved);
+      else if (call.state !== "new" && call.state !== "connecting") call._end({ code: "internal", by: "gateway", retryable: true });
+    }
+  }
+
+  /** A call of the session: this page's own, or one of its life before. */
+  private found(view: Body): void {
+    const id = view["call"];
+    if (this.live.has(id) || this.leaving.has(id)) return;
+    if (view["direction"] === "incoming" && view["sdp"]) return this.incoming(view);
+    const call = Call._restored(this.line(), view);
+    this.live.set(id, call);
+    // After everything that was sent again.
+    queueMicrotask(() => {
+      if (call.state === "ended") return;
+      this._fire(new CallEvent("resumedcall", call));
+      void call._revive();
+    });
   }
 
   private async token(): Promise<string> {
@@ -117,21 +223,31 @@ export class Phone extends Target<PhoneEventMap> {
     return typeof token === "string" ? token : await token();
   }
 
+  private configuration(): RTCConfiguration {
+    return {
+      iceServers: this.ice,
+      bundlePolicy: "max-bundle",
+      ...(this.init.iceTransportPolicy ? { iceTransportPolicy: this.init.iceTransportPolicy } : {}),
+    };
+  }
+
   private line(): Line {
     return {
       request: (type, body) => this.wire?.request(type, body) ?? Promise.reject(new PhoneError("signal/connection-lost")),
-      configuration: () => ({
-        iceServers: this.ice,
-        bundlePolicy: "max-bundle",
-        ...(this.init.iceTransportPolicy ? { iceTransportPolicy: this.init.iceTransportPolicy } : {}),
-      }),
+      online: () => this.now === "ready" && this.wire !== null,
+      configuration: () => this.configuration(),
       audio: this.init.audio,
-      gone: (call) => this.live.delete(call.id),
+      devices: this.devices,
+      gone: (call) => {
+        this.live.delete(call.id);
+      },
+      hangupLater: (call) => void this.leaving.add(call.id),
       log: (level, msg, data) => this.init.logger?.(level, msg, data),
     };
   }
 
   private event(body: Body): void {
+    this.tab.save(this.wire?.lastSeq);
     switch (body["type"]) {
       case "call.incoming":
         this.incoming(body);
@@ -159,12 +275,16 @@ export class Phone extends Target<PhoneEventMap> {
   }
 
   private async renew(): Promise<void> {
-    if (typeof this.init.token === "string" || this.renewing) return;
+    if (this.renewing) return;
+    const warn = (active: boolean) => this.live.forEach((call) => call._warn("token-expiring", active));
+    if (typeof this.init.token === "string") return warn(true);
     this.renewing = true;
     try {
       const token = await this.token();
       await this.wire?.request("token", { token });
+      warn(false);
     } catch (error) {
+      warn(true);
       this.report(error);
     } finally {
       this.renewing = false;
@@ -173,15 +293,19 @@ export class Phone extends Target<PhoneEventMap> {
 
   private lost(wire: Wire, code: number, reason: string): void {
     if (this.wire !== wire) return;
+    this.tab.save(wire.lastSeq);
     this.wire = null;
     if (this.now !== "ready") return;
-    const stopping = code === 4503;
-    for (const call of this.live.values()) {
-      call._end({ code: stopping ? "server-shutdown" : "internal", by: "gateway", retryable: true });
-    }
     // A wrong origin or a second tab does not heal by trying again; neither does a dead fixed token.
     const final = code === 4403 || code === 4409 || (code === 4401 && typeof this.init.token === "string");
+    if (code === 4503 || final) {
+      // These end the session at the gateway, or here.
+      if (code !== 4409) this.tab.forget();
+      const end = code === 4503 ? "server-shutdown" : "internal";
+      for (const call of this.live.values()) call._end({ code: end, by: "gateway", retryable: true });
+    }
     if (final) {
+      this.listen(false);
       this.become("closed");
       const known = code === 4401 ? "auth/expired" : code === 4403 ? "auth/origin" : "signal/stale-session";
       this.report(new PhoneError({ code: /^[a-z]+\//.test(reason) ? reason : known }));
@@ -195,18 +319,49 @@ export class Phone extends Target<PhoneEventMap> {
     const delays = this.init.retryDelays ?? RETRY_DELAYS;
     const wait = typeof delays === "function" ? delays(attempt, Date.now() - since) : (delays[attempt] ?? null);
     if (wait === null) {
+      this.listen(false);
       this.become("closed");
+      for (const call of this.live.values()) call._end({ code: "internal", by: "gateway", retryable: true });
       return this.report(new PhoneError("signal/unreachable"));
     }
-    // Spread, so that all pages of a gateway do not come back in the same moment.
-    this.retry = setTimeout(async () => {
+    const go = async () => {
+      clearTimeout(this.retry);
+      this.hurry = null;
       try {
         await this.open();
       } catch (error) {
         this.init.logger?.("warn", "no connection yet", error);
-        if (this.now === "reconnecting") this.again(attempt + 1, since);
+        if (this.now !== "reconnecting") return;
+        // The token is refused: trying again in the same way changes nothing.
+        if (error instanceof PhoneError && error.code.startsWith("auth/") && typeof this.init.token === "string") {
+          this.again(Infinity, since);
+        } else this.again(attempt + 1, since);
       }
-    }, wait * (0.75 + Math.random() / 2));
+    };
+    // Spread, so that all pages of a gateway do not come back in the same moment.
+    this.retry = setTimeout(go, wait * (0.75 + Math.random() / 2));
+    this.hurry = () => void go();
+  }
+
+  private listen(on: boolean): void {
+    if (typeof window === "undefined") return;
+    const change = on ? "addEventListener" : "removeEventListener";
+    window[change]("online", this.network);
+    window[change]("pagehide", this.unload);
+    (navigator as { connection?: EventTarget }).connection?.[change]("change", this.network);
+  }
+
+  /** Another network: the socket is asked for a sign of life, or made anew at once. */
+  private networkChanged(): void {
+    this.moved = true;
+    if (this.wire && this.now === "ready") {
+      const wire = this.wire;
+      wire.probe(2000).then(() => {
+        if (this.wire !== wire) return;
+        this.moved = false;
+        for (const call of this.live.values()) call._back(true);
+      }, () => {});
+    } else this.hurry?.();
   }
 
   private become(state: PhoneState): void {

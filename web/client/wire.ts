@@ -25,7 +25,7 @@ export class Wire {
     this.socket = socket;
     socket.onmessage = (ev) => this.heard(ev.data);
     socket.onclose = (ev) => this.shut(ev.code, ev.reason);
-    this.alive = setInterval(() => this.check(), PING_EVERY);
+    this.alive = setInterval(() => void this.probe().catch(() => {}), PING_EVERY);
   }
 
   static open(url: string, signal?: AbortSignal): Promise<Wire> {
@@ -80,15 +80,24 @@ export class Wire {
       if (body["error"]) waiting.reject(new PhoneError(body["error"] as Refusal));
       else waiting.resolve(body);
     } else if (typeof body["type"] === "string") {
-      if (typeof body["seq"] === "number") this.lastSeq = body["seq"];
+      const seq = body["seq"];
+      if (typeof seq === "number") {
+        // Sent again after a resume, and here already.
+        if (seq <= this.lastSeq) return;
+        this.lastSeq = seq;
+      }
       this.onevent(body);
     }
   }
 
-  private check(): void {
-    this.request("ping", {}, PONG_WITHIN).catch((error: PhoneError) => {
-      if (error.code === "signal/timeout") this.shut(4408, "");
-    });
+  /** Asks for a sign of life; without one within `ms` the connection is given up. */
+  async probe(ms: number = PONG_WITHIN): Promise<void> {
+    try {
+      await this.request("ping", this.lastSeq > 0 ? { last_seq: this.lastSeq } : {}, ms);
+    } catch (error) {
+      if ((error as PhoneError).code === "signal/timeout") this.shut(4408, "");
+      throw error;
+    }
   }
 
   private shut(code: number, reason: string): void {
@@ -96,7 +105,9 @@ export class Wire {
     this.over = true;
     clearInterval(this.alive);
     this.socket.onclose = null;
-    this.socket.close();
+    // 1000 is goodbye; with another code the gateway keeps the session.
+    if (code === 1000) this.socket.close(1000);
+    else this.socket.close(4408);
     // The gateway gives the registry's code as the reason where it has one.
     const named = /^[a-z]+\/[a-z-]+$/.test(reason) ? (reason as ErrorCode) : "signal/connection-lost";
     for (const waiting of this.waiting.values()) {

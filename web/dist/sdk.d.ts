@@ -238,6 +238,24 @@ declare class CallEvent extends Event {
 }
 declare class IncomingCallEvent extends CallEvent {
 }
+/** About once a second while somebody listens. */
+declare class CallStatsEvent extends Event {
+    readonly stats: CallStats;
+}
+/** Raised and cleared: see `active`. */
+declare class CallWarningEvent extends Event {
+    readonly name: WarningName;
+    readonly active: boolean;
+    readonly value: number;
+    readonly threshold: number;
+}
+interface TransferResult {
+    status: "accepted" | "ringing" | "answered" | "failed";
+    sip: number | null;
+}
+declare class TransferEvent extends Event {
+    readonly result: TransferResult;
+}
 declare class PhoneErrorEvent extends Event {
     readonly error: PhoneError;
 }
@@ -260,7 +278,8 @@ declare class Wire {
     request(type: string, body?: Body, within?: number): Promise<Body>;
     close(): void;
     private heard;
-    private check;
+    /** Asks for a sign of life; without one within `ms` the connection is given up. */
+    probe(ms?: number): Promise<void>;
     private shut;
 }
 
@@ -274,8 +293,78 @@ interface MediaInit {
 /** Opens the microphone, or says in the registry's codes why not. */
 declare function microphone(constraints: MediaTrackConstraints | undefined): Promise<MediaStreamTrack>;
 
+/** Which microphone, loudspeaker and ringer are used. `devicechange` when the list is another one. */
+declare class AudioDevices extends Target<{
+    devicechange: Event;
+}> {
+    private known;
+    private input;
+    private output;
+    private ringer;
+    get inputs(): readonly MediaDeviceInfo[];
+    get outputs(): readonly MediaDeviceInfo[];
+    /** The device that was chosen; null is the system's own choice. */
+    get inputId(): string | null;
+    get outputId(): string | null;
+    get ringOutputId(): string | null;
+    /** Takes another microphone, in calls that are up, too; null is the system's own choice. */
+    setInput(deviceId: string | null): Promise<void>;
+    /** Rejects with NotSupportedError where a page cannot choose (Safari, older Firefox). */
+    setOutput(deviceId: string): Promise<void>;
+    /** For the page's own ring tone: the library plays none. */
+    setRingOutput(deviceId: string): Promise<void>;
+    private selectable;
+}
+
+interface LegStats {
+    packets: number;
+    lost: number;
+    lossRatio: number;
+    /** In ms. */
+    jitter: number;
+    /** In bit/s. */
+    bitrate: number;
+    concealedRatio: number | null;
+}
+interface CallStats {
+    timestamp: number;
+    codec: string;
+    /** In ms. */
+    rtt: number | null;
+    mos: number | null;
+    inbound: LegStats;
+    outbound: LegStats;
+    /** As the gateway sees the telephone side. */
+    trunk: {
+        codec: string;
+        inbound: LegStats;
+        outbound: LegStats;
+    } | null;
+    /** 0 to 1. */
+    localLevel: number;
+    remoteLevel: number;
+    candidatePair: {
+        local: RTCIceCandidateType;
+        protocol: string;
+    } | null;
+}
+type WarningName = "high-rtt" | "high-jitter" | "high-loss" | "low-mos" | "no-inbound-media" | "no-outbound-media" | "silent-microphone" | "silent-remote" | "trunk-high-loss" | "ice-disconnected" | "token-expiring";
+
 interface DTMFEventMap {
     tonechange: DTMFToneChangeEvent;
+}
+interface CollectInit {
+    max?: number;
+    terminator?: string;
+    /** In ms; default 10 s. */
+    firstDigitTimeout?: number;
+    /** In ms; default 5 s. */
+    interDigitTimeout?: number;
+    signal?: AbortSignal;
+}
+interface CollectResult {
+    digits: string;
+    reason: "max" | "terminator" | "timeout" | "ended";
 }
 /** Same members as RTCDTMFSender, and digits work before media is up: then the gateway sends them. */
 declare class CallDTMFSender extends Target<DTMFEventMap> {
@@ -317,6 +406,8 @@ declare class CallDTMFReceiver extends Target<DTMFEventMap> {
     get digits(): string;
 }
 
+
+
 type CallState = "new" | "connecting" | "ringing" | "early-media" | "active" | "reconnecting" | "ended";
 type CallDirection = "incoming" | "outgoing";
 interface Party {
@@ -353,7 +444,14 @@ interface CallInit extends MediaInit {
 interface CallEventMap {
     statechange: Event;
     ended: CallEndedEvent;
+    /** See `held` and `heldByRemote`. */
+    heldchange: Event;
     mutechange: Event;
+    stats: CallStatsEvent;
+    warning: CallWarningEvent;
+    transfer: TransferEvent;
+    /** From the application server. */
+    message: MessageEvent;
 }
 /** One call, from the first ring to its end. */
 declare class Call extends Target<CallEventMap> {
@@ -369,23 +467,30 @@ declare class Call extends Target<CallEventMap> {
     readonly remoteStream: MediaStream;
     onstatechange: ((ev: Event) => unknown) | null;
     onended: ((ev: CallEndedEvent) => unknown) | null;
+    onheldchange: ((ev: Event) => unknown) | null;
     onmutechange: ((ev: Event) => unknown) | null;
+    onwarning: ((ev: CallWarningEvent) => unknown) | null;
     private line;
     private now;
-    private pc;
-    private track;
+    /** The state as the gateway knows it. */
+    private told;
+    private peer;
     private ownTrack;
     private sink;
-    private ownSink;
     private silent;
+    private holds;
+    private isHeld;
     private answered;
     private reason;
     private offer;
-    /** Candidates of the page that wait until the gateway knows the call. */
-    private held;
-    private early;
     private ringing;
     private afterAnswer;
+    private meter;
+    private watch;
+    private looking;
+    private looks;
+    private lastCounts;
+    private trunk;
     private abandon;
     /** Rejects at the end of the call: work on a closed peer connection never settles by itself. */
     private readonly abandoned;
@@ -397,6 +502,10 @@ declare class Call extends Target<CallEventMap> {
     get peerConnection(): RTCPeerConnection | null;
     /** The sound that is sent. */
     get localTrack(): MediaStreamTrack | null;
+    /** Whether this side holds the call. */
+    get held(): boolean;
+    /** Whether the other side does. */
+    get heldByRemote(): boolean;
     get muted(): boolean;
     set muted(muted: boolean);
     /** Takes an incoming call. */
@@ -405,25 +514,63 @@ declare class Call extends Target<CallEventMap> {
     reject(reason?: "busy" | "declined" | "unavailable"): Promise<void>;
     /** Ends the call, whatever it is doing. */
     hangup(): Promise<void>;
+    /** The other side hears music or silence until `unhold`. */
+    hold(): Promise<void>;
+    unhold(): Promise<void>;
+    /** Blind when given an address, attended when given another active call. */
+    transfer(to: string | Call): Promise<TransferResult>;
     /** Sends another sound from now on, or none. */
     replaceTrack(track: MediaStreamTrack | null): Promise<void>;
+    /** What the phone side presses, until `max` keys, the terminator or a pause. */
+    collectDigits(options?: CollectInit): Promise<CollectResult>;
+    /** To the application server. */
+    sendMessage(data: unknown): Promise<void>;
+    /** The browser's view and the gateway's in one. */
+    getStats(): Promise<CallStats>;
+    /** The user's own word on the quality. */
+    report(rating: 1 | 2 | 3 | 4 | 5, problem?: "one-way-audio" | "choppy" | "echo" | "delay" | "noise" | "dropped", note?: string): Promise<void>;
+    private ask;
     private alive;
     private over;
     private become;
+    private holding;
     private pickedUp;
+    private flowing;
+    private look;
+    private microphone;
     private prepare;
     private hear;
-    private trickle;
-    /** The gateway knows the call now. */
-    private release;
-    private tell;
-    private takeEarly;
     private rtpDtmf;
     /** Ends here, and at the gateway where it is known there. */
     private fail;
 }
 
+interface PreflightInit {
+    /** Places a call to this gateway's echo line and listens; default false. */
+    echo?: boolean;
+    /** How long to listen, in ms; default 4000. */
+    duration?: number;
+    signal?: AbortSignal;
+}
+interface PreflightReport {
+    verdict: "ready" | "degraded" | "blocked" | "permission-denied" | "inconclusive";
+    reasons: {
+        code: string;
+        message: string;
+    }[];
+    /** In ms. */
+    rtt: number | null;
+    jitter: number | null;
+    loss: number | null;
+    mos: number | null;
+    turnRequired: boolean;
+    dtmf: "ok" | "lost" | "not-tested";
+}
+
+
+
 type PhoneState = "new" | "connecting" | "ready" | "reconnecting" | "closed";
+type PhoneFeature = "transfer" | "attended-transfer" | "recording" | "emergency" | "captions";
 interface PhoneInit {
     /** wss://host/v1/rtc */
     url: string | URL;
@@ -431,6 +578,8 @@ interface PhoneInit {
     token: string | (() => string | Promise<string>);
     /** Default true: receive calls. */
     incoming?: boolean;
+    /** "tab" (default): calls survive a reload of the page, by way of sessionStorage. */
+    resume?: "tab" | "off";
     /** Used for getUserMedia when no track is given. */
     audio?: MediaTrackConstraints;
     iceTransportPolicy?: RTCIceTransportPolicy;
@@ -441,47 +590,73 @@ interface PhoneInit {
 interface PhoneEventMap {
     statechange: Event;
     incomingcall: IncomingCallEvent;
+    /** After a reload of the page: a call of its life before. */
+    resumedcall: CallEvent;
     error: PhoneErrorEvent;
+    devicechange: Event;
 }
 /** The connection to a gateway: places and receives calls. */
 declare class Phone extends Target<PhoneEventMap> {
     onstatechange: ((ev: Event) => unknown) | null;
     onincomingcall: ((ev: IncomingCallEvent) => unknown) | null;
+    onresumedcall: ((ev: CallEvent) => unknown) | null;
+    ondevicechange: ((ev: Event) => unknown) | null;
     onerror: ((ev: PhoneErrorEvent) => unknown) | null;
+    readonly devices: AudioDevices;
     private init;
     private now;
     private who;
     private able;
+    private echo;
     private wire;
     private ice;
     private live;
+    /** Calls that the gateway is to end when it can be told. */
+    private leaving;
+    private tab;
     private retry;
+    private hurry;
+    private moved;
     private renewing;
+    private network;
+    private unload;
     constructor(init: PhoneInit);
     /** Whether this browser and page can make calls. */
     static get supported(): boolean;
     get state(): PhoneState;
     get identity(): string | null;
     get calls(): readonly Call[];
-    get features(): ReadonlySet<string>;
+    get features(): ReadonlySet<PhoneFeature>;
     /** Connects and logs in; afterwards the connection is renewed by itself until `close()`. */
     connect(options?: {
         signal?: AbortSignal;
     }): Promise<void>;
     /** Places a call; resolves when the gateway took it. */
     call(to: string, init?: CallInit): Promise<Call>;
+    /** Whether a call would work from here; `ready` also where it was not asked for an echo. */
+    preflight(options?: PreflightInit): Promise<PreflightReport>;
     /** Hangs up every call and disconnects. */
     close(): void;
     private open;
+    /** Logs in: into the session of before where it is kept, else into a new one. */
+    private hello;
+    /** After the welcome: calls that the gateway does not know any more are over, the others go on. */
+    private settle;
+    /** A call of the session: this page's own, or one of its life before. */
+    private found;
     private token;
+    private configuration;
     private line;
     private event;
     private incoming;
     private renew;
     private lost;
     private again;
+    private listen;
+    /** Another network: the socket is asked for a sign of life, or made anew at once. */
+    private networkChanged;
     private become;
     private report;
 }
 
-export { Phone, type PhoneEventMap, type PhoneInit, type PhoneState, Call, type CallDirection, type CallEventMap, type CallInit, type CallState, type EndCode, type EndReason, type Party, type MediaInit, CallDTMFReceiver, CallDTMFSender, type DTMFEventMap, CallEndedEvent, CallEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, PhoneError, ERRORS, type ErrorCode };
+export { Phone, type PhoneEventMap, type PhoneFeature, type PhoneInit, type PhoneState, Call, type CallDirection, type CallEventMap, type CallInit, type CallState, type EndCode, type EndReason, type Party, AudioDevices, type MediaInit, CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult, type DTMFEventMap, CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent, type TransferResult, type PreflightInit, type PreflightReport, type CallStats, type LegStats, type WarningName, PhoneError, ERRORS, type ErrorCode };

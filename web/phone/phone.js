@@ -8,7 +8,7 @@
 // call and measured levels.
 
 import { Phone, PhoneError } from "/sdk.js";
-import { Ear, audio, keyTone, ring } from "/sound.js";
+import { Ear, ToneWatch, audio, keyTone, ring } from "/sound.js";
 
 const TEST = location.hash.split(/[#&,]/).includes("test");
 const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((el) => [el.id, el]));
@@ -73,6 +73,7 @@ async function connect() {
   });
   phone.addEventListener("statechange", showLine);
   phone.addEventListener("incomingcall", (ev) => incoming(ev.call));
+  phone.addEventListener("resumedcall", (ev) => resumed(ev.call));
   phone.addEventListener("error", (ev) => notice(ev.error));
   view("idle");
   for (let wait = 500; phone.state !== "closed"; wait = Math.min(8000, wait * 2)) {
@@ -121,7 +122,6 @@ function listen() {
   document.addEventListener("keydown", keyDown);
   document.addEventListener("keyup", (ev) => release(ev.key));
   addEventListener("blur", () => [...held.keys()].forEach(release));
-  addEventListener("pagehide", () => phone?.close());
   addEventListener("pageshow", (ev) => ev.persisted && location.reload());
 }
 
@@ -191,6 +191,15 @@ async function answer() {
   }
 }
 
+/** A call of this page's life before. */
+function resumed(again) {
+  if (call) return;
+  audio();
+  begin(again);
+  adopt(again);
+  digits("received", again.remoteDTMF.digits);
+}
+
 // ---- the call on the screen
 
 function begin(next) {
@@ -222,7 +231,12 @@ function adopt(real) {
       ui.received.parentElement.classList.toggle("down", ev.tone !== "");
     });
     real.dtmf.addEventListener("tonechange", (ev) => ev.tone && digits("sent", ui.sent.textContent + ev.tone));
-    real.remoteStream.addEventListener("addtrack", () => hear(real));
+    real.remoteStream.addEventListener("addtrack", () => {
+      // Another peer connection, another track.
+      ears.remote?.close();
+      delete ears.remote;
+      hear(real);
+    });
   }
   hear(real);
   showState();
@@ -462,6 +476,8 @@ function holdable(button, short, long) {
 
 // ---- for tests
 
+let tone = null;
+
 function expose(last = null) {
   if (!TEST) return;
   window.crosspoint = {
@@ -469,6 +485,9 @@ function expose(last = null) {
     call: call && "id" in call ? call : null,
     last: last ?? window.crosspoint?.last ?? null,
     get ears() { return ears; },
+    /** Watches the far side's tone of `hz`; `gap()` then gives the longest time without it, in ms. */
+    watch: (hz) => (tone = new ToneWatch(hz, () => (call && "id" in call ? call.remoteStream : null))),
+    gap: () => tone?.gap() ?? null,
     /** {hz, dbfs, rms} of "local" or "remote" now; null while it is not heard. */
     measure: (side) => ears[side]?.measure() ?? null,
   };

@@ -53,6 +53,49 @@ export class Ear {
   }
 }
 
+/** For tests: how long a tone of the far side was not heard, also over a reload of the page. */
+export class ToneWatch {
+  constructor(hz, stream) {
+    this.hz = hz;
+    this.longest = 0;
+    this.samples = new Float32Array(1024);
+    this.last = Number(sessionStorage.getItem("tone.last") ?? 0) || null;
+    sessionStorage.removeItem("tone.last");
+    addEventListener("pagehide", () => this.last && sessionStorage.setItem("tone.last", this.last));
+    setInterval(() => this.look(stream()), 10);
+  }
+
+  look(stream) {
+    const track = stream?.getAudioTracks()[0];
+    if (!track) return;
+    if (this.track !== track) {
+      this.source?.disconnect();
+      this.track = track;
+      this.source = audio().createMediaStreamSource(new MediaStream([track]));
+      this.analyser = audio().createAnalyser();
+      this.analyser.fftSize = this.samples.length;
+      this.source.connect(this.analyser);
+    }
+    this.analyser.getFloatTimeDomainData(this.samples);
+    let [re, im] = [0, 0];
+    this.samples.forEach((value, at) => {
+      const angle = (2 * Math.PI * this.hz * at) / audio().sampleRate;
+      re += value * Math.cos(angle);
+      im += value * Math.sin(angle);
+    });
+    const now = Date.now();
+    // -40 dB of full scale.
+    if ((2 * Math.hypot(re, im)) / this.samples.length < 0.01) return;
+    if (this.last) this.longest = Math.max(this.longest, now - this.last);
+    this.last = now;
+  }
+
+  /** The longest so far, that which goes on among them. */
+  gap() {
+    return Math.max(this.longest, this.last ? Date.now() - this.last : 0);
+  }
+}
+
 const ROWS = [697, 770, 852, 941];
 const COLUMNS = [1209, 1336, 1477];
 const KEYS = ["123", "456", "789", "*0#"];

@@ -112,6 +112,18 @@ function STEPS(page) {
       });
       return page.evaluate(() => ({ digits: crosspoint.call.remoteDTMF.digits, shown: document.getElementById("received").textContent }));
     },
+    /** Waits for the connection to the gateway to be in a state. */
+    line: ({ name }) => page.locator(`#line[data-state="${name}"]`).waitFor({ timeout: 40_000 }),
+    /** Watches a tone of the far side from now on; `gap` gives the longest time without it, in ms. */
+    watch: ({ hz }) => page.evaluate((hz) => void crosspoint.watch(hz), hz),
+    gap: () => page.evaluate(() => crosspoint.gap()),
+    /** Loads the page again. */
+    reload: async () => {
+      await page.reload();
+      await page.waitForFunction(() => window.crosspoint?.call);
+    },
+    muted: () => page.evaluate(() => [crosspoint.call.muted, crosspoint.call.localTrack?.enabled]),
+    mute: () => page.locator("#mute").click(),
     hangup: () => page.locator("#hangup").click(),
     /** Waits for the end and gives what the page says about it. */
     ended: async () => {

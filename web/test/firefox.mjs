@@ -30,6 +30,7 @@ export async function firefox(home, microphone) {
       setDefaultTimeout: (ms) => page.setDefaultTimeout((timeout = ms)),
       on: (name, heard) => page.on(name, heard),
       goto: (url) => page.goto(url),
+      reload: () => page.reload(),
       evaluate: (fn, arg) => page.evaluate(fn, arg),
       waitForFunction: async (fn, arg, o = {}) => {
         await page.waitForFunction(fn, { polling: 50, timeout: o.timeout ?? timeout }, arg);

@@ -26,6 +26,8 @@ const HINTS = [
 
 export async function mock({ media, demo = true } = {}) {
   const requests = [];
+  /** Sessions by id: what is kept of each while its page is away. */
+  const sessions = new Map();
   const sockets = new Set();
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, "http://x").pathname;
@@ -48,8 +50,14 @@ export async function mock({ media, demo = true } = {}) {
   const wss = new WebSocketServer({ server, path: "/v1/rtc", handleProtocols: () => "crosspoint.v1" });
   wss.on("connection", (socket) => {
     sockets.add(socket);
-    let seq = 0;
-    const event = (type, body) => socket.send(JSON.stringify({ seq: ++seq, type, ...body }));
+    let session = null;
+    const event = (type, body) => {
+      const text = JSON.stringify({ seq: ++session.seq, type, ...body });
+      session.log.push(text);
+      if (type === "call.ended" || type === "call.cancelled") session.calls.delete(body.call);
+      if (type === "call.state" && session.calls.has(body.call)) session.calls.get(body.call).state = body.state;
+      session.socket?.send(text);
+    };
     socket.event = event;
     const ended = (call, code, by, sip, message, retryable = false) => event("call.ended", { call, code, by, sip, q850: 16, message, retryable });
     socket.on("message", async (data) => {
@@ -63,9 +71,22 @@ export async function mock({ media, demo = true } = {}) {
             refuse("auth/invalid", "The token is not one of this gateway's.");
             return socket.close(4401, "auth/invalid");
           }
-          return ok({ type: "welcome", session: "ses_1", identity: "demo", ice_servers: [], expires_at: 0, grace: 0, calls: [], features: [] });
+          if (body.session) {
+            session = sessions.get(body.session);
+            if (!session || session.resume !== body.resume) return refuse("signal/stale-session", "The session to resume is no longer kept.");
+          } else {
+            const id = `ses_${sessions.size + 1}`;
+            sessions.set(id, (session = { id, seq: 0, log: [], calls: new Map(), resume: "" }));
+          }
+          session.resume = `${session.id}-${Math.random()}`;
+          session.socket = socket;
+          ok({ type: "welcome", session: session.id, resume: session.resume, identity: "demo", ice_servers: [], expires_at: 0, grace: 60000, calls: [...session.calls.values()], features: [] });
+          return session.log.slice(body.last_seq ?? session.seq).forEach((text) => socket.send(text));
+        case "call.media":
+          return ok({ sdp: await media.answer(body.call, body.sdp) });
         case "call.start": {
           if (body.to.startsWith("0900")) return refuse("call/blocked-by-dialplan", "No rule allows this number.", { sip: { status: 403, reason: "Forbidden" } });
+          session.calls.set(body.call, { call: body.call, direction: "outgoing", state: "connecting", from: {}, to: { uri: body.to, number: body.to }, metadata: {}, muted: false, digits: "" });
           const sdp = media ? await media.answer(body.call, body.sdp) : "";
           ok({ sdp, to: body.to, rule: "demo" });
           if (body.to === "605") return ended(body.call, "busy", "remote", { status: 486, reason: "Busy Here" }, "The line is busy.", true);
@@ -103,7 +124,10 @@ export async function mock({ media, demo = true } = {}) {
           return ok();
       }
     });
-    socket.on("close", () => sockets.delete(socket));
+    socket.on("close", () => {
+      sockets.delete(socket);
+      if (session?.socket === socket) session.socket = null;
+    });
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   return {
@@ -112,6 +136,8 @@ export async function mock({ media, demo = true } = {}) {
     /** An event to every page. */
     event: (type, body) => sockets.forEach((socket) => socket.event(type, body)),
     drop: (code) => sockets.forEach((socket) => socket.close(code)),
+    /** All sessions are gone, as after a restart. */
+    forget: () => sessions.clear(),
     close: () => {
       sockets.forEach((socket) => socket.terminate());
       server.closeAllConnections();

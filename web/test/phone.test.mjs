@@ -238,15 +238,41 @@ test("without a microphone the page says what to do", async () => {
   await leave(page);
 });
 
-test("a lost connection ends the call in words and comes back by itself", async () => {
+test("a lost connection comes back with its call; one that is not kept ends it in words", async () => {
   const page = await ready();
   await page.locator('[data-dial="600"]').click();
   await stateIs(page, "active");
+  const call = await page.evaluate(() => crosspoint.call.id);
+  gateway.drop(1011);
+  await page.locator('#line[data-state="reconnecting"]').waitFor();
+  await page.locator('#line[data-state="ready"]').waitFor();
+  gateway.event("dtmf", { call, tone: "9", phase: "start", source: "rfc4733", at: 1 });
+  await page.waitForFunction(() => document.getElementById("received").textContent === "9");
+  assert.equal(await page.evaluate(() => crosspoint.call.peerConnection.connectionState), "connected");
+  gateway.forget();
   gateway.drop(1011);
   await page.locator('#last[data-code="internal"]').waitFor();
   await page.locator('#line[data-state="ready"]').waitFor();
   await page.locator('[data-dial="600"]').click();
   await stateIs(page, "active");
+  await page.locator("#hangup").click();
+  await page.locator("#last").waitFor();
+  await leave(page);
+});
+
+test("a page that is loaded again has its call, its digits and its sound", async () => {
+  const page = await ready();
+  await page.locator('[data-dial="600"]').click();
+  await stateIs(page, "active");
+  await page.waitForFunction(() => crosspoint.call?.peerConnection?.connectionState === "connected");
+  const call = await page.evaluate(() => crosspoint.call.id);
+  await page.reload();
+  await page.waitForFunction(() => window.crosspoint?.call?.state === "active");
+  assert.equal(await page.evaluate(() => crosspoint.call.id), call);
+  assert.equal(sent("call.media").at(-1).mode, "new-peer");
+  await page.waitForFunction(() => Math.abs((crosspoint.measure("remote")?.hz ?? 0) - 1004) < 3);
+  await page.locator("#hangup").click();
+  await page.locator("#last").waitFor();
   await leave(page);
 });
 

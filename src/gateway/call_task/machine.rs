@@ -16,7 +16,7 @@ use crate::gateway::ringing::Talking;
 use crate::gateway::surface::CallView;
 use crate::media::{self, DigitWay};
 use crate::signaling::socket::Page;
-use crate::signaling::{ErrorCode, Refusal, Reply, RequestId};
+use crate::signaling::{ErrorCode, Refusal, RequestId};
 
 /// One call and everything it holds; dropping it frees its media.
 pub(super) struct CallTask {
@@ -119,7 +119,7 @@ impl CallTask {
             None => Err(Refusal::new(ErrorCode::SignalUnknownCall)),
         };
         if let Some((page, request)) = reply {
-            page.reply(request, outcome.map(|()| Reply::Done {}));
+            page.reply(request, outcome);
         }
     }
 

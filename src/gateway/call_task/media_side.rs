@@ -31,6 +31,13 @@ impl CallTask {
                 tracing::info!(call.id = %self.id, ?reason, "peer connection lost");
                 self.on_leg(of, LegSide::Browser, LegEvent::MediaFailed);
             }
+            MediaEvent::PeerLost { reason } => {
+                tracing::info!(call.id = %self.id, ?reason, "peer connection lost, may come back");
+                self.on_leg(of, LegSide::Browser, LegEvent::MediaLost);
+                if let Some(leg) = self.leg_of_media(of, LegSide::Browser) {
+                    self.offer_restart(leg).await;
+                }
+            }
             MediaEvent::MediaStarted { .. } => {}
             MediaEvent::MediaLost { leg } => self.on_leg(of, leg, LegEvent::MediaLost),
             MediaEvent::MediaResumed { leg } => self.on_leg(of, leg, LegEvent::MediaReady),

@@ -14,7 +14,7 @@ use crate::base::{Cause, Digit, SessionId};
 use crate::dtmf::ToneItem;
 use crate::media::MediaEvent;
 use crate::signaling::socket::Page;
-use crate::signaling::{CallStart, RequestId};
+use crate::signaling::{CallStart, MediaMode, RequestId};
 use crate::sip;
 
 use super::registry::LivePage;
@@ -44,6 +44,7 @@ pub(super) enum PageAsk {
     Answer { sdp: String },
     Reject { cause: Cause },
     HangUp,
+    Media { mode: MediaMode, sdp: String },
     Candidate(Option<String>),
     SendTones(Vec<ToneItem>),
     Press(Digit),

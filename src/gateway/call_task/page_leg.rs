@@ -10,7 +10,7 @@ use super::trunk_leg::media_rejection;
 use crate::base::{Cause, SessionId};
 use crate::call::{Input, Leg, LegEvent, Rejection};
 use crate::media::{self, LegSide};
-use crate::signaling::{CallIncoming, ErrorCode, Event, Refusal};
+use crate::signaling::{CallIncoming, ErrorCode, Event, MediaMode, Refusal, Reply};
 
 impl CallTask {
     /// Rings a page: a media session of its own, our offer in `call.incoming`.
@@ -45,8 +45,13 @@ impl CallTask {
     }
 
     /// What a page asks of its leg.
-    pub(super) async fn page_leg_asks(&mut self, leg: Leg, ask: PageAsk) -> Result<(), Refusal> {
-        match ask {
+    pub(super) async fn page_leg_asks(
+        &mut self,
+        leg: Leg,
+        ask: PageAsk,
+    ) -> Result<Reply, Refusal> {
+        let done = match ask {
+            PageAsk::Media { mode, sdp } => return self.renew_media(leg, mode, sdp).await,
             PageAsk::Answer { sdp } => self.page_answers(leg, sdp).await,
             PageAsk::Reject { cause } => {
                 let Leg::Callee(n) = leg else {
@@ -78,11 +83,61 @@ impl CallTask {
             }
             PageAsk::Release => self.with_trunk_media(leg, |m| m.release(LegSide::Trunk)),
             PageAsk::CancelTones => self.with_trunk_media(leg, |m| m.cancel_digits(LegSide::Trunk)),
+        };
+        done.map(|()| Reply::Done {})
+    }
+
+    /// The page's peer connection gets new ICE credentials, or another one takes its place; the rest
+    /// of the call does not notice.
+    async fn renew_media(
+        &mut self,
+        leg: Leg,
+        mode: MediaMode,
+        sdp: String,
+    ) -> Result<Reply, Refusal> {
+        let Some(media) = self.media_of_page(leg) else {
+            return Err(Refusal::new(ErrorCode::SignalWrongState));
+        };
+        let answer = match mode {
+            MediaMode::Restart => media.browser_restart(sdp).await,
+            MediaMode::NewPeer => media.browser_offer(sdp).await,
+        };
+        tracing::info!(call.id = %self.id, ?mode, ok = answer.is_ok(), "the page renews its media");
+        match (answer, mode) {
+            (Ok(sdp), _) => Ok(Reply::Media { sdp }),
+            (Err(media::Error::OutOfOrder(words)), MediaMode::Restart) => {
+                Err(Refusal::new(ErrorCode::MediaRestart).saying(words))
+            }
+            (Err(error), _) => Err(media_refusal(error)),
+        }
+    }
+
+    /// The peer connection of a page that was up is lost: where the page can be told, it gets an
+    /// offer with new ICE credentials.
+    pub(super) async fn offer_restart(&mut self, leg: Leg) {
+        let session = match leg {
+            Leg::Caller => self.caller.page().map(|page| page.session),
+            Leg::Callee(n) => match self.callees.get(usize::from(n)) {
+                Some(Callee::Page(page)) => Some(page.session),
+                _ => None,
+            },
+        };
+        let live = session.and_then(|session| self.gateway.registry.page(session));
+        let Some(live) = live.filter(|live| live.there) else { return };
+        let Some(media) = self.media_of_page(leg) else { return };
+        match media.restart_offer().await {
+            Ok(sdp) => live.page.event(Event::CallMedia { call: self.id, sdp }),
+            Err(error) => tracing::debug!(call.id = %self.id, %error, "no restart offered"),
         }
     }
 
     async fn page_answers(&mut self, leg: Leg, sdp: String) -> Result<(), Refusal> {
         let wrong_state = || Refusal::new(ErrorCode::SignalWrongState);
+        if self.is_talking(leg)
+            && let Some(media) = self.media_of_page(leg)
+        {
+            return media.browser_answer(sdp).await.map_err(media_refusal);
+        }
         let Leg::Callee(n) = leg else { return Err(wrong_state()) };
         let Some(Callee::Page(page)) = self.callees.get_mut(usize::from(n)) else {
             return Err(wrong_state());
@@ -96,6 +151,17 @@ impl CallTask {
         self.talking.push(self.gateway.idle.talks(user));
         self.feed(Input::Leg(leg, LegEvent::Answered));
         Ok(())
+    }
+
+    /// Whether the page of this leg has placed or taken the call: its answers are to renewals.
+    fn is_talking(&self, leg: Leg) -> bool {
+        match leg {
+            Leg::Caller => true,
+            Leg::Callee(n) => matches!(
+                self.callees.get(usize::from(n)),
+                Some(Callee::Page(page)) if page.answered && !page.told_end
+            ),
+        }
     }
 
     fn with_trunk_media(

@@ -31,6 +31,8 @@ pub(in crate::media) enum Message {
 #[derive(Debug)]
 pub(in crate::media) enum Command {
     BrowserOffer { sdp: String, reply: Reply<String> },
+    BrowserRestart { sdp: String, reply: Reply<String> },
+    RestartOffer { reply: Reply<String> },
     OfferBrowser { reply: Reply<String> },
     BrowserAnswer { sdp: String, reply: Reply<()> },
     BrowserCandidate { candidate: Option<String> },

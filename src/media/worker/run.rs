@@ -472,6 +472,12 @@ impl Slot {
             Command::BrowserOffer { sdp, reply } => {
                 let _ = reply.send(self.call.browser_offer(now, &sdp));
             }
+            Command::BrowserRestart { sdp, reply } => {
+                let _ = reply.send(self.call.browser_restart(now, &sdp));
+            }
+            Command::RestartOffer { reply } => {
+                let _ = reply.send(self.call.restart_offer());
+            }
             Command::OfferBrowser { reply } => {
                 let _ = reply.send(self.call.offer_browser(now));
             }

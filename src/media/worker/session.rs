@@ -28,6 +28,18 @@ impl Session {
         self.ask(|reply| Command::BrowserOffer { sdp, reply }).await
     }
 
+    /// The page offers new ICE credentials for the peer connection that it has (RFC 8445 9); one
+    /// from another peer connection is [`Error::OutOfOrder`].
+    pub async fn browser_restart(&self, sdp: String) -> Result<String, Error> {
+        self.ask(|reply| Command::BrowserRestart { sdp, reply }).await
+    }
+
+    /// We offer new ICE credentials for the peer connection; the page's answer goes to
+    /// [`Session::browser_answer`]. An offer of the page that crosses it takes its place.
+    pub async fn restart_offer(&self) -> Result<String, Error> {
+        self.ask(|reply| Command::RestartOffer { reply }).await
+    }
+
     /// We offer to the page (a call that comes in): gives our offer with our candidates in it.
     pub async fn offer_browser(&self) -> Result<String, Error> {
         self.ask(|reply| Command::OfferBrowser { reply }).await

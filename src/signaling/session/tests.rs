@@ -5,24 +5,24 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::base::{Cause, EndedBy, epoch};
-use crate::signaling::{CallState, mint};
+use crate::signaling::{CallState, Scope, mint};
 
 const UNIX: u64 = 1_800_000_000;
 
-struct Bench {
+pub(super) struct Bench {
     session: Session,
     now: Instant,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub(super) fn new() -> Bench {
         let key = TokenKey::new([7; 32]).unwrap();
         let config = Config { key, ice_servers: vec![], features: vec!["demo".into()] };
         let id = SessionId::from_parts(1, 1);
-        Bench { session: Session::new(epoch(), UNIX, id, Arc::new(config)), now: epoch() }
+        Bench { session: Session::new(epoch(), UNIX, id, Secret::new("R1".to_owned()), Arc::new(config)), now: epoch() }
     }
 
-    fn open() -> Bench {
+    pub(super) fn open() -> Bench {
         Bench::open_with(|_| ())
     }
 
@@ -34,7 +34,12 @@ impl Bench {
         bench
     }
 
-    fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
+    pub(super) fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
+        let claims = self.claims(change);
+        mint(&TokenKey::new([7; 32]).unwrap(), &claims, UNIX.min(claims.exp - 1)).unwrap()
+    }
+
+    pub(super) fn claims(&self, change: impl FnOnce(&mut Claims)) -> Claims {
         let mut claims = Claims {
             sub: "alice".parse().unwrap(),
             exp: UNIX + 600,
@@ -43,19 +48,19 @@ impl Bench {
             destinations: vec![],
         };
         change(&mut claims);
-        mint(&TokenKey::new([7; 32]).unwrap(), &claims, UNIX.min(claims.exp - 1)).unwrap()
+        claims
     }
 
-    fn page(&mut self, body: Value) -> Vec<Output> {
+    pub(super) fn page(&mut self, body: Value) -> Vec<Output> {
         self.input(Input::Text(&body.to_string()))
     }
 
-    fn input(&mut self, input: Input<'_>) -> Vec<Output> {
+    pub(super) fn input(&mut self, input: Input<'_>) -> Vec<Output> {
         self.session.handle_input(self.now, input).unwrap();
         self.drain().0
     }
 
-    fn drain(&mut self) -> (Vec<Output>, Option<Instant>) {
+    pub(super) fn drain(&mut self) -> (Vec<Output>, Option<Instant>) {
         let mut all = Vec::new();
         loop {
             match self.session.poll_output() {
@@ -66,7 +71,7 @@ impl Bench {
     }
 
     /// Lets the engine's own timers run, each at its deadline, for `by`.
-    fn wait(&mut self, by: Duration) -> Vec<(Duration, Output)> {
+    pub(super) fn wait(&mut self, by: Duration) -> Vec<(Duration, Output)> {
         let until = self.now + by;
         let mut all = Vec::new();
         for round in 0.. {
@@ -84,38 +89,43 @@ impl Bench {
     }
 }
 
-fn call(n: u128) -> CallId {
+pub(super) fn call(n: u128) -> CallId {
     CallId::from_parts(1, n)
 }
 
-fn start(id: u64, n: u128, to: &str) -> Value {
+pub(super) fn start(id: u64, n: u128, to: &str) -> Value {
     json!({"id": id, "type": "call.start", "call": call(n), "to": to, "sdp": "v=0"})
 }
 
-fn sent(output: &Output) -> Value {
+pub(super) fn sent(output: &Output) -> Value {
     match output {
         Output::Send(text) => serde_json::from_str(text).unwrap(),
         other => panic!("{other:?}"),
     }
 }
 
-fn error_code(out: &[Output]) -> String {
+pub(super) fn error_code(out: &[Output]) -> String {
     assert_eq!(out.len(), 1, "{out:?}");
     sent(&out[0])["error"]["code"].as_str().unwrap().to_owned()
 }
 
-fn closed(out: &[Output]) -> CloseCode {
+pub(super) fn closed(out: &[Output]) -> CloseCode {
     match out.last() {
         Some(Output::Close(code, _)) => *code,
+        // The session is kept for its page.
+        Some(Output::Away) => match &out[out.len() - 2] {
+            Output::Drop(code, _) => *code,
+            other => panic!("{other:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }
 
-fn started() -> Reply {
+pub(super) fn started() -> Reply {
     Reply::Started { sdp: "v=0 answer".into(), to: "600".into(), rule: Some("echo".into()) }
 }
 
-fn ended(n: u128) -> Event {
+pub(super) fn ended(n: u128) -> Event {
     Event::ended(call(n), Cause::Busy, EndedBy::Remote, None, None)
 }
 
@@ -170,10 +180,11 @@ fn new_to_bad_token_to_reply_and_close_4401() {
 #[test]
 fn open_to_silence_to_ping_at_15_s_to_close_4408_at_30_s() {
     let out = Bench::open().wait(Duration::from_secs(100));
-    assert_eq!(out.len(), 2, "{out:?}");
+    assert_eq!(out.len(), 3, "{out:?}");
     assert_eq!(out[0], (Duration::from_secs(15), Output::Ping));
     assert_eq!(out[1].0, Duration::from_secs(30));
-    assert!(matches!(out[1].1, Output::Close(CloseCode::Idle, _)));
+    assert!(matches!(out[1].1, Output::Drop(CloseCode::Idle, _)));
+    assert_eq!(out[2].1, Output::Away);
 }
 
 #[test]
@@ -317,7 +328,7 @@ fn a_thousand_calls_to_bounded_memory() {
         bench.page(start(n + 2, n.into(), "600"));
         bench.input(Input::Reply(RequestId(n + 2), Ok(started())));
         bench.input(Input::Event(ended(n.into())));
-        assert!(bench.session.calls.len() <= MAX_REMEMBERED && bench.session.pending.is_empty());
+        assert!(bench.session.calls.len() <= calls::MAX_REMEMBERED && bench.session.pending.is_empty());
     }
 }
 
@@ -354,7 +365,7 @@ fn ended_to_late_ice_to_ok_and_dtmf_to_call_ended() {
     assert_eq!(error_code(&out), "call/ended");
     // The reply to call.start may come after the end; the call stays ended.
     bench.input(Input::Reply(RequestId(2), Ok(started())));
-    assert_eq!(bench.session.live_calls(), 0);
+    assert_eq!(bench.session.calls.live(), 0);
 }
 
 #[test]
@@ -432,7 +443,7 @@ fn closed_to_anything_to_nothing() {
     assert_eq!(bench.drain(), (vec![], None));
 }
 
-fn incoming(n: u128) -> Event {
+pub(super) fn incoming(n: u128) -> Event {
     Event::CallIncoming(Box::new(crate::signaling::CallIncoming {
         call: call(n),
         from: Default::default(),
@@ -507,7 +518,7 @@ proptest! {
                     Output::Request(_, Request::CallStart(body)) => {
                         prop_assert!(begun.insert(body.call), "started twice");
                     }
-                    Output::Close(..) => over = true,
+                    Output::Close(..) | Output::Away => over = true,
                     _ => {}
                 }
             }

@@ -1,0 +1,165 @@
+//! Calls that survive: the socket is cut, the page is loaded again, in Chromium and in Firefox, with
+//! baresip behind the trunk. A tone goes both ways all the time, and what was missing of it is measured
+//! at both ends: in the page, and in what baresip recorded.
+//!
+//! `CROSSPOINT_RENDER=1` writes what was measured into `docs/resilience.md`.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use support::TempDir;
+use support::browser::{Browser, Engine};
+use support::cable::Cable;
+use support::gateway::Gateway;
+use support::phones::Baresip;
+use support::sound::{longest_gap, write_tone};
+
+const PLAN: &str = r#"
+version = 1
+emergency = "not-provided"
+[defaults]
+timezone = "Europe/Berlin"
+country = "DE"
+[caller_id.web]
+number = "+493012345670"
+[group.all]
+users = ["web"]
+caller_id = ["web"]
+[[outbound]]
+name = "the phone"
+to = ["7XX"]
+route = ["phone"]
+"#;
+
+/// What a fault did to a call, in ms without the other side's tone.
+struct Gaps {
+    page: f64,
+    phone: f64,
+}
+
+/// Runs a call through a fault. `fault` are the steps between two moments with sound.
+fn survive(engine: Engine, fault: Value, act: impl FnOnce(&Browser, &Cable)) -> (Vec<Value>, Gaps) {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = Gateway::serve(phone.port, PLAN);
+    let cable = Cable::to(&gateway.base);
+    let dir = TempDir::new("resilience");
+    let microphone = dir.join("microphone.wav");
+    // As long as the test may last: the file is played once over.
+    write_tone(&microphone, 48_000, 620.0, -12.0, 120.0);
+    let mut steps = vec![
+        json!({"do": "dial", "to": "700"}),
+        json!({"do": "active"}),
+        json!({"do": "hear", "hz": 880}),
+        json!({"do": "watch", "hz": 880}),
+        json!({"do": "wait", "seconds": 1}),
+    ];
+    steps.extend(fault.as_array().unwrap().iter().cloned());
+    steps.extend([
+        json!({"do": "hear", "hz": 880}),
+        json!({"do": "wait", "seconds": 2}),
+        json!({"do": "gap"}),
+        json!({"do": "hangup"}),
+        json!({"do": "ended"}),
+    ]);
+    let count = steps.len();
+    let token = gateway.token();
+    let path = microphone.to_str().unwrap();
+    let mut browser =
+        Browser::start_in(engine, &cable.base, Some(&token), path, Value::Array(steps));
+    browser.has_done("watch");
+    act(&browser, &cable);
+    let saw = browser.finish();
+    assert_eq!(saw[count - 1]["code"], "hangup", "{}", saw[count - 1]);
+    assert_eq!(saw[count - 1]["by"], "local");
+    let hz = match engine {
+        Engine::Chromium => 620.0,
+        // Firefox's fake microphone.
+        Engine::Firefox => 1000.0,
+    };
+    let gaps =
+        Gaps { page: saw[count - 3].as_f64().unwrap(), phone: longest_gap(&phone.recording(), hz) };
+    (saw, gaps)
+}
+
+fn cut(engine: Engine) -> Gaps {
+    let steps = json!([{"do": "line", "name": "reconnecting"}, {"do": "line", "name": "ready"}]);
+    let (_, gaps) = survive(engine, steps, |browser, cable| {
+        cable.cut();
+        browser.has_done("line");
+        cable.join();
+    });
+    note("socket cut", engine, &gaps, 100.0);
+    gaps
+}
+
+fn reload(engine: Engine) -> Gaps {
+    let steps = json!([
+        {"do": "mute"},
+        {"do": "reload"},
+        {"do": "watch", "hz": 880},
+        {"do": "muted"},
+        {"do": "active"},
+        {"do": "mute"},
+    ]);
+    let (saw, gaps) = survive(engine, steps, |_, _| ());
+    assert_eq!(saw[8], json!([true, false]), "mute is kept");
+    note("page reloaded", engine, &gaps, 20_000.0);
+    gaps
+}
+
+#[test]
+fn a_cut_socket_is_not_heard_in_chromium() {
+    let gaps = cut(Engine::Chromium);
+    assert!(gaps.page < 100.0 && gaps.phone < 100.0, "{} {}", gaps.page, gaps.phone);
+}
+
+#[test]
+fn a_cut_socket_is_not_heard_in_firefox() {
+    let gaps = cut(Engine::Firefox);
+    assert!(gaps.page < 100.0 && gaps.phone < 100.0, "{} {}", gaps.page, gaps.phone);
+}
+
+#[test]
+fn a_reloaded_page_goes_on_in_chromium() {
+    let gaps = reload(Engine::Chromium);
+    assert!(gaps.page < 5_000.0 && gaps.phone < 8_000.0, "{} {}", gaps.page, gaps.phone);
+}
+
+#[test]
+fn a_reloaded_page_goes_on_in_firefox() {
+    let gaps = reload(Engine::Firefox);
+    assert!(gaps.page < 5_000.0 && gaps.phone < 8_000.0, "{} {}", gaps.page, gaps.phone);
+}
+
+/// Keeps what was measured for the table.
+fn note(fault: &str, engine: Engine, gaps: &Gaps, bound: f64) {
+    let line = format!(
+        "| {fault} | {engine:?} | {:.0} | {:.0} | {bound:.0} |",
+        gaps.page, gaps.phone
+    );
+    println!("{line}");
+    if std::env::var_os("CROSSPOINT_RENDER").is_none() {
+        return;
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/resilience.md");
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let key = format!("| {fault} | {engine:?} |");
+    let mut rows: Vec<&str> =
+        text.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| fault")).collect();
+    rows.retain(|row| !row.starts_with(&key));
+    rows.push(&line);
+    rows.sort_unstable();
+    std::fs::write(path, format!("{HEAD}{}\n", rows.join("\n"))).unwrap();
+}
+
+const HEAD: &str = "# Calls that survive\n\n\
+What a fault in the middle of a call does to its sound, measured by `tests/resilience.rs` with real\n\
+browsers and baresip: the longest time in ms without the other side's tone, in the page and at the\n\
+phone, and the bound. `CROSSPOINT_RENDER=1 cargo test --test resilience` writes this page.\n\n\
+| fault | browser | page hears nothing | phone hears nothing | bound |\n\
+|---|---|---|---|---|\n";
+
