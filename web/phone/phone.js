@@ -486,7 +486,7 @@ function expose(last = null) {
     last: last ?? window.crosspoint?.last ?? null,
     get ears() { return ears; },
     /** Watches the far side's tone of `hz`; `gap()` then gives the longest time without it, in ms. */
-    watch: (hz) => (tone = new ToneWatch(hz, () => (call && "id" in call ? call.remoteStream : null))),
+    watch: (hz) => (tone = new ToneWatch(hz, () => (call && "id" in call ? call : null))),
     gap: () => tone?.gap() ?? null,
     /** {hz, dbfs, rms} of "local" or "remote" now; null while it is not heard. */
     measure: (side) => ears[side]?.measure() ?? null,

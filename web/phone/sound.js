@@ -53,20 +53,36 @@ export class Ear {
   }
 }
 
-/** For tests: how long a tone of the far side was not heard, also over a reload of the page. */
+/** For tests: how long a tone of the far side was not heard, also over a reload of the page. Where the
+ *  machine has no sound card, Firefox has no running AudioContext: then any sound counts, by the
+ *  energy that the peer connection reports. */
 export class ToneWatch {
-  constructor(hz, stream) {
+  constructor(hz, call) {
     this.hz = hz;
     this.longest = 0;
     this.samples = new Float32Array(1024);
     this.last = Number(sessionStorage.getItem("tone.last") ?? 0) || null;
     sessionStorage.removeItem("tone.last");
     addEventListener("pagehide", () => this.last && sessionStorage.setItem("tone.last", this.last));
-    setInterval(() => this.look(stream()), 10);
+    setInterval(() => (audio().state === "running" ? this.look(call()) : this.ask(call())), 10);
   }
 
-  look(stream) {
-    const track = stream?.getAudioTracks()[0];
+  async ask(call) {
+    const pc = call?.peerConnection;
+    if (!pc || this.asking) return;
+    this.asking = true;
+    let report;
+    (await pc.getStats()).forEach((r) => r.type === "inbound-rtp" && (report = r));
+    this.asking = false;
+    const now = [report?.totalAudioEnergy ?? 0, report?.totalSamplesDuration ?? 0];
+    const was = this.pc === pc ? this.energy : now;
+    [this.pc, this.energy] = [pc, now];
+    const seconds = now[1] - was[1];
+    if (seconds > 0 && Math.sqrt((now[0] - was[0]) / seconds) > 0.02) this.heard();
+  }
+
+  look(call) {
+    const track = call?.remoteStream.getAudioTracks()[0];
     if (!track) return;
     if (this.track !== track) {
       this.source?.disconnect();
@@ -83,9 +99,12 @@ export class ToneWatch {
       re += value * Math.cos(angle);
       im += value * Math.sin(angle);
     });
-    const now = Date.now();
     // -40 dB of full scale.
-    if ((2 * Math.hypot(re, im)) / this.samples.length < 0.01) return;
+    if ((2 * Math.hypot(re, im)) / this.samples.length >= 0.01) this.heard();
+  }
+
+  heard() {
+    const now = Date.now();
     if (this.last) this.longest = Math.max(this.longest, now - this.last);
     this.last = now;
   }
