@@ -63,6 +63,7 @@ export class ToneWatch {
     this.samples = new Float32Array(1024);
     this.last = Number(sessionStorage.getItem("tone.last") ?? 0) || null;
     sessionStorage.removeItem("tone.last");
+    this.missed = this.last !== null;
     addEventListener("pagehide", () => this.last && sessionStorage.setItem("tone.last", this.last));
     setInterval(() => (audio().state === "running" ? this.look(call()) : this.ask(call())), 10);
   }
@@ -79,6 +80,7 @@ export class ToneWatch {
     [this.pc, this.energy] = [pc, now];
     const seconds = now[1] - was[1];
     if (seconds > 0 && Math.sqrt((now[0] - was[0]) / seconds) > 0.02) this.heard();
+    else if (seconds > 0) this.missed = true;
   }
 
   look(call) {
@@ -101,17 +103,20 @@ export class ToneWatch {
     });
     // -40 dB of full scale.
     if ((2 * Math.hypot(re, im)) / this.samples.length >= 0.01) this.heard();
+    else this.missed = true;
   }
 
   heard() {
     const now = Date.now();
-    if (this.last) this.longest = Math.max(this.longest, now - this.last);
+    // A look that came late heard nothing in between, and missed nothing.
+    if (this.last && this.missed) this.longest = Math.max(this.longest, now - this.last);
+    this.missed = false;
     this.last = now;
   }
 
   /** The longest so far, that which goes on among them. */
   gap() {
-    return Math.max(this.longest, this.last ? Date.now() - this.last : 0);
+    return Math.max(this.longest, this.last && this.missed ? Date.now() - this.last : 0);
   }
 }
 
