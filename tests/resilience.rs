@@ -137,10 +137,8 @@ fn a_reloaded_page_goes_on_in_firefox() {
 
 /// Keeps what was measured for the table.
 fn note(fault: &str, engine: Engine, gaps: &Gaps, bound: f64) {
-    let line = format!(
-        "| {fault} | {engine:?} | {:.0} | {:.0} | {bound:.0} |",
-        gaps.page, gaps.phone
-    );
+    let line =
+        format!("| {fault} | {engine:?} | {:.0} | {:.0} | {bound:.0} |", gaps.page, gaps.phone);
     println!("{line}");
     if std::env::var_os("CROSSPOINT_RENDER").is_none() {
         return;
@@ -162,4 +160,3 @@ browsers and baresip: the longest time in ms without the other side's tone, in t
 phone, and the bound. `CROSSPOINT_RENDER=1 cargo test --test resilience` writes this page.\n\n\
 | fault | browser | page hears nothing | phone hears nothing | bound |\n\
 |---|---|---|---|---|\n";
-

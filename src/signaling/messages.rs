@@ -10,9 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Hello, Refusal, TokenRefresh, Tones, Welcome};
-use crate::base::{
-    CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus,
-};
+use crate::base::{CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus};
 use crate::dtmf::ToneItem;
 
 /// The number that a page gave its request; the reply names it as `re`.

@@ -18,14 +18,12 @@ pub mod socket;
 pub use admission::{Admission, Ticket};
 pub use errors::{ErrorCode, RaisedBy, Refusal, markdown, typescript};
 pub use frame::{FrameError, MAX_DEPTH, MAX_FRAME_BYTES, MAX_SDP_BYTES, decode, depth_within};
-pub use hello::{
-    CallView, CameBack, Client, Direction, Hello, IceServer, TokenRefresh, Welcome,
-};
+pub use hello::{CallView, CameBack, Client, Direction, Hello, IceServer, TokenRefresh, Welcome};
 pub use kept::{Kept, MAX_PER_USER};
 pub use messages::{
     CallAnswer, CallHangup, CallIncoming, CallMedia, CallMute, CallReject, CallStart, CallState,
-    Candidate, DtmfCancel, DtmfPress, DtmfRelease, DtmfSend, Event, Ice, MediaMode, Phase, Ping, Receipt,
-    RejectReason, Reply, Request, RequestId, Source, Verified, encode_event, encode_reply,
+    Candidate, DtmfCancel, DtmfPress, DtmfRelease, DtmfSend, Event, Ice, MediaMode, Phase, Ping,
+    Receipt, RejectReason, Reply, Request, RequestId, Source, Verified, encode_event, encode_reply,
 };
 pub use session::{CloseCode, Config, Error, Input, Loss, Output, Resumed, Session};
 pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenKey, mint, verify};

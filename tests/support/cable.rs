@@ -65,8 +65,7 @@ fn carry(shared: &Arc<Shared>, near: TcpStream) {
     let number = shared.next.fetch_add(1, Ordering::SeqCst);
     let copies = [near.try_clone().unwrap(), far.try_clone().unwrap()];
     shared.ends.lock().unwrap().insert(number, copies);
-    let pairs =
-        [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
+    let pairs = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
     for (mut from, mut to) in pairs {
         let shared = shared.clone();
         thread::spawn(move || {

@@ -45,11 +45,7 @@ impl CallTask {
     }
 
     /// What a page asks of its leg.
-    pub(super) async fn page_leg_asks(
-        &mut self,
-        leg: Leg,
-        ask: PageAsk,
-    ) -> Result<Reply, Refusal> {
+    pub(super) async fn page_leg_asks(&mut self, leg: Leg, ask: PageAsk) -> Result<Reply, Refusal> {
         let done = match ask {
             PageAsk::Media { mode, sdp } => return self.renew_media(leg, mode, sdp).await,
             PageAsk::Answer { sdp } => self.page_answers(leg, sdp).await,

@@ -178,7 +178,11 @@ impl Session {
         RequestId(id.0 | (self.epoch % MAX_EPOCH) << PAGE_BITS)
     }
 
-    pub(super) fn reply(&mut self, own: RequestId, outcome: Result<Reply, Refusal>) -> Result<(), Error> {
+    pub(super) fn reply(
+        &mut self,
+        own: RequestId,
+        outcome: Result<Reply, Refusal>,
+    ) -> Result<(), Error> {
         let start = self.pending.remove(&own).ok_or(Error::NotAsked(own))?;
         let waiting = start.map(|call| self.calls.started(call, &outcome));
         if self.line != Line::Open {

@@ -91,7 +91,10 @@ fn a_page_loaded_again_is_told_all_of_its_calls() {
     bench.input(Input::Event(incoming(2)));
     bench.input(Input::Event(dtmf(1, '7', Phase::Start)));
     bench.input(Input::Event(dtmf(1, '7', Phase::End)));
-    assert_eq!(bench.page(json!({"id": 3, "type": "call.mute", "call": call(1), "muted": true})).len(), 1);
+    assert_eq!(
+        bench.page(json!({"id": 3, "type": "call.mute", "call": call(1), "muted": true})).len(),
+        1
+    );
     bench.input(Input::Lost(Loss::Unloaded));
     bench.input(Input::Event(dtmf(1, '8', Phase::Start)));
     let (welcome, events) = back(&resume(&mut bench, Some(4)));
@@ -115,7 +118,8 @@ fn an_end_while_away_is_told_and_hanging_up_then_is_granted() {
     let (welcome, events) = back(&resume(&mut bench, Some(1)));
     assert_eq!(welcome["calls"], json!([]));
     assert_eq!(events[0]["type"], "call.ended");
-    let media = json!({"id": 2, "type": "call.media", "call": call(1), "mode": "restart", "sdp": "v=0"});
+    let media =
+        json!({"id": 2, "type": "call.media", "call": call(1), "mode": "restart", "sdp": "v=0"});
     assert_eq!(error_code(&bench.page(media)), "call/ended");
     let out = bench.page(json!({"id": 3, "type": "call.hangup", "call": call(1)}));
     assert_eq!(sent(&out[0])["ok"], true);
@@ -188,7 +192,8 @@ fn the_gateways_offer_is_answered_once_and_gives_way_to_the_pages() {
     assert!(matches!(bench.page(answer(4))[0], Output::Request(_, Request::CallAnswer(_))));
     assert_eq!(error_code(&bench.page(answer(5))), "signal/wrong-state");
     bench.input(Input::Event(offer()));
-    let media = json!({"id": 6, "type": "call.media", "call": call(1), "mode": "restart", "sdp": "v=0"});
+    let media =
+        json!({"id": 6, "type": "call.media", "call": call(1), "mode": "restart", "sdp": "v=0"});
     assert!(matches!(bench.page(media)[0], Output::Request(_, Request::CallMedia(_))));
     assert_eq!(error_code(&bench.page(answer(7))), "signal/wrong-state", "it crossed the page's");
 }

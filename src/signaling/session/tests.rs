@@ -19,7 +19,16 @@ impl Bench {
         let key = TokenKey::new([7; 32]).unwrap();
         let config = Config { key, ice_servers: vec![], features: vec!["demo".into()] };
         let id = SessionId::from_parts(1, 1);
-        Bench { session: Session::new(epoch(), UNIX, id, Secret::new("R1".to_owned()), Arc::new(config)), now: epoch() }
+        Bench {
+            session: Session::new(
+                epoch(),
+                UNIX,
+                id,
+                Secret::new("R1".to_owned()),
+                Arc::new(config),
+            ),
+            now: epoch(),
+        }
     }
 
     pub(super) fn open() -> Bench {
@@ -328,7 +337,9 @@ fn a_thousand_calls_to_bounded_memory() {
         bench.page(start(n + 2, n.into(), "600"));
         bench.input(Input::Reply(RequestId(n + 2), Ok(started())));
         bench.input(Input::Event(ended(n.into())));
-        assert!(bench.session.calls.len() <= calls::MAX_REMEMBERED && bench.session.pending.is_empty());
+        assert!(
+            bench.session.calls.len() <= calls::MAX_REMEMBERED && bench.session.pending.is_empty()
+        );
     }
 }
 
