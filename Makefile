@@ -1,12 +1,13 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-long fuzz web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long interop fuzz web gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo           build and start the gateway: web phone on http://localhost:8080, numbers to dial"
 	@echo "make test           every test: Rust, SIP peers (baresip, sipp), PostgreSQL, the pages in Chromium"
 	@echo "make gates          rustfmt, clippy, rustdoc without warnings, cargo-deny (bans, licences, sources)"
+	@echo "make interop        the tests with SIP peers, and docs/interop.md from what they saw"
 	@echo "make web            build web/dist from web/client"
 	@echo "make fuzz           plan texts and dialled values at random, FUZZ_SECONDS (60) each"
 	@echo "make test-long      the tests that take longer than a run of CI may"
@@ -58,6 +59,14 @@ fuzz: setup-build
 		target/$(FUZZ_HOST)/release/$$target corpus/$$target ../dialplans -max_total_time=$(FUZZ_SECONDS) \
 			-artifact_prefix=artifacts/$$target/ -max_len=8192 -timeout=10 || exit 1; \
 	done
+
+# The tests with real peers write what they have seen into target/interop, one file a cell.
+INTEROP = --test sip_peers
+
+interop: setup-test
+	rm -rf target/interop
+	cargo test --no-fail-fast $(INTEROP)
+	CROSSPOINT_RENDER=1 cargo test --test interop_table
 
 gates: fmt clippy doc deny
 

@@ -121,6 +121,8 @@ async fn a_call_by_srv_goes_to_the_next_host_when_the_first_is_silent() {
         from: NameAddr::new(Uri::parse("sip:alice@gateway.example").unwrap()),
         to: NameAddr::new(uri()),
         asserted_identity: None,
+        replaces: None,
+        referred_by: None,
         headers: Vec::new(),
         body: Some(Body::sdp("offer")),
         credentials: None,

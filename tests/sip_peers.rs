@@ -124,6 +124,8 @@ impl Agent {
             from: address("sip:+49301234567@gateway.example"),
             to: address("sip:+4930123@trunk.example"),
             asserted_identity: Some(address("sip:+49301234567@gateway.example")),
+            replaces: None,
+            referred_by: None,
             headers: Vec::new(),
             body: Some(Body::sdp(SDP)),
             credentials: Some(Credentials {

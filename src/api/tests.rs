@@ -56,7 +56,7 @@ impl Backend for Fixed {
 
     fn trunks(&self) -> Vec<TrunkView> {
         let id = "north".parse().unwrap();
-        vec![TrunkView { id, state: TrunkState::Up, calls: 1, channels: 30, registration: None }]
+        vec![TrunkView { id, state: TrunkState::Up, calls: 1, channels: 30 }]
     }
 
     fn knows_user(&self, user: &UserId) -> bool {

@@ -147,6 +147,15 @@ impl Driver {
             Event::Reinvite { session, body } => {
                 self.tell(session, CallInput::Reinvite(body)).await;
             }
+            // Nothing here moves a call by UPDATE, and nobody is called for others.
+            Event::Update { session, .. } => {
+                let headers = Vec::new();
+                self.send(Command::RejectUpdate { session, status: 488, headers }).await;
+            }
+            Event::Refer { session, .. } => {
+                let headers = Vec::new();
+                self.send(Command::RejectRefer { session, status: 603, headers }).await;
+            }
             Event::Info { session, body } => {
                 if let Ok(Some(info)) = parse_info(&body.content_type, &body.bytes) {
                     self.tell(session, CallInput::Info(info)).await;
@@ -158,8 +167,10 @@ impl Driver {
             Event::Acked { body: None, .. }
             | Event::Provisional { .. }
             | Event::ReinviteDone { .. }
+            | Event::Reoffer { .. }
+            | Event::UpdateDone { .. }
+            | Event::ReferProgress { .. }
             | Event::NextDestination { .. }
-            | Event::FlowLost { .. }
             | Event::RequestDone { .. } => {}
         }
     }
@@ -255,6 +266,8 @@ impl Driver {
             from,
             to: NameAddr::new(target),
             headers: vec![],
+            replaces: None,
+            referred_by: None,
             body: None,
             credentials: None,
         };

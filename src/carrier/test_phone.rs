@@ -88,6 +88,8 @@ impl Phone {
             from: NameAddr::new(uri("tester", self.addr)),
             to: NameAddr::new(target),
             asserted_identity: None,
+            replaces: None,
+            referred_by: None,
             headers: vec![],
             body,
             credentials: None,

@@ -6,14 +6,18 @@ use tokio::sync::mpsc;
 
 use super::Inner;
 use super::call_task::{self, CallInput};
-use super::requests::Done;
+use super::health::OptionsDone;
 use crate::base::Cause;
 use crate::media;
 use crate::sip::{Command, Event, ExtraHeader, Incoming, Session};
 use crate::trunk::Urgency;
 
 /// Reads the endpoint's events until it stops.
-pub(super) async fn run(gateway: Arc<Inner>, mut events: mpsc::Receiver<Event>) {
+pub(super) async fn run(
+    gateway: Arc<Inner>,
+    mut events: mpsc::Receiver<Event>,
+    options: mpsc::Sender<OptionsDone>,
+) {
     // Cancellation safe: `recv` loses nothing.
     while let Some(event) = events.recv().await {
         match event {
@@ -24,9 +28,10 @@ pub(super) async fn run(gateway: Arc<Inner>, mut events: mpsc::Receiver<Event>) 
                 }
             }
             Event::RequestDone { session: None, request, answer, origin } => {
-                gateway.requests.done(request, Done { answer, origin });
+                let done = OptionsDone { request, status: answer.status, origin };
+                // A monitor that does not keep up asks again by itself.
+                let _ = options.try_send(done);
             }
-            Event::FlowLost { remote } => gateway.flow_lost(remote),
             event => {
                 let Some(session) = session_of(&event) else { continue };
                 match gateway.registry.call_of_sip(session) {
@@ -53,7 +58,7 @@ fn incoming_call(gateway: &Arc<Inner>, mut incoming: Incoming) -> Result<(), Ref
     if gateway.is_draining() {
         return Err(Refused::Later(Cause::ServerShutdown));
     }
-    let Some(trunk) = gateway.trunks.of_incoming(&incoming) else {
+    let Some(trunk) = gateway.trunks.of_source(incoming.source.ip()) else {
         // The endpoint accepts the trunks' networks only; one that was just taken away ends here.
         return Err(Refused::For(Cause::Unallocated));
     };
@@ -108,10 +113,15 @@ fn session_of(event: &Event) -> Option<Session> {
         | Event::Cancelled { session, .. }
         | Event::Reinvite { session, .. }
         | Event::ReinviteDone { session, .. }
+        | Event::Reoffer { session }
+        | Event::Update { session, .. }
+        | Event::UpdateDone { session, .. }
+        | Event::Refer { session, .. }
+        | Event::ReferProgress { session, .. }
         | Event::Ended { session, .. }
         | Event::Info { session, .. } => Some(*session),
         Event::RequestDone { session, .. } => *session,
-        Event::Incoming(_) | Event::FlowLost { .. } => None,
+        Event::Incoming(_) => None,
     }
 }
 

@@ -5,6 +5,7 @@ use super::call_flow_tests::{answer, hang_up, progress, reject, words};
 use super::command::{Body, Command, RequestKey, Transport};
 use super::endpoint::EndpointConfig;
 use super::event::Event;
+use super::header::{ReferTo, TypedHeader};
 use super::virtual_network::{Faults, Network, Side};
 
 /// One random life of a call on a bad network, to its end; what it did is told by the seed.
@@ -42,7 +43,17 @@ fn any_call(seed: u64, transport: Transport) -> Vec<String> {
             _ => (Side::A, call),
         };
         let body = Body { content_type: "application/dtmf".to_owned(), bytes: b"1".to_vec() };
-        let command = match net.random_below(20) {
+        let command = match net.random_below(26) {
+            20 => Command::Update { session: own, body: Body::sdp("moved") },
+            21 | 22 => Command::AnswerUpdate { session: own, body: Body::sdp("answer") },
+            23 => Command::Refer {
+                session: own,
+                request: RequestKey(2),
+                refer_to: Box::new(ReferTo::parse("<sip:1@h>").unwrap()),
+                referred_by: None,
+            },
+            24 => Command::AcceptRefer { session: own },
+            25 => Command::TellRefer { session: own, status: 200, phrase: None },
             0 | 1 => progress(own, 180),
             2 | 3 => progress(own, 183),
             4..=8 => answer(own),

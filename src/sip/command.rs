@@ -6,11 +6,10 @@
 
 use std::net::SocketAddr;
 
-use crate::base::{Network, Secret};
+use crate::base::Secret;
 
 use super::digest;
-use super::header::{Reason, TypedHeader};
-use super::registration::RegisterAsk;
+use super::header::{Reason, ReferTo, ReferredBy, Replaces, TypedHeader};
 use super::{NameAddr, Uri};
 
 /// Names one session between owner and endpoint. Never on the wire, never used twice.
@@ -80,7 +79,7 @@ impl ExtraHeader {
 }
 
 /// What the endpoint writes itself.
-const OWN_HEADERS: [&str; 20] = [
+const OWN_HEADERS: [&str; 27] = [
     "Via",
     "Route",
     "Record-Route",
@@ -101,6 +100,13 @@ const OWN_HEADERS: [&str; 20] = [
     "Supported",
     "RSeq",
     "P-Asserted-Identity",
+    "Session-Expires",
+    "Min-SE",
+    "Event",
+    "Subscription-State",
+    "Refer-To",
+    "Referred-By",
+    "Replaces",
 ];
 
 /// Where requests are sent: locating a name (RFC 3263) is done before.
@@ -153,20 +159,6 @@ impl Credentials {
     }
 }
 
-/// Callers who have to show a password (RFC 3261 22): from these networks, as this user.
-#[derive(Debug, Clone)]
-pub struct Challenged {
-    /// Where they call from.
-    pub networks: Vec<Network>,
-    /// What they are known by.
-    pub username: String,
-    /// What they have to know.
-    pub password: Secret<String>,
-    /// The algorithms that they are offered, the best first (RFC 8760 2.3). Callers that look at the
-    /// first challenge only and know nothing but MD5 need MD5 alone.
-    pub hashes: Vec<digest::Hash>,
-}
-
 /// A body with its `Content-Type`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
@@ -210,6 +202,10 @@ pub struct Invite {
     pub asserted_identity: Option<NameAddr>,
     /// Further headers. Those that the endpoint makes itself are ignored here.
     pub headers: Vec<ExtraHeader>,
+    /// The dialog of the callee that this call takes the place of (RFC 3891).
+    pub replaces: Option<Replaces>,
+    /// Who asked for the call by REFER (RFC 3892).
+    pub referred_by: Option<ReferredBy>,
     /// The offer; `None` sends an INVITE without one, whose answer goes by [`Command::Ack`].
     pub body: Option<Body>,
     /// Used for challenges that come from `destination` only.
@@ -227,23 +223,6 @@ pub struct Options {
     pub destination: Destination,
     /// Without tag.
     pub from: NameAddr,
-    /// Used for challenges that come from `destination` only.
-    pub credentials: Option<Credentials>,
-}
-
-/// A REGISTER to send (RFC 3261 10.2).
-#[derive(Debug, Clone)]
-pub struct Register {
-    /// Comes back in [`crate::sip::Event::RequestDone`].
-    pub request: RequestKey,
-    /// The request URI: the registrar's domain.
-    pub registrar: Uri,
-    /// From and To: whose calls are to come to us.
-    pub address: NameAddr,
-    /// The next hop.
-    pub destination: Destination,
-    /// The rest, as [`crate::sip::Registration`] wants it.
-    pub ask: RegisterAsk,
     /// Used for challenges that come from `destination` only.
     pub credentials: Option<Credentials>,
 }
@@ -300,12 +279,74 @@ pub enum Command {
         /// `Reason` headers (RFC 3326) to send.
         reasons: Vec<Reason>,
     },
-    /// Send a re-INVITE in an answered session.
+    /// Send a re-INVITE in an answered session. One that cannot go now (another offer is open) comes
+    /// back as 491 in [`crate::sip::Event::ReinviteDone`].
     Reinvite {
         /// Which one.
         session: Session,
         /// The new offer; `None` asks the peer for one.
         body: Option<Body>,
+    },
+    /// Send UPDATE with an offer in an answered or early session (RFC 3311). One that cannot go now
+    /// (another offer is open) comes back as 491 in [`crate::sip::Event::UpdateDone`].
+    Update {
+        /// Which one.
+        session: Session,
+        /// The new offer.
+        body: Body,
+    },
+    /// Answer the offer of an UPDATE ([`crate::sip::Event::Update`]).
+    AnswerUpdate {
+        /// Which session.
+        session: Session,
+        /// The answer.
+        body: Body,
+    },
+    /// Refuse the offer of an UPDATE; all stays as it was.
+    RejectUpdate {
+        /// Which session.
+        session: Session,
+        /// 300-699.
+        status: u16,
+        /// `Reason`, `Warning` and the like.
+        headers: Vec<ExtraHeader>,
+    },
+    /// Ask the peer of an answered session to call somebody (RFC 3515). Its answer comes as
+    /// [`crate::sip::Event::RequestDone`], what becomes of the call as
+    /// [`crate::sip::Event::ReferProgress`].
+    Refer {
+        /// Which session.
+        session: Session,
+        /// Comes back in [`crate::sip::Event::RequestDone`].
+        request: RequestKey,
+        /// Who is to be called, with the dialog to replace in its URI where there is one.
+        refer_to: Box<ReferTo>,
+        /// Who wants it.
+        referred_by: Option<Box<ReferredBy>>,
+    },
+    /// Take a REFER ([`crate::sip::Event::Refer`]): 202, and the first NOTIFY.
+    AcceptRefer {
+        /// Which session.
+        session: Session,
+    },
+    /// Refuse a REFER.
+    RejectRefer {
+        /// Which session.
+        session: Session,
+        /// 300-699.
+        status: u16,
+        /// `Reason`, `Warning` and the like.
+        headers: Vec<ExtraHeader>,
+    },
+    /// Tell the peer what became of the call that its REFER asked for; a final status is the last
+    /// word.
+    TellRefer {
+        /// Which session.
+        session: Session,
+        /// 100-699.
+        status: u16,
+        /// The usual phrase where `None`.
+        phrase: Option<String>,
     },
     /// Send INFO in an answered (or early) session.
     Info {
@@ -318,8 +359,6 @@ pub enum Command {
     },
     /// Send OPTIONS outside of any dialog: is the peer alive?
     Options(Box<Options>),
-    /// Send REGISTER.
-    Register(Box<Register>),
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use super::command::{Body, Destination, RequestKey, Session, Transport};
-use super::header::Reason;
+use super::header::{Diversion, HistoryInfo, Reason, ReferTo, ReferredBy};
 use super::{Method, NameAddr, Request, Response, Uri};
 
 /// An INVITE that starts a session: its facts, parsed.
@@ -16,8 +16,6 @@ pub struct Incoming {
     pub session: Session,
     /// Who sent it; one of the accepted networks.
     pub source: SocketAddr,
-    /// The user whose password the caller has shown; `None` where none was asked for.
-    pub user: Option<String>,
     /// How it came.
     pub transport: Transport,
     /// The address of ours that it came to.
@@ -34,6 +32,12 @@ pub struct Incoming {
     pub privacy: Privacy,
     /// The peer's Call-ID, for logs and records.
     pub call_id: String,
+    /// The session of ours that the call is to take the place of (RFC 3891), with the same peer.
+    pub replaces: Option<Session>,
+    /// Whose call it was before, the newest diversion first (RFC 5806).
+    pub diversions: Vec<Diversion>,
+    /// The same as a history, oldest first (RFC 7044).
+    pub history: Vec<HistoryInfo>,
     /// The methods that the peer's `Allow` names; empty where it has none.
     pub allow: Vec<Method>,
     /// The request with all its headers.
@@ -151,8 +155,46 @@ pub enum Event {
         session: Session,
         /// The final response.
         answer: Box<Answer>,
+        /// Who says so: `Local` where another offer was open and nothing was sent.
+        origin: Origin,
         /// Where the body is the offer, the owner owes [`super::Command::Ack`].
         offer: OfferIn,
+    },
+    /// After a 491 the time has come to offer again, where that is still wanted (RFC 3261 14.1).
+    Reoffer {
+        /// Which one.
+        session: Session,
+    },
+    /// The peer sent UPDATE with an offer: answer it with `AnswerUpdate` or `RejectUpdate`.
+    Update {
+        /// Which session.
+        session: Session,
+        /// The fork that offers, while the session is early: the tag of [`Answer::fork`].
+        fork: String,
+        /// The offer.
+        body: Body,
+    },
+    /// Our UPDATE with an offer was answered or refused.
+    UpdateDone {
+        /// Which session.
+        session: Session,
+        /// The final response.
+        answer: Box<Answer>,
+    },
+    /// The peer wants somebody called (RFC 3515): take it with `AcceptRefer` or refuse it. Another
+    /// REFER is refused until the first one is done.
+    Refer {
+        /// Which session.
+        session: Session,
+        /// What it says.
+        refer: Box<Refer>,
+    },
+    /// What the peer says of the call that our REFER asked for; a final status is the last word.
+    ReferProgress {
+        /// Which session.
+        session: Session,
+        /// 100-699, from the NOTIFY's body; 408 where nothing came for long.
+        status: u16,
     },
     /// The session is over after it was answered, or an incoming one was given up here.
     Ended {
@@ -170,12 +212,7 @@ pub enum Event {
         /// Its body.
         body: Body,
     },
-    /// A stream to or from a peer is gone: what was reached over it is to be told anew where we are.
-    FlowLost {
-        /// The peer.
-        remote: SocketAddr,
-    },
-    /// What became of INFO, OPTIONS or REGISTER of ours.
+    /// What became of INFO or OPTIONS of ours.
     RequestDone {
         /// As given in the command.
         request: RequestKey,
@@ -186,6 +223,17 @@ pub enum Event {
         /// Who says so.
         origin: Origin,
     },
+}
+
+/// A REFER, parsed.
+#[derive(Debug, Clone)]
+pub struct Refer {
+    /// Who is to be called; the URI's headers may name a dialog to replace.
+    pub refer_to: ReferTo,
+    /// Who sends it, as it says.
+    pub referred_by: Option<ReferredBy>,
+    /// Our session that the named dialog to replace is, where it is one of ours.
+    pub replaces: Option<Session>,
 }
 
 /// Which message of an INVITE transaction carries the offer (RFC 3264 by RFC 3261 13.2.1).
@@ -210,6 +258,8 @@ pub enum End {
     NoPrack,
     /// A request within the dialog got 481 or no response; we sent BYE where it could help.
     Lost,
+    /// Nobody refreshed the session in its time (RFC 4028 10); we sent BYE.
+    Expired,
     /// We had an incoming INVITE and neither answered nor refused it in time; it got 480.
     NotAnswered,
 }

@@ -8,19 +8,16 @@ use super::digest;
 use super::endpoint::Path;
 use super::event::{Answer, Incoming, OfferIn, Origin, Privacy};
 use super::header::{Allow, PAssertedIdentity, Reason, RetryAfter, TypedHeader};
-use super::registration::{self, RegisterAsk};
 use super::status::phrase;
 use super::{MessageExt, Method, NameAddr, Request, Response, Uri};
 
 /// Whether a message tells where we are reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WithContact {
     /// INVITE, its responses, UPDATE and the like.
     Yes,
     /// Requests that make and refresh no dialog.
     No,
-    /// REGISTER: the address that is to be bound.
-    Binding(RegisterAsk),
 }
 
 /// A request without what its transaction adds: Via and credentials.
@@ -39,6 +36,8 @@ pub(super) struct Draft {
     /// Name and value of each answer to a challenge.
     pub(super) authorization: Vec<(&'static str, String)>,
     pub(super) body: Option<Body>,
+    /// Whether a 422 has been heeded already.
+    pub(super) asked_longer: bool,
 }
 
 impl Draft {
@@ -71,16 +70,6 @@ impl Draft {
             request.push("Contact", contact);
             request.push("Allow", ALLOW);
         }
-        if let WithContact::Binding(ask) = &self.contact {
-            let here = NameAddr::parse(contact).ok();
-            let bound = here.and_then(|here| registration::contact(ask, &here.uri));
-            if let Some(bound) = bound {
-                let seconds = ask.expires;
-                request.push("Contact", format!("<{}>;expires={seconds}", bound.as_str()));
-                request.push("Expires", seconds.to_string());
-                request.push("Allow", ALLOW);
-            }
-        }
         if let Some(identity) = &self.asserted_identity {
             request.push("P-Asserted-Identity", identity.to_string());
         }
@@ -112,13 +101,15 @@ impl Draft {
             extra: Vec::new(),
             authorization: Vec::new(),
             body: None,
+            asked_longer: false,
             ..self.clone()
         }
     }
 }
 
 /// What the endpoint answers OPTIONS and 405 with, and writes into INVITE.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK";
+pub(super) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY";
 
 /// One response to make.
 #[derive(Debug)]
@@ -132,6 +123,11 @@ pub(super) struct Reply {
 impl Reply {
     pub(super) fn status(status: u16) -> Reply {
         Reply { status, phrase: None, headers: Vec::new(), body: None }
+    }
+
+    /// With a header that the endpoint makes itself.
+    pub(super) fn with_own(status: u16, name: &str, value: &str) -> Reply {
+        Reply { headers: vec![ExtraHeader::own(name, value)], ..Reply::status(status) }
     }
 
     pub(super) fn with(status: u16, name: &str, value: &str) -> Reply {
@@ -189,12 +185,16 @@ impl Echo {
             }
             response.push("Contact", contact);
         }
-        if makes_dialog || reply.status == 405 || self.method == Method::Options {
+        let refreshes = self.method == Method::Update && reply.status < 300;
+        if refreshes {
+            response.push("Contact", contact);
+        }
+        if makes_dialog || refreshes || reply.status == 405 || self.method == Method::Options {
             response.push("Allow", ALLOW);
         }
         if self.method == Method::Options && reply.status < 300 {
             response.push("Accept", "application/sdp");
-            response.push("Supported", "100rel");
+            response.push("Supported", "100rel, timer, replaces, norefersub");
         }
         if !product.is_empty() {
             response.push("Server", product);
@@ -215,6 +215,9 @@ fn finish(message: &mut impl MessageExt, extra: &[ExtraHeader], body: Option<Bod
         message.set_body(body.bytes);
     }
 }
+
+/// More diversions than any call goes through.
+const MOST_VALUES: usize = 20;
 
 /// The identity of a message.
 #[derive(Debug, Clone)]
@@ -268,6 +271,12 @@ impl Arrived {
         Arrived { status, facts: None, response, origin }
     }
 
+    /// 491 made here: another offer is open.
+    pub(super) fn pending() -> Arrived {
+        let response = Response::new(491, phrase(491));
+        Arrived { status: 491, facts: None, response, origin: Origin::Local }
+    }
+
     /// The To tag; empty where there is none.
     pub(super) fn fork(&self) -> &str {
         self.facts.as_ref().map_or("", |facts| facts.to.tag.as_str())
@@ -289,13 +298,17 @@ impl Arrived {
 }
 
 /// The facts of an INVITE that starts a session.
-pub(super) fn incoming(mut request: Request, path: Path, key: Session) -> Option<Incoming> {
+pub(super) fn incoming(
+    mut request: Request,
+    path: Path,
+    key: Session,
+    replaces: Option<Session>,
+) -> Option<Incoming> {
     let withheld =
         |request: &Request| ["id", "user", "header"].iter().any(|word| privacy(request, word));
     Some(Incoming {
         session: key,
         source: path.remote,
-        user: None,
         transport: path.transport,
         local: path.local,
         target: request.uri().clone(),
@@ -307,6 +320,9 @@ pub(super) fn incoming(mut request: Request, path: Path, key: Session) -> Option
             .collect(),
         privacy: if withheld(&request) { Privacy::Withheld } else { Privacy::Open },
         call_id: request.call_id()?.to_owned(),
+        replaces,
+        diversions: parsed(&request),
+        history: parsed(&request),
         allow: allow(&request),
         body: take_body(&mut request),
         request,
@@ -316,6 +332,11 @@ pub(super) fn incoming(mut request: Request, path: Path, key: Session) -> Option
 /// Which side makes the offer of this INVITE.
 pub(super) fn offer_in(request: &Request) -> OfferIn {
     if request.body().is_empty() { OfferIn::Response } else { OfferIn::Invite }
+}
+
+/// All headers of a name; those that cannot be read are left out.
+fn parsed<H: TypedHeader>(request: &Request) -> Vec<H> {
+    request.list(H::NAME).filter_map(|value| H::parse(value).ok()).take(MOST_VALUES).collect()
 }
 
 fn privacy(request: &Request, word: &str) -> bool {
@@ -330,7 +351,7 @@ pub(super) fn reasons(message: &impl MessageExt) -> Vec<Reason> {
     message.list(Reason::NAME).filter_map(|value| Reason::parse(value).ok()).collect()
 }
 
-fn allow(message: &impl MessageExt) -> Vec<Method> {
+pub(super) fn allow(message: &impl MessageExt) -> Vec<Method> {
     let lists = message.get_all(Allow::NAME).filter_map(|value| Allow::parse(value).ok());
     lists.flat_map(|list| list.0).collect()
 }

@@ -17,7 +17,6 @@ pub mod message;
 pub mod method;
 pub mod params;
 mod random;
-mod registration;
 mod schedule;
 pub mod status;
 mod transaction;
@@ -31,32 +30,36 @@ mod call_flow_tests;
 #[cfg(test)]
 mod failover_tests;
 #[cfg(test)]
+mod refer_tests;
+#[cfg(test)]
+mod reinvite_tests;
+#[cfg(test)]
 mod reliable_tests;
+#[cfg(test)]
+mod session_timer_tests;
+#[cfg(test)]
+mod update_tests;
 #[cfg(test)]
 mod virtual_network;
 
 pub use address::NameAddr;
 pub use codec::{Limits, ParseError, Policy, Refusal, check, parse, write, write_into};
 pub use command::{
-    Body, Challenged, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests,
-    Options, Register, RequestKey, Session, Transport,
+    Body, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests, Options,
+    RequestKey, Session, Transport,
 };
 pub use driver::{Dns, DnsStartError, DriverConfig, Handle, StartError, Stopped};
 pub use endpoint::{
     Admission, ConnectionId, Counts, Endpoint, EndpointConfig, Error, Input, Listener, Output,
-    Path, Transmit,
+    Path, SessionTimer, Transmit,
 };
-pub use event::{Answer, End, Event, Incoming, OfferIn, Origin, Privacy};
+pub use event::{Answer, End, Event, Incoming, OfferIn, Origin, Privacy, Refer};
 pub use framing::{Frame, Framer};
 pub use grammar::Malformed;
 pub use header::TypedHeader;
 pub use locate::{LocateError, Reachable, Wanted};
 pub use message::{Message, MessageExt, Request, Response};
 pub use params::Params;
-pub use registration::{
-    LINE, NotRegistered, RegisterAsk, Registration, RegistrationConfig, RegistrationInput,
-    RegistrationOutput,
-};
 pub use rsip::{Method, StatusCode};
 pub use transaction::{Reliability, Timing};
 pub use uri::{Host, Scheme, Uri};

@@ -32,18 +32,6 @@ impl Random {
         text
     }
 
-    /// A key of 256 bits.
-    pub(super) fn key(&mut self) -> [u8; 32] {
-        let mut key = [0; 32];
-        self.0.fill_bytes(&mut key);
-        key
-    }
-
-    /// 64 bits that make a nonce unlike all others.
-    pub(super) fn salt(&mut self) -> u64 {
-        self.0.next_u64()
-    }
-
     /// A Call-ID that tells nothing of this host.
     pub(super) fn call_id(&mut self) -> String {
         self.token() + &self.token()
@@ -68,6 +56,17 @@ impl Random {
     /// `Retry-After` of a 500 to an early re-INVITE: 0 to 10 s (RFC 3261 14.2).
     pub(super) fn retry_reinvite(&mut self) -> Duration {
         Duration::from_secs(u64::from(self.0.next_u32() % 11))
+    }
+
+    /// How long to wait after a 491 before the next re-INVITE, in steps of 10 ms: 2.1 to 4 s for the
+    /// side that made the Call-ID, 0 to 2 s for the other (RFC 3261 14.1).
+    pub(super) fn glare(&mut self, made_call_id: bool) -> Duration {
+        let steps = u64::from(if made_call_id {
+            210 + self.0.next_u32() % 191
+        } else {
+            self.0.next_u32() % 201
+        });
+        Duration::from_millis(10 * steps)
     }
 }
 

@@ -47,7 +47,7 @@ fn ringing_without_require_nothing_is_reliable() {
     let called = net.called();
     net.command(Side::B, progress(called, 180));
     net.run_ms(5_000);
-    assert!(texts(&net, "INVITE")[0].contains("\r\nSupported: 100rel\r\n"));
+    assert!(texts(&net, "INVITE")[0].contains("\r\nSupported: 100rel, timer,"));
     assert!(!texts(&net, "SIP/2.0 180")[0].contains("RSeq"));
     assert_eq!((net.count("A PRACK"), net.count("B 180")), (0, 1));
 }

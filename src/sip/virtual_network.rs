@@ -136,6 +136,11 @@ impl Network {
         session
     }
 
+    /// An INVITE of A, to be changed and sent.
+    pub(super) fn made_invite(&mut self, body: Option<Body>) -> Invite {
+        self.invite(body, None)
+    }
+
     fn invite(&mut self, body: Option<Body>, credentials: Option<Credentials>) -> Invite {
         self.last_session += 1;
         let session = Endpoint::session_key(self.last_session);
@@ -153,6 +158,8 @@ impl Network {
             from: address("sip:alice@example.org"),
             to: address("sip:+4930123@example.net"),
             asserted_identity: None,
+            replaces: None,
+            referred_by: None,
             headers: ExtraHeader::new("Subject", "a call").into_iter().collect(),
             body,
             credentials,

@@ -8,7 +8,7 @@ pub mod bystander;
 pub mod cable;
 pub mod gateway;
 pub mod http;
-pub mod kamailio;
+pub mod interop;
 pub mod phones;
 pub mod process;
 pub mod raw_phone;

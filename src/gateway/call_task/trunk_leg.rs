@@ -61,6 +61,8 @@ impl CallTask {
                 to: words.to,
                 asserted_identity: words.asserted_identity,
                 headers: words.headers,
+                replaces: None,
+                referred_by: None,
                 body: Some(Body::sdp(offer)),
                 credentials: trunk.credentials(),
             })))
@@ -92,7 +94,7 @@ impl CallTask {
                 let cause = match (end, sip_words::q850_of(&reasons)) {
                     (End::ByPeer, Some(16 | 31) | None) | (End::ByUs, _) => Cause::Hangup,
                     (End::ByPeer, Some(value)) => Cause::from_q850(value),
-                    (End::NoAck | End::NoPrack | End::Lost, _) => Cause::TrunkFailed,
+                    (End::NoAck | End::NoPrack | End::Lost | End::Expired, _) => Cause::TrunkFailed,
                     (End::NotAnswered, _) => Cause::NoAnswer,
                 };
                 self.gone(session, cause);
@@ -102,9 +104,16 @@ impl CallTask {
             Event::RequestDone { session: Some(session), request, answer, .. } => {
                 self.info_done(session, request, answer.status);
             }
+            Event::Update { session, body, .. } => self.updated(session, body).await,
+            Event::Refer { session, .. } => {
+                let headers = sip_words::refusal_headers(Cause::Declined, None);
+                self.gateway.sip(Command::RejectRefer { session, status: 603, headers }).await;
+            }
             Event::ReinviteDone { .. }
+            | Event::Reoffer { .. }
+            | Event::UpdateDone { .. }
+            | Event::ReferProgress { .. }
             | Event::RequestDone { .. }
-            | Event::FlowLost { .. }
             | Event::Incoming(_) => {}
         }
     }
@@ -230,7 +239,36 @@ impl CallTask {
 
     /// A new offer within the call: answered by media; one it cannot take leaves all as it was.
     async fn reinvited(&mut self, session: Session, body: Option<Body>) {
-        let Some(leg) = self.leg_of_sip(session) else { return };
+        let reply = match self.answer_offer(session, sdp_of(body.as_ref())).await {
+            Ok(sdp) => Command::Answer { session, headers: Vec::new(), body: Some(Body::sdp(sdp)) },
+            Err(error) => {
+                tracing::info!(call.id = %self.id, %error, "re-INVITE refused");
+                let headers = sip_words::refusal_headers(Cause::MediaFailed, None);
+                Command::Reject { session, status: 488, phrase: None, headers }
+            }
+        };
+        self.gateway.sip(reply).await;
+    }
+
+    /// The same by UPDATE (RFC 3311).
+    async fn updated(&mut self, session: Session, body: Body) {
+        let reply = match self.answer_offer(session, sdp_of(Some(&body))).await {
+            Ok(sdp) => Command::AnswerUpdate { session, body: Body::sdp(sdp) },
+            Err(error) => {
+                tracing::info!(call.id = %self.id, %error, "UPDATE refused");
+                let headers = sip_words::refusal_headers(Cause::MediaFailed, None);
+                Command::RejectUpdate { session, status: 488, headers }
+            }
+        };
+        self.gateway.sip(reply).await;
+    }
+
+    async fn answer_offer(
+        &mut self,
+        session: Session,
+        sdp: Option<String>,
+    ) -> Result<String, media::Error> {
+        let leg = self.leg_of_sip(session).ok_or(media::Error::OutOfOrder("no such leg"))?;
         let trunk = match (&self.caller, leg) {
             (Caller::Trunk(trunk), Leg::Caller) => Some(trunk.channel.trunk.clone()),
             (_, Leg::Callee(n)) => match self.callees.get(usize::from(n)) {
@@ -239,25 +277,12 @@ impl CallTask {
             },
             _ => None,
         };
-        let answer = match (trunk, sdp_of(body.as_ref()), self.media_of_trunk(leg)) {
+        match (trunk, sdp, self.media_of_trunk(leg)) {
             (Some(trunk), Some(sdp), Some(media)) => {
                 media.answer_trunk(sdp, trunk.media.clone()).await
             }
             _ => Err(media::Error::OutOfOrder("a re-INVITE without an offer")),
-        };
-        let reply = match answer {
-            Ok(sdp) => Command::Answer { session, headers: Vec::new(), body: Some(Body::sdp(sdp)) },
-            Err(error) => {
-                tracing::info!(call.id = %self.id, %error, "re-INVITE refused");
-                Command::Reject {
-                    session,
-                    status: 488,
-                    phrase: None,
-                    headers: sip_words::refusal_headers(Cause::MediaFailed, None),
-                }
-            }
-        };
-        self.gateway.sip(reply).await;
+        }
     }
 
     /// Digits in SIP INFO.

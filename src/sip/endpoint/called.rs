@@ -1,5 +1,6 @@
 //! INVITEs that peers send: ringing, answering, refusing, CANCEL, and the 2xx until its ACK.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::receive::Received;
@@ -9,23 +10,32 @@ use super::{Endpoint, Error};
 use crate::sip::command::{Body, Destination, ExtraHeader, LongRequests, Session};
 use crate::sip::dialog::Dialog;
 use crate::sip::event::{End, Event};
-use crate::sip::header::Reason;
+use crate::sip::header::{Reason, Replaces, TypedHeader};
 use crate::sip::make::{self, Reply};
 use crate::sip::transaction::Backoff;
-use crate::sip::{MessageExt, Method};
+use crate::sip::{MessageExt, Method, Request};
 
 impl Endpoint {
     /// An INVITE that starts a session; source, limits and extensions have been checked.
-    pub(super) fn receive_invite(
-        &mut self,
-        now: Instant,
-        received: Received,
-        user: Option<String>,
-    ) {
+    pub(super) fn receive_invite(&mut self, now: Instant, received: Received) {
         let Received { request, facts, echo, source, reply } = received;
         let Some(contact) = facts.contact.clone() else {
             let received = Received { request, facts, echo, source, reply };
             return self.reply_stateless(received, Reply::status(400));
+        };
+        let granted = match self.timer_of_request(Session(0), &request) {
+            Ok(granted) => granted,
+            Err(answer) => {
+                let received = Received { request, facts, echo, source, reply };
+                return self.reply_stateless(received, answer);
+            }
+        };
+        let replaces = match self.replaced_by(&request, source.remote.ip()) {
+            Ok(replaces) => replaces,
+            Err(status) => {
+                let received = Received { request, facts, echo, source, reply };
+                return self.reply_stateless(received, Reply::status(status));
+            }
         };
         let key = self.next_session();
         let required = request.list("Require").any(|own| own.eq_ignore_ascii_case(reliable::TAG));
@@ -33,8 +43,7 @@ impl Endpoint {
             required.then(|| Reliable::new(self.random.cseq(), make::offer_in(&request)));
         let tag = self.random.token();
         let local = format!("{};tag={tag}", facts.to.text);
-        let Some(mut incoming) = make::incoming(request, source, key) else { return };
-        incoming.user = user;
+        let Some(incoming) = make::incoming(request, source, key, replaces) else { return };
         let routes = facts.record_routes.clone();
         let mut dialog = Dialog::new(&facts.call_id, &local, &facts.from, contact, routes);
         dialog.remote_cseq = Some(facts.cseq);
@@ -49,6 +58,8 @@ impl Endpoint {
         let mut session =
             SessionState::new(phase, &facts.call_id, local, &tag, source, destination);
         session.reliable = reliable;
+        session.granted = granted;
+        session.hear_allow(incoming.allow.clone());
         session.forks.push(Fork::new(dialog, ForkState::Early));
         session.incoming = Some(self.open_invite(transaction, facts.cseq));
         session.set_deadline(Deadline::NotAnswered, now + self.config.timing.answer);
@@ -57,6 +68,20 @@ impl Endpoint {
         self.learn_sources(key);
         self.schedule_session(key);
         self.emit(Event::Incoming(Box::new(incoming)));
+    }
+
+    /// The session that an INVITE wants to take the place of; the status of the refusal where there is
+    /// no such one of this peer (RFC 3891 3).
+    fn replaced_by(&self, request: &Request, source: IpAddr) -> Result<Option<Session>, u16> {
+        let mut values = request.get_all(Replaces::NAME);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(400);
+        }
+        let replaces = Replaces::parse(value).map_err(|_| 400_u16)?;
+        let key = self.session_of(&replaces).ok_or(481_u16)?;
+        let own = self.sessions.get(&key).is_some_and(|s| s.sources.contains(&source));
+        if own { Ok(Some(key)) } else { Err(481) }
     }
 
     pub(super) fn open_invite(&self, transaction: u64, cseq: u32) -> OpenInvite {
@@ -103,7 +128,11 @@ impl Endpoint {
     ) -> Result<(), Error> {
         let transaction = self.unanswered(key)?;
         let reply = Reply { status: 200, phrase: None, headers, body };
-        let Some(reply) = self.ready_answer(key, reply) else { return Ok(()) };
+        let Some(mut reply) = self.ready_answer(key, reply) else { return Ok(()) };
+        reply.headers.extend(self.grant_timer(now, key));
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.describe(reply.body.clone());
+        }
         let Some(sent) = self.respond(now, transaction, reply) else {
             return Err(Error::WrongState(key));
         };
@@ -244,6 +273,11 @@ impl Endpoint {
             Deadline::RepeatReliable => self.repeat_reliable(now, key, due),
             Deadline::NoPrack => self.no_prack(now, key),
             Deadline::CancelUnheard => self.cancel_unheard(now, key),
+            Deadline::Refresh => self.refresh(now, key),
+            Deadline::Expired => self.expired(now, key),
+            Deadline::Reoffer => self.reoffer(now, key),
+            Deadline::ReferOver => self.refer_unanswered(now, key),
+            Deadline::ReferSilent => self.refer_silent(key),
         }
         self.schedule_session(key);
     }

@@ -12,13 +12,13 @@ use std::time::Instant;
 
 use super::client::{Identity, Sending, Unsent, User};
 use super::session::{Cancel, Deadline, Fork, ForkState, OpenState, OwedAck, Phase, SessionState};
-use super::{Endpoint, Error, reliable};
+use super::{Endpoint, Error, SUPPORTED, reliable};
 use crate::sip::Method;
 use crate::sip::command::{Body, Credentials, ExtraHeader, Invite, Session};
 use crate::sip::dialog::Dialog;
 use crate::sip::event::{End, Event, OfferIn, Origin};
-use crate::sip::header::Reason;
-use crate::sip::make::{Arrived, Draft, Reply, WithContact};
+use crate::sip::header::{Reason, ReferredBy, Replaces, TypedHeader};
+use crate::sip::make::{self, Arrived, Draft, WithContact};
 
 impl Endpoint {
     pub(super) fn invite(&mut self, now: Instant, invite: Invite) -> Result<(), Error> {
@@ -60,9 +60,20 @@ impl Endpoint {
             extra: invite.headers,
             authorization: Vec::new(),
             body: invite.body,
+            asked_longer: false,
         };
-        if draft.body.is_some() {
-            draft.extra.push(ExtraHeader::own("Supported", reliable::TAG));
+        let supported = match draft.body {
+            Some(_) => format!("{}, {SUPPORTED}", reliable::TAG),
+            None => SUPPORTED.to_owned(),
+        };
+        draft.extra.push(ExtraHeader::own("Supported", &supported));
+        draft.extra.extend(self.first_timer_headers());
+        if let Some(replaces) = &invite.replaces {
+            draft.extra.push(ExtraHeader::own(Replaces::NAME, &replaces.to_string()));
+            draft.extra.push(ExtraHeader::own("Require", "replaces"));
+        }
+        if let Some(by) = &invite.referred_by {
+            draft.extra.push(ExtraHeader::own(ReferredBy::NAME, &by.to_string()));
         }
         self.dialogs.insert((call_id, tag), key);
         self.sessions.insert(key, session);
@@ -103,6 +114,7 @@ impl Endpoint {
         }
         if answer.status > 100 {
             session.learn_fork(&answer, ForkState::Early);
+            session.hear_allow(make::allow(&answer.response));
         }
         let waiting = match std::mem::replace(&mut session.cancel, Cancel::No) {
             Cancel::Waiting(reasons) => Some(reasons),
@@ -139,15 +151,24 @@ impl Endpoint {
         }
         let offer = session.offer;
         let cancelling = session.phase == Phase::Cancelling;
+        let invite = session.outgoing.and_then(|id| self.clients.get(&id));
+        let offered = invite.and_then(|invite| invite.draft.body.clone());
         if wanted {
             session.phase = Phase::Confirmed;
             session.stop_all_deadlines();
             session.forks.retain(|fork| fork.state != ForkState::Early);
+            session.hear_allow(make::allow(&answer.response));
+            if let Some(body) = offered {
+                session.describe(Some(body));
+            }
             if offer == OfferIn::Response {
                 session.owed_ack = Some(OwedAck { fork: tag.clone(), cseq });
             }
         }
         self.learn_sources(key);
+        if wanted {
+            self.timer_of_response(now, key, &answer.response);
+        }
         self.schedule_session(key);
         if !wanted || offer == OfferIn::Invite {
             self.send_ack(key, &tag, cseq, None);
@@ -326,9 +347,7 @@ impl Endpoint {
     }
 
     fn hang_up_answered(&mut self, now: Instant, key: Session, reasons: Vec<ExtraHeader>) {
-        if let Ok(transaction) = self.unanswered(key) {
-            self.respond(now, transaction, Reply::status(487));
-        }
+        self.refuse_open_requests(now, key);
         let owed = self.sessions.get_mut(&key).and_then(|session| session.owed_ack.take());
         if let Some(OwedAck { fork, cseq }) = owed {
             self.send_ack(key, &fork, cseq, None);

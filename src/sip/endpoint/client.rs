@@ -48,12 +48,16 @@ pub(super) enum User {
     Bye(Session),
     /// Nobody: its response says nothing that the INVITE's will not.
     Prack(Session),
+    /// The owner, where it carries an offer.
+    Update(Session),
+    /// Nobody: what it told is told.
+    Notify(Session),
+    /// The owner.
+    Refer(Session, RequestKey),
     /// The owner.
     Info(Session, RequestKey),
     /// The owner.
     Options(RequestKey),
-    /// The owner.
-    Register(RequestKey),
 }
 
 impl User {
@@ -64,8 +68,11 @@ impl User {
             | User::Cancel(session)
             | User::Bye(session)
             | User::Prack(session)
+            | User::Update(session)
+            | User::Notify(session)
+            | User::Refer(session, _)
             | User::Info(session, _) => Some(*session),
-            User::Options(_) | User::Register(_) => None,
+            User::Options(_) => None,
         }
     }
 }
@@ -227,17 +234,27 @@ impl Endpoint {
         if matches!(response.status, 401 | 407) && self.answer_challenge(now, id, &response) {
             return;
         }
+        if response.status == 422 && self.ask_for_longer(now, id, &response) {
+            return;
+        }
         let Some(transaction) = self.clients.get(&id) else { return };
         match transaction.user.clone() {
             User::Invite(session) => self.invite_response(now, session, id, response),
             User::Reinvite(session) => self.reinvite_response(now, session, id, response),
             User::Cancel(_) | User::Bye(_) | User::Prack(_) => {}
+            User::Update(session) => {
+                let offered = transaction.draft.body.clone();
+                self.update_done(now, session, offered, response);
+            }
+            User::Notify(session) => self.notify_done(now, session, &response),
+            User::Refer(session, request) => {
+                self.refer_answered(session, response.status);
+                self.request_done(now, Some(session), request, response);
+            }
             User::Info(session, request) => {
                 self.request_done(now, Some(session), request, response)
             }
-            User::Options(request) | User::Register(request) => {
-                self.request_done(now, None, request, response)
-            }
+            User::Options(request) => self.request_done(now, None, request, response),
         }
     }
 
@@ -267,6 +284,32 @@ impl Endpoint {
                 None => LongRequests::ByUdp,
             },
             challenges: round,
+            fork: transaction.fork.clone(),
+            identity: transaction.identity.clone(),
+            user: transaction.user.clone(),
+            draft,
+        };
+        self.send_again(now, sending)
+    }
+
+    /// Sends a request again that asked for too short a session interval (RFC 4028 7.4); once.
+    fn ask_for_longer(&mut self, now: Instant, id: u64, response: &Arrived) -> bool {
+        let Some(headers) = self.longer_interval(response) else { return false };
+        let Some(transaction) = self.clients.get(&id) else { return false };
+        let timed =
+            matches!(transaction.user, User::Invite(_) | User::Reinvite(_) | User::Update(_));
+        if !timed || transaction.draft.asked_longer {
+            return false;
+        }
+        let mut draft = transaction.draft.clone();
+        draft.asked_longer = true;
+        let names: Vec<&str> = headers.iter().map(|header| header.parts().0).collect();
+        draft.extra.retain(|header| !names.contains(&header.parts().0));
+        draft.extra.extend(headers);
+        let sending = Sending {
+            path: transaction.path,
+            long_requests: LongRequests::ByUdp,
+            challenges: transaction.challenges,
             fork: transaction.fork.clone(),
             identity: transaction.identity.clone(),
             user: transaction.user.clone(),
@@ -359,10 +402,14 @@ impl Endpoint {
             User::Invite(session) => self.invite_unanswered(now, session, unsent, answer),
             User::Reinvite(session) => self.reinvite_failed(now, session, answer),
             User::Cancel(_) | User::Bye(_) | User::Prack(_) => {}
-            User::Info(session, request) => self.request_done(now, Some(session), request, answer),
-            User::Options(request) | User::Register(request) => {
-                self.request_done(now, None, request, answer)
+            User::Update(session) => self.update_done(now, session, None, answer),
+            User::Notify(session) => self.notify_done(now, session, &answer),
+            User::Refer(session, request) => {
+                self.refer_answered(session, answer.status);
+                self.request_done(now, Some(session), request, answer);
             }
+            User::Info(session, request) => self.request_done(now, Some(session), request, answer),
+            User::Options(request) => self.request_done(now, None, request, answer),
         }
     }
 

@@ -11,7 +11,6 @@ impl Endpoint {
     /// Whether requests from this address are looked at outside of dialogs.
     pub(super) fn is_accepted(&self, address: IpAddr) -> bool {
         self.config.accept.iter().any(|network| network.contains(address))
-            || self.may_be_challenged(address)
     }
 
     /// Whether a new request outside of dialogs is one too many.
@@ -35,8 +34,13 @@ impl Endpoint {
                 Method::Options,
                 Method::Info,
                 Method::PRack,
+                Method::Update,
+                Method::Refer,
+                Method::Notify,
             ],
-            extensions: vec![super::reliable::TAG.to_owned()],
+            extensions: [super::reliable::TAG, super::session_timer::TAG, "replaces", "norefersub"]
+                .map(str::to_owned)
+                .to_vec(),
         }
     }
 

@@ -4,27 +4,28 @@
 //! asks for. It never waits and holds nothing that the peers can make grow without a bound.
 
 mod called;
-mod caller;
 mod calling;
 mod client;
 mod limits;
 mod receive;
-mod register;
+mod refer;
+mod reinvite;
 mod reliable;
 mod server;
 mod session;
+mod session_timer;
+mod update;
 mod within;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::base::Network;
 
 use super::Limits;
-use super::command::{Challenged, Command, Session, Transport};
-use super::digest;
+use super::command::{Command, Session, Transport};
 use super::event::{Event, Origin};
 use super::make::Arrived;
 use super::random::Random;
@@ -44,18 +45,31 @@ pub struct EndpointConfig {
     pub product: String,
     /// Who may start anything here. Others get no answer and leave no trace.
     pub accept: Vec<Network>,
-    /// Who has to show a password to start a session. From where nobody else is accepted, all have to.
-    pub challenged: Vec<Challenged>,
-    /// What passwords are asked for in the name of.
-    pub realm: String,
     /// Sessions at once; over it, a new INVITE gets 503 with `Retry-After`.
     pub max_sessions: usize,
     /// Transactions at once; over it, new requests outside of dialogs get 503 with `Retry-After`.
     pub max_transactions: usize,
     /// `Content-Type` values of INFO that are taken; others get 415.
     pub info_types: Vec<String>,
+    /// How long sessions live without a refresh.
+    pub session_timer: SessionTimer,
     /// Limits of one message.
     pub limits: Limits,
+}
+
+/// Session timers (RFC 4028).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTimer {
+    /// What an INVITE of ours asks for: 30 minutes, which RFC 4028 4 recommends.
+    pub interval: Duration,
+    /// The least that is taken from peers: 90 s, the RFC's own limit (5). Less is for tests.
+    pub shortest: Duration,
+}
+
+impl Default for SessionTimer {
+    fn default() -> SessionTimer {
+        SessionTimer { interval: Duration::from_secs(1800), shortest: Duration::from_secs(90) }
+    }
 }
 
 impl Default for EndpointConfig {
@@ -64,12 +78,11 @@ impl Default for EndpointConfig {
             timing: Timing::default(),
             product: "crosspoint".to_owned(),
             accept: Vec::new(),
-            challenged: Vec::new(),
-            realm: "crosspoint".to_owned(),
             // 2,000 calls are the design load of one host; half as many again may be setting up or ending.
             max_sessions: 6_000,
             max_transactions: 20_000,
             info_types: vec!["application/dtmf-relay".to_owned(), "application/dtmf".to_owned()],
+            session_timer: SessionTimer::default(),
             limits: Limits::default(),
         }
     }
@@ -210,8 +223,6 @@ pub struct Endpoint {
     servers: HashMap<u64, ServerTransaction>,
     server_keys: HashMap<ServerKey, u64>,
     sessions: HashMap<Session, SessionState>,
-    /// What challenges are made and checked with; made with the first one.
-    challenges: Option<digest::Server>,
     /// Call-ID and our tag, which is ours alone.
     dialogs: HashMap<(String, String), Session>,
     schedule: Schedule<Owner>,
@@ -233,7 +244,6 @@ impl Endpoint {
             servers: HashMap::new(),
             server_keys: HashMap::new(),
             sessions: HashMap::new(),
-            challenges: None,
             dialogs: HashMap::new(),
             schedule: Schedule::new(),
             outputs: VecDeque::new(),
@@ -298,9 +308,23 @@ impl Endpoint {
             Command::Ack { session, body } => self.acknowledge(session, body),
             Command::HangUp { session, reasons } => self.hang_up(now, session, reasons),
             Command::Reinvite { session, body } => self.reinvite(now, session, body),
+            Command::Update { session, body } => self.update(now, session, body),
+            Command::AnswerUpdate { session, body } => self.answer_update(now, session, body),
+            Command::RejectUpdate { session, status, headers } => {
+                self.reject_update(now, session, status, headers)
+            }
+            Command::Refer { session, request, refer_to, referred_by } => {
+                self.refer(now, session, request, refer_to, referred_by)
+            }
+            Command::AcceptRefer { session } => self.accept_refer(now, session),
+            Command::RejectRefer { session, status, headers } => {
+                self.reject_refer(now, session, status, headers)
+            }
+            Command::TellRefer { session, status, phrase } => {
+                self.tell_refer(now, session, status, phrase)
+            }
             Command::Info { session, request, body } => self.info(now, session, request, body),
             Command::Options(options) => self.options(now, *options),
-            Command::Register(register) => self.register(now, *register),
         }
     }
 
@@ -333,21 +357,25 @@ impl Endpoint {
     }
 }
 
+/// What we speak, as `Supported` says it.
+const SUPPORTED: &str = "timer, replaces, norefersub";
+
 /// The event that tells its owner that a command with an outcome could not be carried out at all.
 fn refused_by_event(command: &Command) -> Option<Event> {
     let origin = Origin::Local;
     let answer = || Arrived::made_here(origin).answer();
-    let outside = |request| Event::RequestDone { request, session: None, answer: answer(), origin };
     match command {
         Command::Invite(invite) => {
             Some(Event::Rejected { session: invite.session, answer: answer(), origin })
         }
-        Command::Info { session, request, .. } => {
+        Command::Info { session, request, .. } | Command::Refer { session, request, .. } => {
             let (session, request) = (Some(*session), *request);
             Some(Event::RequestDone { request, session, answer: answer(), origin })
         }
-        Command::Options(options) => Some(outside(options.request)),
-        Command::Register(register) => Some(outside(register.request)),
+        Command::Options(options) => {
+            let request = options.request;
+            Some(Event::RequestDone { request, session: None, answer: answer(), origin })
+        }
         _ => None,
     }
 }

@@ -152,11 +152,7 @@ impl Endpoint {
             return self.reply_stateless(received, reply);
         }
         match method {
-            Method::Invite => {
-                if let Some((received, user)) = self.identified(now, received) {
-                    self.receive_invite(now, received, user);
-                }
-            }
+            Method::Invite => self.receive_invite(now, received),
             Method::Options => {
                 let Received { echo, reply, .. } = received;
                 self.answer_request(now, method, reply, echo, Reply::status(200));

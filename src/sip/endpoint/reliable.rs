@@ -63,6 +63,11 @@ impl Reliable {
             has_answered: false,
         }
     }
+
+    /// Whether the offer of the INVITE has its acknowledged answer.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered
+    }
 }
 
 impl Endpoint {

@@ -179,6 +179,14 @@ impl Endpoint {
         self.schedule.set(Owner::Server(id), due);
     }
 
+    /// Whether a request of the peer other than INVITE has no final response.
+    pub(super) fn is_open_request(&self, id: u64) -> bool {
+        match self.servers.get(&id).map(|transaction| &transaction.machine) {
+            Some(ServerMachine::NonInvite(machine)) => machine.is_open(),
+            _ => false,
+        }
+    }
+
     /// Whether an INVITE of the peer has no final response.
     pub(super) fn is_open(&self, id: u64) -> bool {
         match self.servers.get(&id).map(|transaction| &transaction.machine) {

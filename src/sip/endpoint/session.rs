@@ -3,16 +3,19 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::refer::ReferIn;
 use super::reliable::Reliable;
+use super::session_timer::{Granted, Timer};
+use super::update::UpdateOut;
 use super::{Endpoint, Owner, Path};
-use crate::sip::Uri;
-use crate::sip::command::{Destination, ExtraHeader, Session};
+use crate::sip::command::{Body, Destination, ExtraHeader, Session};
 use crate::sip::dialog::Dialog;
 use crate::sip::digest;
 use crate::sip::event::OfferIn;
 use crate::sip::transaction::Backoff;
+use crate::sip::{Method, Uri};
 
 /// The life of a session as its owner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,16 @@ pub(super) enum Deadline {
     RepeatReliable,
     /// No PRACK of our reliable provisional response came.
     NoPrack,
+    /// The session timer wants a refresh of ours.
+    Refresh,
+    /// Nobody refreshed the session.
+    Expired,
+    /// The wait after a 491 is over.
+    Reoffer,
+    /// The peer's REFER is without an answer, or without a final word.
+    ReferOver,
+    /// Our REFER is without a final word.
+    ReferSilent,
 }
 
 /// One dialog of a session with the ACKs that belong to it.
@@ -152,11 +165,49 @@ pub(super) struct SessionState {
     /// Where the peer's INVITE requires reliable provisional responses.
     pub(super) reliable: Option<Reliable>,
     pub(super) owed_ack: Option<OwedAck>,
+    /// The last SDP of ours that holds: what a refresh by re-INVITE offers again.
+    pub(super) described: Option<Body>,
+    /// Whether the peer's `Allow` names UPDATE.
+    pub(super) takes_update: bool,
+    /// The session timer in force.
+    pub(super) timer: Option<Timer>,
+    /// What the open request of the peer is granted in its 2xx.
+    pub(super) granted: Option<Granted>,
+    pub(super) update_out: UpdateOut,
+    /// The transaction of the peer's UPDATE with an offer.
+    pub(super) update_in: Option<u64>,
+    pub(super) refer_in: Option<ReferIn>,
+    /// Whether a REFER of ours is out, so that NOTIFY is expected.
+    pub(super) refer_out: bool,
+    /// How often the peer may change the session.
+    pub(super) offers: Rate,
     /// For the BYE of [`Phase::Closing`].
     pub(super) closing_reasons: Vec<ExtraHeader>,
     /// Client transactions that still refer to this session.
     pub(super) pending: usize,
     deadlines: Vec<(Deadline, Instant)>,
+}
+
+/// How often the peer of a session may change it: a bucket that holds [`OFFERS`] re-INVITEs, UPDATEs
+/// and REFERs and refills with time.
+#[derive(Debug, Default)]
+pub(super) struct Rate {
+    spent: Duration,
+    at: Option<Instant>,
+}
+
+impl Rate {
+    /// Whether one more is taken.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let passed = self.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        self.at = Some(now);
+        self.spent = self.spent.saturating_sub(passed);
+        let fits = self.spent + OFFER_COST <= OFFER_COST * OFFERS;
+        if fits {
+            self.spent += OFFER_COST;
+        }
+        fits
+    }
 }
 
 /// How far the cancelling of our INVITE is.
@@ -199,6 +250,15 @@ impl SessionState {
             incoming: None,
             reliable: None,
             owed_ack: None,
+            described: None,
+            takes_update: false,
+            timer: None,
+            granted: None,
+            update_out: UpdateOut::No,
+            update_in: None,
+            refer_in: None,
+            refer_out: false,
+            offers: Rate::default(),
             closing_reasons: Vec::new(),
             pending: 0,
             deadlines: Vec::new(),
@@ -207,6 +267,20 @@ impl SessionState {
 
     pub(super) fn is_hung_up(&self) -> bool {
         matches!(self.phase, Phase::Cancelling | Phase::Closing | Phase::Over)
+    }
+
+    /// An SDP of ours holds from now on.
+    pub(super) fn describe(&mut self, body: Option<Body>) {
+        if let Some(body) = body.filter(|body| body.is("application/sdp")) {
+            self.described = Some(body);
+        }
+    }
+
+    /// What the peer's `Allow` says; none says nothing.
+    pub(super) fn hear_allow(&mut self, allow: Vec<Method>) {
+        if !allow.is_empty() {
+            self.takes_update = allow.contains(&Method::Update);
+        }
     }
 
     /// The INVITE goes out again with another number: early dialogs of the old one are gone.
@@ -303,6 +377,12 @@ impl Endpoint {
         self.schedule.set(Owner::Session(key), None);
     }
 }
+
+/// At once: somebody plays with the hold key, or a PBX moves a call through its menus.
+const OFFERS: u32 = 10;
+
+/// One a second for good.
+const OFFER_COST: Duration = Duration::from_secs(1);
 
 /// Repetitions of a 2xx come within 32 s; more INVITEs than this in that time are not answered well.
 const KEPT_ACKS: usize = 8;

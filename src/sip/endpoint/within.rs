@@ -1,17 +1,17 @@
-//! Requests within a session's dialogs, both ways: ACK, BYE, re-INVITE, INFO, OPTIONS.
+//! Requests within a session's dialogs, both ways: BYE, INFO, the ACK of our 2xx; and OPTIONS.
 
 use std::time::Instant;
 
 use super::client::{Identity, Sending, User};
 use super::receive::Received;
-use super::session::{Deadline, ForkState, OpenState, OwedAck, Phase};
+use super::session::{ForkState, Phase};
 use super::{Endpoint, Error, Path};
 use crate::sip::codec::check;
 use crate::sip::command::{
     Body, Destination, ExtraHeader, LongRequests, Options, RequestKey, Session,
 };
 use crate::sip::dialog::Sequence;
-use crate::sip::event::{End, Event, OfferIn};
+use crate::sip::event::{End, Event};
 use crate::sip::make::{self, Arrived, Draft, Reply, WithContact};
 use crate::sip::{Method, NameAddr};
 
@@ -39,6 +39,9 @@ impl Endpoint {
             Method::Invite => self.receive_reinvite(now, key, received),
             Method::Info => self.receive_info(now, key, received),
             Method::PRack => self.receive_prack(now, key, received),
+            Method::Update => self.receive_update(now, key, received),
+            Method::Refer => self.receive_refer(now, key, received),
+            Method::Notify => self.receive_notify(now, key, received),
             _ => self.reply_in_session(now, key, received, Reply::status(200)),
         }
     }
@@ -68,53 +71,13 @@ impl Endpoint {
                 if !main {
                     return;
                 }
-                if let Ok(transaction) = self.unanswered(key) {
-                    self.respond(now, transaction, Reply::status(487));
-                }
+                self.refuse_open_requests(now, key);
                 self.emit(Event::Ended { session: key, end: End::ByPeer, reasons });
                 self.finish(key);
             }
             Phase::Closing => self.finish(key),
             Phase::Calling | Phase::Cancelling | Phase::Over => {}
         }
-    }
-
-    fn receive_reinvite(&mut self, now: Instant, key: Session, mut received: Received) {
-        let pending = self.reinvite_pending(key);
-        let retry = self.random.retry_reinvite().as_secs().to_string();
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        let tag = received.facts.from.tag.clone();
-        let confirmed = session.phase == Phase::Confirmed
-            && session.fork(&tag).is_some_and(|fork| fork.state == ForkState::Confirmed);
-        let refusal = match session.incoming.as_ref().map(|open| open.state) {
-            _ if !confirmed => Some(Reply::status(481)),
-            // RFC 3261 14.2.
-            Some(OpenState::Unanswered) => Some(Reply::with(500, "Retry-After", &retry)),
-            Some(OpenState::Unacknowledged) => Some(Reply::status(491)),
-            None if pending || session.owed_ack.is_some() => Some(Reply::status(491)),
-            None => None,
-        };
-        if let Some(reply) = refusal {
-            return self.reply_in_session(now, key, received, reply);
-        }
-        if let (Some(fork), Some(contact)) =
-            (session.fork_mut(&tag), received.facts.contact.clone())
-        {
-            fork.dialog.target = contact;
-        }
-        let cseq = received.facts.cseq;
-        let body = make::take_body(&mut received.request);
-        let Received { echo, reply, .. } = received;
-        let transaction = self.open_server(now, Method::Invite, reply, echo, Some(key), "");
-        let open = self.open_invite(transaction, cseq);
-        let give_up = now + self.config.timing.give_up();
-        if let Some(session) = self.sessions.get_mut(&key) {
-            session.incoming = Some(open);
-            session.set_deadline(Deadline::NotAnswered, give_up);
-        }
-        self.learn_sources(key);
-        self.schedule_session(key);
-        self.emit(Event::Reinvite { session: key, body });
     }
 
     fn receive_info(&mut self, now: Instant, key: Session, mut received: Received) {
@@ -134,98 +97,6 @@ impl Endpoint {
         let live = self.sessions.get(&key).is_some_and(|session| !session.is_hung_up());
         if let (Some(body), true, true) = (body, taken, live) {
             self.emit(Event::Info { session: key, body });
-        }
-    }
-
-    fn reinvite_pending(&self, key: Session) -> bool {
-        let outgoing = self.sessions.get(&key).and_then(|session| session.outgoing);
-        outgoing.is_some_and(|id| self.is_unanswered_invite(id))
-    }
-
-    pub(super) fn reinvite(
-        &mut self,
-        now: Instant,
-        key: Session,
-        body: Option<Body>,
-    ) -> Result<(), Error> {
-        let pending = self.reinvite_pending(key);
-        let session = self.sessions.get_mut(&key).ok_or(Error::NoSession(key))?;
-        let free = session.incoming.is_none() && session.owed_ack.is_none() && !pending;
-        if session.phase != Phase::Confirmed || !free {
-            return Err(Error::WrongState(key));
-        }
-        session.offer = if body.is_some() { OfferIn::Invite } else { OfferIn::Response };
-        let tag = session.main_fork().map(|fork| fork.dialog.remote_tag.clone());
-        let sending = tag.and_then(|tag| self.within(key, &tag, Method::Invite));
-        let mut sending = sending.ok_or(Error::WrongState(key))?;
-        sending.draft.contact = WithContact::Yes;
-        sending.draft.body = body;
-        sending.user = User::Reinvite(key);
-        self.start(now, sending);
-        Ok(())
-    }
-
-    pub(super) fn reinvite_response(
-        &mut self,
-        now: Instant,
-        key: Session,
-        id: u64,
-        answer: Arrived,
-    ) {
-        let quiet = now + self.config.timing.c;
-        let Some((cseq, tag)) = self.clients.get(&id).map(|t| (t.draft.cseq, t.fork.clone()))
-        else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        if answer.status < 200 {
-            session.set_deadline(Deadline::Quiet, quiet);
-            return self.schedule_session(key);
-        }
-        session.stop_deadline(Deadline::Quiet);
-        if answer.status >= 300 {
-            self.schedule_session(key);
-            return self.reinvite_failed(now, key, answer);
-        }
-        let over = session.phase != Phase::Confirmed;
-        let offer = session.offer;
-        let owed = Some(OwedAck { fork: tag.clone(), cseq });
-        let waits = session.owed_ack == owed;
-        let Some(fork) = session.fork_mut(&tag) else { return };
-        if let Some((path, bytes)) = fork.ack(cseq) {
-            return self.transmit(path, bytes);
-        }
-        if waits {
-            return;
-        }
-        if let Some(contact) = answer.facts.as_ref().and_then(|facts| facts.contact.clone()) {
-            fork.dialog.target = contact;
-        }
-        if !over && offer == OfferIn::Response {
-            session.owed_ack = owed;
-        }
-        self.learn_sources(key);
-        self.schedule_session(key);
-        if over || offer == OfferIn::Invite {
-            self.send_ack(key, &tag, cseq, None);
-        }
-        if !over {
-            self.emit(Event::ReinviteDone { session: key, answer: answer.answer(), offer });
-        }
-    }
-
-    pub(super) fn reinvite_failed(&mut self, now: Instant, key: Session, answer: Arrived) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        session.stop_deadline(Deadline::Quiet);
-        let offer = session.offer;
-        if session.phase != Phase::Confirmed {
-            return;
-        }
-        self.schedule_session(key);
-        let lost = ends_dialog(&answer);
-        self.emit(Event::ReinviteDone { session: key, answer: answer.answer(), offer });
-        if lost {
-            self.lost(now, key);
         }
     }
 
@@ -266,6 +137,7 @@ impl Endpoint {
             extra: ExtraHeader::new("Accept", "application/sdp").into_iter().collect(),
             authorization: Vec::new(),
             body: None,
+            asked_longer: false,
         };
         let long_requests = destination.long_requests;
         let user = User::Options(request);
@@ -304,7 +176,8 @@ impl Endpoint {
     }
 
     /// The peer does not know the dialog any more (RFC 3261 12.2.1.2).
-    fn lost(&mut self, now: Instant, key: Session) {
+    pub(super) fn lost(&mut self, now: Instant, key: Session) {
+        self.refuse_open_requests(now, key);
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let tag = session.main_fork().map(|fork| fork.dialog.remote_tag.clone());
         if let Some(tag) = tag {
@@ -343,9 +216,12 @@ impl Endpoint {
         };
         let mut draft = draft_within(&fork.dialog, Method::Ack, cseq);
         draft.authorization = authorization;
-        draft.body = body;
+        draft.body.clone_from(&body);
         let bytes: std::sync::Arc<[u8]> = draft.write(&via, &contact, &self.config.product).into();
         fork.keep_ack(cseq, path, bytes.clone());
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.describe(body);
+        }
         self.transmit(path, bytes);
     }
 
@@ -406,7 +282,11 @@ impl Endpoint {
     }
 }
 
-fn draft_within(dialog: &crate::sip::dialog::Dialog, method: Method, cseq: u32) -> Draft {
+pub(super) fn draft_within(
+    dialog: &crate::sip::dialog::Dialog,
+    method: Method,
+    cseq: u32,
+) -> Draft {
     let routed = dialog.routed();
     Draft {
         method,
@@ -421,10 +301,11 @@ fn draft_within(dialog: &crate::sip::dialog::Dialog, method: Method, cseq: u32) 
         extra: Vec::new(),
         authorization: Vec::new(),
         body: None,
+        asked_longer: false,
     }
 }
 
 /// RFC 3261 12.2.1.2: these say that the peer has no such dialog any more.
-fn ends_dialog(answer: &Arrived) -> bool {
+pub(super) fn ends_dialog(answer: &Arrived) -> bool {
     matches!(answer.status, 408 | 481)
 }

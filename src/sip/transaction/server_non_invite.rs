@@ -69,6 +69,11 @@ impl ServerNonInvite {
         }
     }
 
+    /// Whether the user still owes the final response.
+    pub(in crate::sip) fn is_open(&self) -> bool {
+        matches!(self.state, State::Trying | State::Proceeding)
+    }
+
     /// A moment of [`Self::next_timeout`] has come. Call until it is in the future.
     pub(in crate::sip) fn on_timeout(&mut self, now: Instant) -> Step {
         if self.timers.expire(now).is_none() {
