@@ -46,11 +46,37 @@ impl Database {
         }
     }
 
+    /// A PostgreSQL server that is away now: nothing is tried, and nothing migrated.
+    pub(super) fn later(url: &str) -> Result<Database, OpenError> {
+        Ok(Database::Postgres(pool_options().connect_lazy_with(postgres_options(url)?)))
+    }
+
+    /// Migrates a server that was away when the gateway started; nothing where it is done.
+    pub(super) async fn prepare(&self) -> Result<(), String> {
+        match self {
+            Database::Sqlite(_) => Ok(()),
+            Database::Postgres(pool) => {
+                migrate_postgres(pool).await.map_err(|error| error.to_string())
+            }
+        }
+    }
+
     /// Writes records by key in one transaction; a record that is complete is never changed again.
     pub(super) async fn upsert(&self, records: &[Record]) -> Result<(), WriteError> {
         if records.is_empty() {
             return Ok(());
         }
+        // A server that is frozen, or cut off without a word, must not hold the writer for ever.
+        match tokio::time::timeout(WRITE_LIMIT, self.write(records)).await {
+            Ok(result) => result,
+            Err(_) => Err(WriteError::Unavailable(format!(
+                "no answer within {} s",
+                WRITE_LIMIT.as_secs()
+            ))),
+        }
+    }
+
+    async fn write(&self, records: &[Record]) -> Result<(), WriteError> {
         on!(self, pool => {
             let mut transaction = pool.begin().await?;
             for record in records {
@@ -89,11 +115,11 @@ impl Database {
             Some(cursor) => (cursor.started_at_ms, cursor.id.to_string()),
             None => (i64::MAX, String::new()),
         };
-        on!(self, pool => sqlx::query(LIST)
+        on!(self, pool => in_time(sqlx::query(LIST)
             .bind(started_at_ms)
             .bind(id)
             .bind(limit)
-            .fetch_all(pool)
+            .fetch_all(pool))
             .await?
             .into_iter()
             .map(|row| parse(row.try_get("record")?))
@@ -102,9 +128,9 @@ impl Database {
 
     /// The latest record with this id.
     pub(super) async fn find(&self, id: CallId) -> Result<Option<Record>, ReadError> {
-        on!(self, pool => sqlx::query(FIND)
+        on!(self, pool => in_time(sqlx::query(FIND)
             .bind(id.to_string())
-            .fetch_optional(pool)
+            .fetch_optional(pool))
             .await?
             .map(|row| parse(row.try_get("record")?))
             .transpose())
@@ -153,7 +179,7 @@ impl Database {
     }
 
     pub(super) async fn ping(&self) -> Result<(), ReadError> {
-        on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop)?);
+        on!(self, pool => in_time(sqlx::query("SELECT 1").execute(pool)).await.map(drop)?);
         Ok(())
     }
 
@@ -185,6 +211,12 @@ pub enum OpenError {
         /// The file.
         file: PathBuf,
         /// The system's or SQLite's words.
+        reason: String,
+    },
+    /// The server does not answer now; it may later.
+    #[error("the PostgreSQL server is away: {reason}")]
+    Away {
+        /// The server's or the system's words.
         reason: String,
     },
     /// The server does not answer or does not let us in.
@@ -299,29 +331,61 @@ async fn open_sqlite(url: &str) -> Result<Database, OpenError> {
 }
 
 async fn open_postgres(url: &str) -> Result<Database, OpenError> {
+    let options = postgres_options(url)?;
+    // A pool tries until its time is up and then says only that; one connection says why.
+    let first = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect_with(&options));
+    let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    let first = first.map_err(|error| {
+        let reason = error.to_string();
+        if is_away(&error) { OpenError::Away { reason } } else { OpenError::Unreachable { reason } }
+    })?;
+    // Whatever the server says to a goodbye, it was there.
+    let _ = first.close().await;
+    let pool = pool_options()
+        .connect_with(options)
+        .await
+        .map_err(|error| OpenError::Away { reason: error.to_string() })?;
+    migrate_postgres(&pool).await?;
+    Ok(Database::Postgres(pool))
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, OpenError> {
     let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl {
         // The parser's words repeat parts of the URL.
         reason: "expected postgres://user:password@host/database".into(),
     })?;
-    let options = options.disable_statement_logging();
-    // A pool tries until its time is up and then says only that; one connection says why.
-    let first = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect_with(&options));
-    let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-    let first = first.map_err(|error| OpenError::Unreachable { reason: error.to_string() })?;
-    // Whatever the server says to a goodbye, it was there.
-    let _ = first.close().await;
-    let pool = PgPoolOptions::new()
-        .max_connections(4)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options)
-        .await
-        .map_err(|error| OpenError::Unreachable { reason: error.to_string() })?;
-    Migrator::with_migrations(migrations(POSTGRES))
-        .run(&pool)
-        .await
-        .map_err(|error| OpenError::Migration { reason: error.to_string() })?;
-    Ok(Database::Postgres(pool))
+    Ok(options.disable_statement_logging())
 }
+
+fn pool_options() -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(5))
+}
+
+async fn migrate_postgres(pool: &PgPool) -> Result<(), OpenError> {
+    Migrator::with_migrations(migrations(POSTGRES))
+        .run(pool)
+        .await
+        .map_err(|error| OpenError::Migration { reason: error.to_string() })
+}
+
+/// Whether waiting can help. PostgreSQL: class 57P (stopping, starting), 53 (no connection free).
+fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("53"))
+        }
+        _ => false,
+    }
+}
+
+/// A read that waits for nobody longer than its reader does.
+async fn in_time<T>(read: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(READ_LIMIT, read).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+const READ_LIMIT: Duration = Duration::from_secs(5);
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
 fn migrations(list: &[(i64, &'static str, &'static str)]) -> Vec<Migration> {
     list.iter()

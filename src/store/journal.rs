@@ -1,6 +1,7 @@
 //! The spool's files: numbered segments, `00000001.log` and up, and `position`, how far SQL has them.
 //!
-//! The one who appends makes segments; the one who drains deletes those that are wholly in SQL.
+//! The one who appends makes segments; the one who drains deletes those that are wholly in SQL, but
+//! for the last one of them.
 //! `position` is a hint: losing it means reading again what the database already has, and writing by
 //! key makes that harmless.
 
@@ -39,6 +40,18 @@ impl Journal {
         }
         found.sort_unstable();
         Ok(found)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What a segment holds; nothing where there is none.
+    pub(super) fn bytes(&self, segment: u64) -> io::Result<Vec<u8>> {
+        match fs::read(self.path(segment)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     /// Bytes of a segment.
@@ -127,7 +140,8 @@ impl Journal {
         let temporary = self.folder.join("position.new");
         fs::write(&temporary, format!("{} {}\n", at.segment, at.offset))?;
         fs::rename(&temporary, self.folder.join("position"))?;
-        for done in self.segments()?.into_iter().filter(|segment| *segment < at.segment) {
+        // The one before the current one stays: a crash may tear the current one's head.
+        for done in self.segments()?.into_iter().filter(|segment| segment + 1 < at.segment) {
             fs::remove_file(self.path(done))?;
         }
         Ok(())

@@ -9,14 +9,17 @@ mod database;
 mod frame;
 mod history;
 mod journal;
+mod open_calls;
 mod settings;
 mod spool;
 mod writer;
 
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::base::CallId;
@@ -34,21 +37,35 @@ use spool::Spool;
 /// The records of calls: durable appends and paged reads.
 #[derive(Debug)]
 pub struct Store {
-    spool: Spool,
+    spool: Arc<Spool>,
     database: Database,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Store {
     /// Opens the spool and the database, migrates the database, and starts to drain what an earlier
-    /// run left in the spool.
+    /// run left in the spool. Calls that an earlier run left open get their end.
+    ///
+    /// A server that this spool's records went to before may be away: the records wait for it. One
+    /// that was never there is an error, since its address may be wrong.
     ///
     /// # Errors
     /// [`OpenError`] in one line that says what is wrong and where.
     pub async fn open(settings: &Settings) -> Result<Store, OpenError> {
-        let database = Database::open(&settings.url).await?;
         let folder = settings.spool_folder();
+        let known = Known::new(&folder, &settings.url);
+        let database = match Database::open(&settings.url).await {
+            Err(OpenError::Away { reason }) if known.is_known() => {
+                tracing::warn!(reason, "the database is away; records wait in the spool");
+                Database::later(&settings.url)?
+            }
+            Err(OpenError::Away { reason }) => return Err(OpenError::Unreachable { reason }),
+            other => other?,
+        };
         let (spool, drain) = Spool::open(&folder)?;
+        known.remember();
+        let spool = Arc::new(spool);
+        tokio::spawn(beat(Arc::downgrade(&spool)));
         let writer = tokio::spawn(writer::run(drain, database.clone()));
         Ok(Store { spool, database, writer: Mutex::new(Some(writer)) })
     }
@@ -123,6 +140,41 @@ impl Store {
             );
         }
         self.database.close().await;
+    }
+}
+
+/// Keeps the spool's time until it is closed.
+async fn beat(spool: Weak<Spool>) {
+    let mut step = tokio::time::interval(spool::BEAT);
+    loop {
+        step.tick().await;
+        if !spool.upgrade().is_some_and(|spool| spool.beat()) {
+            return;
+        }
+    }
+}
+
+/// Whether the records of a spool went to this database before. Kept beside the spool, as a digest,
+/// since the URL may hold a password.
+struct Known {
+    file: PathBuf,
+    digest: String,
+}
+
+impl Known {
+    fn new(folder: &Path, url: &str) -> Known {
+        let digest = Sha256::digest(url).iter().map(|byte| format!("{byte:02x}")).collect();
+        Known { file: folder.join("database"), digest }
+    }
+
+    fn is_known(&self) -> bool {
+        std::fs::read_to_string(&self.file).is_ok_and(|digest| digest == self.digest)
+    }
+
+    fn remember(&self) {
+        if let Err(error) = std::fs::write(&self.file, &self.digest) {
+            tracing::warn!(%error, "which database the spool belongs to cannot be noted");
+        }
     }
 }
 

@@ -1,19 +1,23 @@
 //! The spool: records appended to a local file by a thread of its own, durable before the answer.
 //!
 //! Group commit: what has queued up while the disk was busy is written and synced together, so the
-//! disk's sync rate bounds the latency and not the number of calls.
+//! disk's sync rate bounds the latency and not the number of calls. What a full disk refuses is kept in
+//! memory, up to a bound, and tried again until it is taken.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OpenError;
 use super::frame;
 use super::journal::{Journal, Position};
+use super::open_calls::{self, Key, OpenCalls};
 use crate::call::Record;
 
 /// The appending side.
@@ -48,6 +52,7 @@ impl Spool {
         let last = segments.last().copied().unwrap_or(position.segment);
         let (file, offset) = journal.open_tail(last).map_err(unusable)?;
         let tail = Position { segment: last, offset };
+        let left = OpenCalls::left_behind(&journal, tail).map_err(unusable)?;
         let waiting: u64 = segments
             .iter()
             .filter(|segment| **segment >= position.segment)
@@ -57,14 +62,17 @@ impl Spool {
         let bytes = Arc::new(AtomicU64::new(waiting));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (told, watched) = watch::channel(tail);
-        let appender = Appender {
+        let mut appender = Appender {
             journal: journal.clone(),
             file,
             tail,
             told,
             bytes: Arc::clone(&bytes),
+            open: OpenCalls::default(),
+            backlog: Vec::new(),
             _lock: Arc::clone(&lock),
         };
+        appender.end_calls(&left)?;
         std::thread::Builder::new()
             .name("spool".into())
             .spawn(move || appender.run(queue))
@@ -75,18 +83,25 @@ impl Spool {
 
     /// Returns when the record is on disk.
     pub(super) async fn append(&self, record: &Record) -> Result<(), AppendError> {
-        let mut line = Vec::new();
-        frame::encode(record, &mut line).map_err(|e| AppendError::Disk(e.to_string()))?;
-        if line.len() > MAX_FRAME {
-            return Err(AppendError::TooLarge(line.len()));
-        }
-        let jobs = self.jobs.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let line = Line::of(record)?;
         let (done, ack) = oneshot::channel();
-        jobs.ok_or(AppendError::Closed)?
-            .send(Job { line, done })
-            .await
-            .map_err(|_| AppendError::Closed)?;
+        let jobs = self.jobs().ok_or(AppendError::Closed)?;
+        jobs.send(Job::Append(line, done)).await.map_err(|_| AppendError::Closed)?;
         ack.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Due every [`BEAT`]: notes that the gateway lives and tries again what the disk refused.
+    /// `false` when the spool is closed.
+    pub(super) fn beat(&self) -> bool {
+        match self.jobs() {
+            // A full queue is being worked off, which is as good.
+            Some(jobs) => !matches!(jobs.try_send(Job::Beat), Err(TrySendError::Closed(_))),
+            None => false,
+        }
+    }
+
+    fn jobs(&self) -> Option<mpsc::Sender<Job>> {
+        self.jobs.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -117,9 +132,28 @@ pub enum AppendError {
 }
 
 #[derive(Debug)]
-struct Job {
-    line: Vec<u8>,
-    done: oneshot::Sender<Result<(), AppendError>>,
+enum Job {
+    Append(Line, oneshot::Sender<Result<(), AppendError>>),
+    Beat,
+}
+
+/// A record as it is written.
+#[derive(Debug)]
+struct Line {
+    key: Key,
+    ended: bool,
+    bytes: Vec<u8>,
+}
+
+impl Line {
+    fn of(record: &Record) -> Result<Line, AppendError> {
+        let mut bytes = Vec::new();
+        frame::encode(record, &mut bytes).map_err(|e| AppendError::Disk(e.to_string()))?;
+        if bytes.len() > MAX_FRAME {
+            return Err(AppendError::TooLarge(bytes.len()));
+        }
+        Ok(Line { key: open_calls::key(record), ended: record.ended_at.is_some(), bytes })
+    }
 }
 
 /// The thread's own.
@@ -129,55 +163,131 @@ struct Appender {
     tail: Position,
     told: watch::Sender<Position>,
     bytes: Arc<AtomicU64>,
+    open: OpenCalls,
+    /// Lines that the disk refused, oldest first.
+    backlog: Vec<u8>,
     _lock: Arc<File>,
 }
 
 impl Appender {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut group = Vec::new();
+        let mut waiting = Vec::new();
         let mut buffer = Vec::new();
         while let Some(first) = queue.blocking_recv() {
-            group.push(first);
-            while group.len() < QUEUE
-                && let Ok(job) = queue.try_recv()
-            {
-                group.push(job);
-            }
             buffer.clear();
-            group.iter().for_each(|job| buffer.extend_from_slice(&job.line));
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    Job::Append(line, done) => {
+                        self.open.note(line.key, line.ended, &line.bytes);
+                        buffer.extend_from_slice(&line.bytes);
+                        waiting.push(done);
+                    }
+                    // Of no use where no call is on; a disk should rest.
+                    Job::Beat if !self.open.is_empty() => {
+                        if let Err(error) = open_calls::beat(self.journal.folder()) {
+                            tracing::debug!(%error, "the sign of life cannot be written");
+                        }
+                    }
+                    Job::Beat => {}
+                }
+                next = if waiting.len() < QUEUE { queue.try_recv().ok() } else { None };
+            }
             let result = self.commit(&buffer);
-            for job in group.drain(..) {
+            for done in waiting.drain(..) {
                 // The caller may have stopped waiting; the record is written all the same.
-                let _ = job.done.send(result.clone());
+                let _ = done.send(result.clone());
+            }
+        }
+        if !self.backlog.is_empty() && self.commit(&[]).is_err() {
+            tracing::error!(bytes = self.backlog.len(), "records are lost: the disk takes nothing");
+        }
+    }
+
+    /// Writes the ends of calls that an earlier run left open.
+    fn end_calls(&mut self, ended: &[Record]) -> Result<(), OpenError> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let unusable =
+            |reason: String| OpenError::Spool { folder: self.journal.folder().to_owned(), reason };
+        let mut buffer = Vec::new();
+        for record in ended {
+            let line = Line::of(record).map_err(|error| unusable(error.to_string()))?;
+            buffer.extend_from_slice(&line.bytes);
+        }
+        tracing::warn!(
+            calls = ended.len(),
+            "calls were on when the gateway stopped; their records are ended"
+        );
+        // A disk that is full now takes them later; the next start would find them again, too.
+        let _ = self.commit(&buffer);
+        Ok(())
+    }
+
+    /// All of the group is on disk, or none of it is in the file and it waits in the backlog.
+    fn commit(&mut self, group: &[u8]) -> Result<(), AppendError> {
+        if group.is_empty() && self.backlog.is_empty() {
+            return Ok(());
+        }
+        let waiting = self.bytes.load(Ordering::Relaxed);
+        if waiting + group.len() as u64 > MAX_SPOOL_BYTES {
+            return Err(AppendError::Full(waiting));
+        }
+        match self.write(group) {
+            Ok(()) => {
+                if !self.backlog.is_empty() {
+                    tracing::info!(bytes = self.backlog.len(), "the disk takes records again");
+                    self.backlog = Vec::new();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if self.backlog.len() + group.len() <= MAX_BACKLOG {
+                    self.backlog.extend_from_slice(group);
+                } else {
+                    tracing::error!(
+                        bytes = group.len(),
+                        "records are lost: the disk takes nothing"
+                    );
+                }
+                Err(AppendError::Disk(error.to_string()))
             }
         }
     }
 
-    /// All of the group is on disk, or none of it is in the file.
-    fn commit(&mut self, buffer: &[u8]) -> Result<(), AppendError> {
-        let waiting = self.bytes.load(Ordering::Relaxed);
-        if waiting + buffer.len() as u64 > MAX_SPOOL_BYTES {
-            return Err(AppendError::Full(waiting));
-        }
-        let disk = |error: io::Error| AppendError::Disk(error.to_string());
+    fn write(&mut self, group: &[u8]) -> io::Result<()> {
+        let mut head = Vec::new();
         if self.tail.offset >= SEGMENT_BYTES {
             let segment = self.tail.segment + 1;
-            let (file, offset) = self.journal.open_tail(segment).map_err(disk)?;
+            let (file, offset) = self.journal.open_tail(segment)?;
             self.file = file;
             self.tail = Position { segment, offset };
         }
-        if let Err(error) = self.file.write_all(buffer).and_then(|()| self.file.sync_data()) {
+        if self.tail.offset == 0 {
+            self.open.lines().for_each(|line| head.extend_from_slice(line));
+        }
+        let parts = [&head[..], &self.backlog, group];
+        let written = parts.iter().try_for_each(|part| self.file.write_all(part));
+        if let Err(error) = written.and_then(|()| self.file.sync_data()) {
             // Back to the last whole line, so that a later append does not follow half a line.
             let _ = self.file.set_len(self.tail.offset);
             let _ = self.file.seek(SeekFrom::Start(self.tail.offset));
-            return Err(disk(error));
+            return Err(error);
         }
-        self.tail.offset += buffer.len() as u64;
-        self.bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        self.tail.offset += length;
+        self.bytes.fetch_add(length, Ordering::Relaxed);
         self.told.send_replace(self.tail);
         Ok(())
     }
 }
+
+/// How often a sign of life is written while a call is on, and a disk that refused is tried again.
+pub(super) const BEAT: Duration = Duration::from_secs(2);
+
+/// Some ten thousand records of a disk that is full.
+const MAX_BACKLOG: usize = 8 * 1024 * 1024;
 
 /// Appends that may wait at once; the next one waits for a place.
 const QUEUE: usize = 1024;

@@ -15,6 +15,12 @@ use crate::call::Record;
 
 /// Runs until the appending side is gone and everything is in SQL.
 pub(super) async fn run(mut drain: Drain, database: Database) {
+    let mut wait = SHORTEST_WAIT;
+    while let Err(reason) = database.prepare().await {
+        tracing::warn!(reason, wait_ms = wait.as_millis(), "records wait for the database");
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
     loop {
         let tail = *drain.tail.borrow_and_update();
         if drain.position >= tail {

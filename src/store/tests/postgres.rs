@@ -45,6 +45,31 @@ async fn what_users_have_called_is_read() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_there_before_may_be_away_at_a_start() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { url: server.url.clone(), spool: Some(folder.path().join("spool")) };
+    let store = Store::open(&settings).await.unwrap();
+    store.append(&record(0)).await.unwrap();
+    store.close(Duration::from_secs(5)).await;
+    drop(store);
+
+    server.run("pg_ctl", &["stop", "-m", "immediate", "-w"]);
+    let store = loop {
+        match Store::open(&settings).await {
+            Err(OpenError::SpoolInUse { .. }) => tokio::task::yield_now().await,
+            other => break other.unwrap(),
+        }
+    };
+    store.append(&record(1)).await.unwrap();
+    assert!(store.records(None, 10).await.is_err());
+    server.run("pg_ctl", &["start", "-w"]);
+    drained(&store).await;
+    assert_eq!(all(&store).await, [record(1), record(0)]);
+    store.close(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("postgres://u:hunter2@localhost/x?host={}", folder.path().display());

@@ -90,7 +90,72 @@ async fn segments_that_are_in_sql_are_deleted() {
             .filter(|name| name.ends_with(".log"))
             .collect::<Vec<_>>()
     };
-    assert_eq!(logs(), ["00000002.log"]);
+    // The one before the current one stays, in case a crash tears the current one's head.
+    assert_eq!(logs(), ["00000001.log", "00000002.log"]);
+    for n in 0..2 * SEGMENT_BYTES / 20_000 {
+        let rule = Some(long.clone());
+        store.append(&Record { rule, ..record(count + n) }).await.unwrap();
+    }
+    drained(&store).await;
+    assert_eq!(logs().len(), 2, "{:?}", logs());
+}
+
+/// A record as it is written at the answer.
+fn answered(n: u64) -> Record {
+    Record { ended_at: None, cause: None, ended_by: None, duration_ms: 0, ..record(n) }
+}
+
+#[tokio::test]
+async fn calls_that_a_crash_cut_off_get_their_end_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = sqlite_settings(folder.path());
+    {
+        let (spool, _drain) = Spool::open(&settings.spool_folder()).unwrap();
+        for n in 0..5 {
+            spool.append(&answered(n)).await.unwrap();
+        }
+        spool.append(&record(2)).await.unwrap();
+    }
+    // Three seconds after the last answer it still lived.
+    let alive = record(4).started_at + jiff::SignedDuration::from_secs(3);
+    std::fs::write(settings.spool_folder().join("alive"), alive.to_string()).unwrap();
+    for start in 0..2 {
+        let store = reopened(&settings).await;
+        drained(&store).await;
+        let records = all(&store).await;
+        assert_eq!(records.len(), 5, "start {start}");
+        for record in &records {
+            let cut_off = record.id != super::record(2).id;
+            assert_eq!(record.cause == Some(Cause::Internal), cut_off, "{record:?}");
+            let length = record.ended_at.unwrap().duration_since(record.answered_at.unwrap());
+            if cut_off {
+                assert_eq!(record.ended_at, Some(alive));
+                assert_eq!(i128::from(record.duration_ms), length.as_millis());
+                assert_eq!(record.ended_by, Some(Who::Gateway));
+            }
+        }
+        store.close(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_outlived_many_segments_is_ended_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = sqlite_settings(folder.path());
+    {
+        let store = Store::open(&settings).await.unwrap();
+        store.append(&answered(0)).await.unwrap();
+        let long = Some("x".repeat(60_000));
+        for n in 1..4 * SEGMENT_BYTES / 60_000 {
+            store.append(&Record { rule: long.clone(), ..record(n) }).await.unwrap();
+        }
+        drained(&store).await;
+        assert_eq!(store.record(record(0).id).await.unwrap(), Some(answered(0)));
+    }
+    let store = reopened(&settings).await;
+    drained(&store).await;
+    let ended = store.record(record(0).id).await.unwrap().unwrap();
+    assert_eq!(ended.cause, Some(Cause::Internal));
 }
 
 #[tokio::test]
