@@ -37,12 +37,23 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         "ready"
     );
     let reloads = tokio::spawn(reload_on_signal(gateway.clone(), hangups));
+    survive_file_size_limit();
     http::stop_signal().await;
     reloads.abort();
     gateway.stop(PATIENCE).await;
     http.stop().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A write beyond the limit of a file's size (`ulimit -f`) is an error like that of a full disk, which
+/// the spool outlives, and not the end of every call: once handled, the signal does nothing more.
+fn survive_file_size_limit() {
+    /// signal(7), on every architecture of Linux but MIPS and PA-RISC.
+    const SIGXFSZ: i32 = 25;
+    if let Err(error) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        tracing::warn!(%error, "a file size limit would end the gateway");
+    }
 }
 
 /// SIGHUP reads the dial plan again. Everything else of the configuration needs a new start.

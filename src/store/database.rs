@@ -143,11 +143,11 @@ impl Database {
         long_ms: i64,
         limit: i64,
     ) -> Result<Vec<(String, String)>, ReadError> {
-        on!(self, pool => sqlx::query(TALKED_TO)
+        on!(self, pool => in_time(sqlx::query(TALKED_TO)
             .bind(since_ms)
             .bind(long_ms)
             .bind(limit)
-            .fetch_all(pool)
+            .fetch_all(pool))
             .await?
             .into_iter()
             .map(|row| Ok((row.try_get("from_user")?, row.try_get("to_number")?)))
@@ -160,10 +160,10 @@ impl Database {
         since_ms: i64,
         limit: i64,
     ) -> Result<Vec<history::Row>, ReadError> {
-        on!(self, pool => sqlx::query(DIALLED)
+        on!(self, pool => in_time(sqlx::query(DIALLED)
             .bind(since_ms)
             .bind(limit)
-            .fetch_all(pool)
+            .fetch_all(pool))
             .await?
             .into_iter()
             .map(|row| {
