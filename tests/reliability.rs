@@ -3,6 +3,8 @@
 //!
 //! With `WRITE_DOCS` set the table of `docs/reliability.md` is written.
 
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
 mod support;
 
 use std::cell::RefCell;

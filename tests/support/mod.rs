@@ -9,7 +9,6 @@ pub mod cable;
 pub mod gateway;
 pub mod http;
 pub mod interop;
-pub mod kamailio;
 pub mod load;
 pub mod phones;
 pub mod postgres;
