@@ -30,7 +30,7 @@ struct Gateway {
 
 async fn gateway(origins: &[&str]) -> Gateway {
     let (tx, pages) = mpsc::channel(16);
-    let config = Config { key: key(), ice_servers: vec![], features: vec![] };
+    let config = Config { key: key(), revoked: Default::default(), ice: vec![], features: vec![] };
     let server = Server::new(config, origins.iter().map(|o| (*o).to_owned()).collect(), tx);
     let shared = server.clone();
     let app = Router::new().route(
@@ -61,13 +61,7 @@ fn token() -> String {
 
 fn token_of(user: &str) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let claims = Claims {
-        sub: user.parse().unwrap(),
-        exp: now + 600,
-        scopes: vec![Scope::CallOut],
-        callers: vec![],
-        destinations: vec![],
-    };
+    let claims = Claims { scopes: vec![Scope::CallOut], ..Claims::new(user.parse().unwrap(), now + 600) };
     mint(&key(), &claims, now).unwrap()
 }
 
@@ -293,6 +287,23 @@ async fn a_bad_frame_is_4400_and_the_session_is_kept() {
         assert!(matches!(next(&mut gateway).await, FromPage::Away { .. }));
         assert!(matches!(next(&mut gateway).await, FromPage::Back { .. }));
     }
+}
+
+#[tokio::test]
+async fn a_revoked_token_closes_its_page_and_no_other() {
+    let gateway = gateway(&[]).await;
+    let mut sockets = Vec::new();
+    for user in ["alice", "bob"] {
+        let mut socket = connect(gateway.at, None).await.unwrap();
+        say(&mut socket, json!({"id": 1, "type": "hello", "token": token_of(user)})).await;
+        assert_eq!(hear(&mut socket).await["type"], "welcome");
+        sockets.push(socket);
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    gateway.server.revoke(|revoked| revoked.user("alice".parse().unwrap(), now));
+    assert_eq!(close_code(&mut sockets[0]).await, 4401);
+    say(&mut sockets[1], json!({"id": 2, "type": "ping"})).await;
+    assert_eq!(hear(&mut sockets[1]).await["ok"], true);
 }
 
 #[tokio::test]

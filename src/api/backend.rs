@@ -35,6 +35,12 @@ pub trait Backend: Send + Sync + 'static {
     /// The claims ask for more than a token may say.
     fn mint(&self, claims: &Claims) -> Result<String, MintError>;
 
+    /// Takes back one token; `false` where it is not ours.
+    fn revoke_token(&self, token: &str) -> bool;
+
+    /// Takes back all tokens of a user that were made up to now.
+    fn revoke_user(&self, user: &UserId);
+
     /// Whether new calls are taken.
     fn readiness(&self) -> Readiness;
 

@@ -9,7 +9,7 @@ use super::backend::{
 use crate::base::{CallId, Finding, UserId};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{Gateway, PlanQuestion, PutPlanError};
-use crate::signaling::{Claims, MintError, Scope};
+use crate::signaling::{Claims, MintError};
 use crate::trunk::Health;
 
 /// A running gateway behind the API.
@@ -71,6 +71,14 @@ impl Backend for GatewayBackend {
         self.gateway.mint(claims)
     }
 
+    fn revoke_token(&self, token: &str) -> bool {
+        self.gateway.revoke_token(token)
+    }
+
+    fn revoke_user(&self, user: &UserId) {
+        self.gateway.revoke_user(user);
+    }
+
     fn readiness(&self) -> Readiness {
         if self.gateway.is_draining() { Readiness::Draining } else { Readiness::Ready }
     }
@@ -117,13 +125,7 @@ impl Backend for GatewayBackend {
     fn demo_phone(&self) -> Option<DemoPhone> {
         let demo = self.demo.as_ref()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let claims = Claims {
-            sub: demo.user.clone(),
-            exp: (now + DEMO_TOKEN).as_secs(),
-            scopes: vec![Scope::CallOut, Scope::CallIn],
-            callers: Vec::new(),
-            destinations: Vec::new(),
-        };
+        let claims = Claims::new(demo.user.clone(), (now + DEMO_TOKEN).as_secs());
         let token = self.gateway.mint(&claims).ok()?;
         Some(DemoPhone { token, user: demo.user.clone(), hints: demo.hints.clone() })
     }

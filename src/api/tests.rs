@@ -28,6 +28,7 @@ use crate::telemetry::Metrics;
 /// A gateway with one call, one trunk and the user `alice`.
 pub(super) struct Fixed {
     pub(super) hung_up: Mutex<Vec<CallId>>,
+    pub(super) revoked: Mutex<Vec<String>>,
     pub(super) readiness: Readiness,
     pub(super) key: TokenKey,
     pub(super) refused: Option<RefusedPlan>,
@@ -66,6 +67,15 @@ impl Backend for Fixed {
     fn mint(&self, claims: &Claims) -> Result<String, MintError> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         mint(&self.key, claims, now.as_secs())
+    }
+
+    fn revoke_token(&self, token: &str) -> bool {
+        self.revoked.lock().unwrap().push(token.to_owned());
+        token.starts_with("cp1.")
+    }
+
+    fn revoke_user(&self, user: &UserId) {
+        self.revoked.lock().unwrap().push(user.to_string());
     }
 
     fn readiness(&self) -> Readiness {
@@ -145,6 +155,7 @@ impl Site {
             .then(|| RefusedPlan { at: jiff::Timestamp::UNIX_EPOCH, findings: vec![finding()] });
         let backend = Arc::new(Fixed {
             hung_up: Mutex::default(),
+            revoked: Mutex::default(),
             readiness,
             key,
             refused,

@@ -28,6 +28,16 @@ struct TokenRequest {
     callers: Vec<String>,
     #[serde(default)]
     destinations: Vec<String>,
+    /// The longest that a call may last, in seconds.
+    max_call_s: Option<u64>,
+}
+
+/// What is taken back: one token, or all of a user.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevokeRequest {
+    token: Option<String>,
+    sub: Option<UserId>,
 }
 
 /// Mints a token for a user of the configuration.
@@ -45,18 +55,38 @@ pub(super) async fn mint(State(api): State<Api>, body: Body) -> Result<Response,
         (Some(exp), None) => exp,
         (None, ttl_s) => now_s.saturating_add(ttl_s.unwrap_or(MAX_TTL_S)),
     };
+    if request.max_call_s == Some(0) {
+        return Err(bad("max_call_s must be 1 or more".into()));
+    }
     let claims = Claims {
-        sub: request.sub,
-        exp,
         scopes: request.scopes,
         callers: request.callers,
         destinations: request.destinations,
+        max_call_s: request.max_call_s,
+        ..Claims::new(request.sub, exp)
     };
     let token = api.backend.mint(&claims).map_err(|error| bad(error.to_string()))?;
     let expires_at = i64::try_from(exp).ok().and_then(|s| Timestamp::from_second(s).ok());
     let minted =
         MintedToken { token, sub: claims.sub, expires_at: expires_at.unwrap_or(Timestamp::MAX) };
     Ok((StatusCode::CREATED, Json(minted)).into_response())
+}
+
+/// Takes back one token, or all tokens of a user that were made up to now. Pages that have them are
+/// closed with 4401, and their calls end.
+pub(super) async fn revoke(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
+    let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
+    let bytes = read(body).await?;
+    let request: RevokeRequest =
+        serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    match (request.token, request.sub) {
+        (Some(token), None) if api.backend.revoke_token(&token) => {}
+        (Some(_), None) => return Err(bad("the token is not one of this gateway's".into())),
+        (None, Some(user)) if api.backend.knows_user(&user) => api.backend.revoke_user(&user),
+        (None, Some(user)) => return Err(bad(format!("there is no user {user:?}"))),
+        _ => return Err(bad("either token or sub".into())),
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// The whole body, within its bounds of size and time.

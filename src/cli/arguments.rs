@@ -205,6 +205,18 @@ pub(super) struct TokenCreate {
     /// How long it lives: 10m, 1h; at most 1h
     #[arg(long, default_value = "1h")]
     pub ttl: String,
+    /// What it allows: call:out, call:in; more than once, both where there is none
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Vec<String>,
+    /// A number that it may call from; more than once, the user's own where there is none
+    #[arg(long, value_name = "NUMBER")]
+    pub caller: Vec<String>,
+    /// What it may dial, exact or ending in *; more than once (a click-to-call page has one)
+    #[arg(long, value_name = "NUMBER")]
+    pub destination: Vec<String>,
+    /// How long its calls may last at most: 90s, 10m
+    #[arg(long, value_name = "TIME")]
+    pub max_call: Option<String>,
     /// The configuration whose key signs it
     #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
     pub config: PathBuf,

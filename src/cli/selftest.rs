@@ -9,7 +9,7 @@ use super::arguments::{Output, Selftest};
 use super::{Unusable, demo, serve, token};
 use crate::config;
 use crate::selftest::{Options, run as run_checks};
-use crate::signaling::{Claims, Scope};
+use crate::signaling::Claims;
 
 pub(super) async fn run(arguments: Selftest, output: Output) -> Result<ExitCode, Unusable> {
     serve::logging(&arguments.log, "error")?;
@@ -54,13 +54,7 @@ fn running(file: &Path, progress: fn(&str)) -> Result<Options, Unusable> {
 
 fn claims(user: crate::base::UserId) -> Claims {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Claims {
-        sub: user,
-        exp: now.as_secs() + 600,
-        scopes: vec![Scope::CallOut, Scope::CallIn],
-        callers: Vec::new(),
-        destinations: Vec::new(),
-    }
+    Claims::new(user, now.as_secs() + 600)
 }
 
 /// A folder that goes away with the test.

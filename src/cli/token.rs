@@ -40,12 +40,13 @@ fn made(create: &TokenCreate) -> Result<(String, Claims), Unusable> {
     }
     let ttl = ttl(&create.ttl)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let all = Claims::new(user, (now + ttl).as_secs());
     let claims = Claims {
-        sub: user,
-        exp: (now + ttl).as_secs(),
-        scopes: vec![Scope::CallOut, Scope::CallIn],
-        callers: Vec::new(),
-        destinations: Vec::new(),
+        scopes: if create.scope.is_empty() { all.scopes } else { scopes(&create.scope)? },
+        callers: create.caller.clone(),
+        destinations: create.destination.clone(),
+        max_call_s: create.max_call.as_deref().map(length).transpose()?.map(|d| d.as_secs()),
+        ..all
     };
     Ok((sign(&loaded.config, &claims)?, claims))
 }
@@ -62,7 +63,24 @@ pub(super) fn sign(config: &Config, claims: &Claims) -> Result<String, Unusable>
 }
 
 fn ttl(text: &str) -> Result<Duration, Unusable> {
-    let wrong = || Unusable::new(format_args!("--ttl {text}: expected 30s, 10m or 1h"));
+    time("--ttl", text)
+}
+
+fn length(text: &str) -> Result<Duration, Unusable> {
+    time("--max-call", text)
+}
+
+fn scopes(words: &[String]) -> Result<Vec<Scope>, Unusable> {
+    let scope = |word: &String| match word.as_str() {
+        "call:out" => Ok(Scope::CallOut),
+        "call:in" => Ok(Scope::CallIn),
+        _ => Err(Unusable::new(format_args!("--scope {word}: expected call:out or call:in"))),
+    };
+    words.iter().map(scope).collect()
+}
+
+fn time(option: &str, text: &str) -> Result<Duration, Unusable> {
+    let wrong = || Unusable::new(format_args!("{option} {text}: expected 30s, 10m or 1h"));
     let (number, unit) = text.split_at(text.len().saturating_sub(1));
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let seconds = match unit {

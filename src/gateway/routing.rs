@@ -53,7 +53,7 @@ pub(super) fn from_page(gateway: &Arc<Inner>, session: SessionId, call: &Call) -
     let Some(live) = gateway.registry.page(session) else {
         return refused(Cause::Cancelled, None, Vec::new(), None);
     };
-    let user = live.claims.sub;
+    let user = live.claims.sub.clone();
     let in_force = gateway.plans.in_force();
     let plan = &in_force.plan;
     let request = outbound_request(
@@ -86,7 +86,14 @@ pub(super) fn from_page(gateway: &Arc<Inner>, session: SessionId, call: &Call) -
             }
         }
     }
-    let routed = connect(&gateway.trunks, plan, &decision, trace, Caller::User(&user));
+    let mut routed = connect(&gateway.trunks, plan, &decision, trace, Caller::User(&user));
+    // A token may allow less than the plan, never more.
+    if let (Decision::Connect(route), Some(seconds)) =
+        (&mut routed.decision, live.claims.max_call_s)
+    {
+        let most = Duration::from_secs(seconds);
+        route.max_call = Some(route.max_call.map_or(most, |plan| plan.min(most)));
+    }
     Routed { counted, ..routed }
 }
 

@@ -20,7 +20,7 @@ use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
 use crate::dialplan::{Plan, SHORT_CALL};
 use crate::media::{Interface, Pool, PoolConfig};
 use crate::signaling::socket::Server;
-use crate::signaling::{self, CloseCode, IceServer, TokenKey};
+use crate::signaling::{self, CloseCode, IceSource, TokenKey};
 use crate::sip::{self, Dns, DriverConfig, EndpointConfig, Reachable, Transport};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
@@ -107,7 +107,8 @@ impl Gateway {
         let (options, options_done) = mpsc::channel(OPTIONS_ANSWERS);
         let signaling = signaling::Config {
             key: token_key,
-            ice_servers: config.ice.servers.iter().map(ice_server).collect(),
+            revoked: Arc::default(),
+            ice: config.ice.servers.iter().map(ice_source).collect(),
             features,
         };
         let server = Server::new(signaling, config.http.allowed_origins.clone(), to_gateway);
@@ -306,8 +307,8 @@ fn is_ours(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-fn ice_server(server: &ConfiguredIce) -> IceServer {
-    IceServer { urls: server.urls.clone(), username: None, credential: None }
+fn ice_source(server: &ConfiguredIce) -> IceSource {
+    IceSource { urls: server.urls.clone(), secret: server.secret.clone() }
 }
 
 /// Messages of all pages that wait for the gateway; a page that sends more waits itself.

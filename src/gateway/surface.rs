@@ -185,6 +185,28 @@ impl Gateway {
         signaling::mint(&self.inner.token_key, claims, super::unix_now().as_secs())
     }
 
+    /// Takes back one token, which need not be alive any more; `false` where it is not ours.
+    pub fn revoke_token(&self, token: &str) -> bool {
+        let now = super::unix_now().as_secs();
+        match signaling::verify(&self.inner.token_key, token, now) {
+            Ok(claims) => {
+                let id = signaling::TokenId::of(token);
+                self.server.revoke(|revoked| revoked.token(id, claims.exp, now));
+                tracing::info!(user.id = %claims.sub, "a token was revoked");
+                true
+            }
+            Err(signaling::TokenError::Expired | signaling::TokenError::Revoked) => true,
+            Err(signaling::TokenError::Invalid) => false,
+        }
+    }
+
+    /// Takes back all tokens of a user that were made up to now; the user's pages are closed.
+    pub fn revoke_user(&self, user: &UserId) {
+        let now = super::unix_now().as_secs();
+        self.server.revoke(|revoked| revoked.user(user.clone(), now));
+        tracing::info!(user.id = %user, "all tokens of a user were revoked");
+    }
+
     /// Whether it is being stopped.
     pub fn is_draining(&self) -> bool {
         self.inner.is_draining()

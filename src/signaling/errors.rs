@@ -53,6 +53,7 @@ registry! {
     AuthRequired,       "auth/required",              final, Gateway, "The first message must be `hello` with a token, within 5 seconds.";
     AuthInvalid,        "auth/invalid",               final, Gateway, "The token is not one of this gateway's.";
     AuthExpired,        "auth/expired",               retry, Gateway, "The token has expired; get a new one.";
+    AuthRevoked,        "auth/revoked",               final, Gateway, "The token was taken back; log in again.";
     AuthForbidden,      "auth/forbidden",             final, Gateway, "The token does not allow this.";
     AuthOrigin,         "auth/origin",                final, Gateway, "Pages of this origin may not use this gateway.";
     ProtocolBadMessage, "protocol/bad-message",       final, Gateway, "The message is not as the protocol wants it.";

@@ -9,9 +9,11 @@ mod frame;
 mod hello;
 mod kept;
 mod messages;
+mod revoked;
 mod session;
 mod token;
 mod tones;
+mod turn;
 
 pub mod socket;
 
@@ -26,5 +28,9 @@ pub use messages::{
     Receipt, RejectReason, Reply, Request, RequestId, Source, Verified, encode_event, encode_reply,
 };
 pub use session::{CloseCode, Config, Error, Input, Loss, Output, Resumed, Session};
-pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenKey, mint, verify};
+pub use revoked::Revoked;
+pub use token::{
+    Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenId, TokenKey, mint, verify,
+};
 pub use tones::{Tones, TonesError};
+pub use turn::IceSource;

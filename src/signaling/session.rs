@@ -20,7 +20,7 @@ mod log;
 mod requests;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use self::calls::Calls;
@@ -28,8 +28,8 @@ use self::log::EventLog;
 use super::frame::{FrameError, decode};
 use super::messages::{encode_event, encode_reply};
 use super::{
-    Claims, ErrorCode, Event, Hello, IceServer, Refusal, Reply, Request, RequestId, TokenError,
-    TokenKey, Welcome, verify,
+    Claims, ErrorCode, Event, Hello, IceSource, Refusal, Reply, Request, RequestId, Revoked,
+    TokenError, TokenId, TokenKey, Welcome, verify,
 };
 use crate::base::{CallId, Secret, SessionId};
 
@@ -40,8 +40,10 @@ pub use exchange::{CloseCode, Error, Input, Loss, Output, Resumed};
 pub struct Config {
     /// The key of the client tokens.
     pub key: TokenKey,
-    /// Told to the page.
-    pub ice_servers: Vec<IceServer>,
+    /// Tokens that were taken back.
+    pub revoked: Arc<RwLock<Revoked>>,
+    /// Told to the page, with credentials of its own.
+    pub ice: Vec<IceSource>,
     /// Told to the page.
     pub features: Vec<String>,
 }
@@ -113,6 +115,12 @@ impl Session {
             Input::Close(code) => self.close(code, "closed by the gateway"),
             Input::Timeout => self.timeout(now),
             Input::Resumed(resumed) => self.resumed(now, resumed),
+            Input::TokensRevoked => {
+                let identity = self.identity.as_ref();
+                if identity.is_some_and(|own| self.revoked(own.token, &own.claims)) {
+                    self.close(CloseCode::Unauthorized, ErrorCode::AuthRevoked.as_str());
+                }
+            }
             // What was on its way on a lost socket.
             _ if self.line != Line::Open => {}
             Input::Text(text) => self.text(now, text),
@@ -159,32 +167,44 @@ impl Session {
     }
 
     fn hello(&mut self, now: Instant, id: RequestId, hello: Hello) {
-        match verify(&self.config.key, hello.token.expose(), self.unix(now)) {
-            Ok(claims) if hello.session.is_some() && hello.resume.is_some() => {
+        match self.check_token(now, hello.token.expose()) {
+            Ok((claims, _)) if hello.session.is_some() && hello.resume.is_some() => {
                 self.out.push_back(Output::Resume(id, Box::new(hello), claims));
             }
-            Ok(claims) => {
-                self.identity = Some(Identity { claims: claims.clone(), told: false });
+            Ok((claims, token)) => {
+                self.identity = Some(Identity { claims: claims.clone(), token, told: false });
                 self.out.push_back(Output::Opened(claims));
-                self.welcome(id, self.log.next());
+                self.welcome(now, id, self.log.next());
             }
-            Err(error) => {
-                let code = code_of(error);
+            Err(code) => {
                 self.answer(id, Err(code.into()));
                 self.close(CloseCode::Unauthorized, code.as_str());
             }
         }
     }
 
+    /// What a token says that is good now.
+    fn check_token(&self, now: Instant, token: &str) -> Result<(Claims, TokenId), ErrorCode> {
+        let claims = verify(&self.config.key, token, self.unix(now)).map_err(code_of)?;
+        let id = TokenId::of(token);
+        if self.revoked(id, &claims) { Err(ErrorCode::AuthRevoked) } else { Ok((claims, id)) }
+    }
+
+    fn revoked(&self, id: TokenId, claims: &Claims) -> bool {
+        // Nothing panics while it is held; were it so, the table is still whole.
+        self.config.revoked.read().unwrap_or_else(PoisonError::into_inner).has(id, claims)
+    }
+
     /// `first`: the number of the first event that follows the welcome.
-    fn welcome(&mut self, id: RequestId, first: u64) {
+    fn welcome(&mut self, now: Instant, id: RequestId, first: u64) {
         let Some(identity) = &self.identity else { return };
+        let (user, unix) = (&identity.claims.sub, self.unix(now));
         let welcome = Welcome {
             kind: "welcome",
             session: self.id,
             resume: self.resume.expose().clone(),
             identity: identity.claims.sub.to_string(),
-            ice_servers: self.config.ice_servers.clone(),
+            ice_servers: self.config.ice.iter().map(|ice| ice.for_page(user, unix)).collect(),
             expires_at: identity.claims.exp,
             grace: LOST_GRACE.as_millis() as u64,
             calls: self.calls.views(first),
@@ -194,7 +214,7 @@ impl Session {
     }
 
     fn resumed(&mut self, now: Instant, resumed: Resumed) {
-        let Resumed { request, claims, last_seq, resume } = resumed;
+        let Resumed { request, claims, token, last_seq, resume } = resumed;
         if self.line == Line::Open {
             // Another socket takes the place of the present one.
             self.epoch += 1;
@@ -205,10 +225,10 @@ impl Session {
         self.last_heard = now;
         self.next_ping = now + PING_EVERY;
         self.rate = Rate { spent: Duration::ZERO, at: now };
-        self.identity = Some(Identity { claims: claims.clone(), told: false });
+        self.identity = Some(Identity { claims: claims.clone(), token, told: false });
         self.out.push_back(Output::Back(claims));
         let first = last_seq.map_or(self.log.next(), |seq| self.log.first_after(seq));
-        self.welcome(request, first);
+        self.welcome(now, request, first);
         self.out.extend(self.log.from(first).map(|text| Output::Send(text.to_owned())));
         // Its pong shows that the page has the new secret.
         self.out.push_back(Output::Ping);
@@ -329,6 +349,7 @@ impl Session {
 #[derive(Debug)]
 struct Identity {
     claims: Claims,
+    token: TokenId,
     /// Whether the page knows that the token ends soon.
     told: bool,
 }
@@ -361,6 +382,7 @@ fn code_of(error: TokenError) -> ErrorCode {
     match error {
         TokenError::Invalid => ErrorCode::AuthInvalid,
         TokenError::Expired => ErrorCode::AuthExpired,
+        TokenError::Revoked => ErrorCode::AuthRevoked,
     }
 }
 

@@ -20,7 +20,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     Admission, Claims, CloseCode, Config, ErrorCode, Event, Hello, Input, Kept, Loss,
-    MAX_FRAME_BYTES, Output, Refusal, Reply, Request, RequestId, Resumed, Session, Ticket,
+    MAX_FRAME_BYTES, Output, Refusal, Reply, Request, RequestId, Resumed, Revoked, Session, Ticket,
+    TokenId,
 };
 use crate::base::{Secret, SessionId};
 
@@ -164,6 +165,15 @@ impl Server {
         }
     }
 
+    /// Takes tokens back; the sessions that they opened end.
+    pub fn revoke(&self, change: impl FnOnce(&mut Revoked)) {
+        let config = self.config();
+        change(&mut config.revoked.write().unwrap_or_else(PoisonError::into_inner));
+        for page in self.0.sessions().pages.values() {
+            page.send(ToPage::TokensRevoked);
+        }
+    }
+
     /// How many connected peers have not said who they are: a gauge.
     pub fn strangers(&self) -> usize {
         self.0.strangers().admission.waiting()
@@ -213,6 +223,7 @@ enum ToPage {
     Reply(RequestId, Box<Result<Reply, Refusal>>),
     Event(Box<Event>),
     Close(CloseCode),
+    TokensRevoked,
     /// The page is here again, on this socket.
     Socket(Box<(WebSocket, Resumed)>),
 }
@@ -261,6 +272,7 @@ impl Driver {
                     ToPage::Reply(request, outcome) => self.input(Input::Reply(request, *outcome)),
                     ToPage::Event(event) => self.input(Input::Event(*event)),
                     ToPage::Close(code) => self.input(Input::Close(code)),
+                    ToPage::TokensRevoked => self.input(Input::TokensRevoked),
                     ToPage::Socket(back) => self.take_socket(*back),
                 },
                 () = overrun.notified() => {
@@ -393,7 +405,8 @@ impl Driver {
         let Some(page) = sessions.pages.get(&id).cloned() else { return false };
         drop(sessions);
         let Some(socket) = self.socket.take() else { return true };
-        let resumed = Resumed { request, claims, last_seq: hello.last_seq, resume };
+        let token = TokenId::of(hello.token.expose());
+        let resumed = Resumed { request, claims, token, last_seq: hello.last_seq, resume };
         page.send(ToPage::Socket(Box::new((socket, resumed))));
         true
     }

@@ -40,6 +40,9 @@ pub struct Claims {
     pub sub: UserId,
     /// When it ends, in seconds since 1970.
     pub exp: u64,
+    /// When it was made, in seconds since 1970; [`mint`] says it.
+    #[serde(default)]
+    pub iat: u64,
     /// What it allows.
     pub scopes: Vec<Scope>,
     /// The only caller numbers it may use; empty = those of the user.
@@ -48,9 +51,41 @@ pub struct Claims {
     /// The only values it may dial, each exact or ending in `*`; empty = those of the dial plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<String>,
+    /// The longest that a call placed with it may last, in seconds; `None` = as the dial plan says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_call_s: Option<u64>,
+}
+
+/// Names a token: the first half of its mac. It gives nothing away that would make another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenId(pub [u8; 16]);
+
+impl TokenId {
+    /// Of a token that [`verify`] has found good.
+    pub fn of(token: &str) -> TokenId {
+        let mac = token.rsplit_once('.').and_then(|(_, mac)| URL_SAFE_NO_PAD.decode(mac).ok());
+        let mut id = [0; 16];
+        for (to, from) in id.iter_mut().zip(mac.unwrap_or_default()) {
+            *to = from;
+        }
+        TokenId(id)
+    }
 }
 
 impl Claims {
+    /// Everything that a user may do, until `exp`.
+    pub fn new(sub: UserId, exp: u64) -> Claims {
+        Claims {
+            sub,
+            exp,
+            iat: 0,
+            scopes: vec![Scope::CallOut, Scope::CallIn],
+            callers: Vec::new(),
+            destinations: Vec::new(),
+            max_call_s: None,
+        }
+    }
+
     /// Whether the token allows `scope`.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
@@ -94,7 +129,8 @@ pub fn mint(key: &TokenKey, claims: &Claims, now_unix_s: u64) -> Result<String, 
     if claims.exp - now_unix_s > MAX_TTL_S {
         return Err(MintError::TooLong);
     }
-    let json = serde_json::to_vec(claims).expect("claims are strings and numbers");
+    let claims = Claims { iat: now_unix_s, ..claims.clone() };
+    let json = serde_json::to_vec(&claims).expect("claims are strings and numbers");
     let signed = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(json));
     let mac = key.mac(&signed).finalize().into_bytes();
     Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac)))
@@ -138,6 +174,9 @@ pub enum TokenError {
     /// Ours, and over.
     #[error("the token has expired")]
     Expired,
+    /// Ours, and taken back.
+    #[error("the token was revoked")]
+    Revoked,
 }
 
 /// Longest life of a token, in seconds.
@@ -158,11 +197,9 @@ mod tests {
 
     fn claims() -> Claims {
         Claims {
-            sub: "alice".parse().unwrap(),
-            exp: NOW + 600,
             scopes: vec![Scope::CallOut],
-            callers: vec![],
-            destinations: vec![],
+            iat: NOW,
+            ..Claims::new("alice".parse().unwrap(), NOW + 600)
         }
     }
 

@@ -13,6 +13,7 @@ const ADMIN: [&str; 10] = [
     "GET /v1/cdrs",
     "GET /v1/trunks",
     "POST /v1/client-tokens",
+    "POST /v1/client-tokens/actions/revoke",
     "GET /v1/dialplan",
     "PUT /v1/dialplan",
     "POST /v1/dialplan/check",

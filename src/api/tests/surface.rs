@@ -158,6 +158,24 @@ async fn tokens_are_minted_for_known_users() {
 }
 
 #[tokio::test]
+async fn a_token_and_a_users_tokens_are_taken_back() {
+    let site = Site::new().await;
+    let post = async |body: &str| {
+        let headers = [("host", "localhost"), ("content-type", "application/json")];
+        site.send("POST /v1/client-tokens/actions/revoke", "[::1]:9", &headers, body).await
+    };
+    for good in [r#"{"token":"cp1.a.b"}"#, r#"{"sub":"alice"}"#] {
+        assert_eq!(post(good).await.status(), StatusCode::NO_CONTENT, "{good}");
+    }
+    assert_eq!(*site.backend.revoked.lock().unwrap(), ["cp1.a.b", "alice"]);
+    for bad in
+        ["", "{}", r#"{"token":"x"}"#, r#"{"sub":"mallory"}"#, r#"{"sub":"alice","token":"cp1.a.b"}"#]
+    {
+        assert_eq!(post(bad).await.status(), StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn health_readiness_and_metrics() {
     let site = Site::new().await;
     assert_eq!(json(site.ask("GET /healthz").await).await, value!({"status": "ok"}));

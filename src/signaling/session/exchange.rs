@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::base::Secret;
-use crate::signaling::{Claims, Event, Hello, Refusal, Reply, Request, RequestId};
+use crate::signaling::{Claims, Event, Hello, Refusal, Reply, Request, RequestId, TokenId};
 
 /// What comes in.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub enum Input<'a> {
     NotKept(RequestId),
     /// The page is here again, on another socket.
     Resumed(Resumed),
+    /// Tokens were taken back: the session looks whether its own is among them.
+    TokensRevoked,
     /// The socket is lost.
     Lost(Loss),
     /// The gateway wants the session to end.
@@ -37,6 +39,8 @@ pub struct Resumed {
     pub request: RequestId,
     /// What its token says.
     pub claims: Claims,
+    /// Which token that is.
+    pub token: TokenId,
     /// The last event that it has got; what came after it is sent again. `None`: nothing is.
     pub last_seq: Option<u64>,
     /// The secret for the next time.

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::calls::Phase;
-use super::{Error, Identity, Line, Output, Session, code_of};
+use super::{Error, Identity, Line, Output, Session};
 use crate::base::{CallId, E164};
 use crate::signaling::{
-    CallStart, Claims, ErrorCode, MediaMode, Refusal, Reply, Request, RequestId, Scope, verify,
+    CallStart, Claims, ErrorCode, MediaMode, Refusal, Reply, Request, RequestId, Scope,
 };
 
 impl Session {
@@ -26,12 +26,11 @@ impl Session {
             }
             Request::Hello(_) => return Err(ErrorCode::SignalWrongState.into()),
             Request::Token(fresh) => {
-                let fresh = verify(&self.config.key, fresh.token.expose(), self.unix(now))
-                    .map_err(code_of)?;
+                let (fresh, token) = self.check_token(now, fresh.token.expose())?;
                 if fresh.sub != claims.sub {
                     return Err(ErrorCode::AuthForbidden.into());
                 }
-                self.identity = Some(Identity { claims: fresh.clone(), told: false });
+                self.identity = Some(Identity { claims: fresh.clone(), token, told: false });
                 self.out.push_back(Output::Renewed(fresh));
                 self.answer(id, Ok(Reply::Done {}));
             }

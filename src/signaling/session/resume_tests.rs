@@ -9,7 +9,13 @@ use serde_json::{Value, json};
 fn resume(bench: &mut Bench, last_seq: Option<u64>) -> Vec<Output> {
     let claims = bench.claims(|_| ());
     let resume = Secret::new("R2".to_owned());
-    bench.input(Input::Resumed(Resumed { request: RequestId(1), claims, last_seq, resume }))
+    bench.input(Input::Resumed(Resumed {
+        request: RequestId(1),
+        claims,
+        token: TokenId([0; 16]),
+        last_seq,
+        resume,
+    }))
 }
 
 fn dtmf(n: u128, key: char, phase: Phase) -> Event {

@@ -17,7 +17,8 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Bench {
         let key = TokenKey::new([7; 32]).unwrap();
-        let config = Config { key, ice_servers: vec![], features: vec!["demo".into()] };
+        let config =
+            Config { key, revoked: Arc::default(), ice: vec![], features: vec!["demo".into()] };
         let id = SessionId::from_parts(1, 1);
         Bench {
             session: Session::new(
@@ -49,13 +50,7 @@ impl Bench {
     }
 
     pub(super) fn claims(&self, change: impl FnOnce(&mut Claims)) -> Claims {
-        let mut claims = Claims {
-            sub: "alice".parse().unwrap(),
-            exp: UNIX + 600,
-            scopes: vec![Scope::CallOut, Scope::CallIn],
-            callers: vec![],
-            destinations: vec![],
-        };
+        let mut claims = Claims::new("alice".parse().unwrap(), UNIX + 600);
         change(&mut claims);
         claims
     }
@@ -434,6 +429,23 @@ fn token_over_to_close_4401_when_no_call_is_left() {
     bench.input(Input::Event(ended(1)));
     let out = bench.wait(Duration::from_millis(1));
     assert!(matches!(out[0].1, Output::Close(CloseCode::Unauthorized, _)), "{out:?}");
+}
+
+#[test]
+fn open_to_revoked_to_close_4401_and_a_new_token_is_good() {
+    let mut bench = Bench::open();
+    bench.page(start(2, 1, "600"));
+    let revoked = bench.session.config.revoked.clone();
+    revoked.write().unwrap().user("bob".parse().unwrap(), UNIX);
+    assert_eq!(bench.input(Input::TokensRevoked), vec![]);
+    revoked.write().unwrap().user("alice".parse().unwrap(), UNIX);
+    let out = bench.input(Input::TokensRevoked);
+    assert_eq!(out, vec![Output::Close(CloseCode::Unauthorized, "auth/revoked".into())]);
+    let mut again = Bench::new();
+    again.session.config = bench.session.config.clone();
+    let old = again.token(|_| ());
+    let out = again.page(json!({"id": 1, "type": "hello", "token": old}));
+    assert_eq!(sent(&out[0])["error"]["code"], "auth/revoked");
 }
 
 #[test]
