@@ -81,6 +81,18 @@ impl Baresip {
         .collect()
     }
 
+    /// Places a call, by its control port (a netstring of JSON).
+    pub fn dial(&self, uri: &str) {
+        let mut control = TcpStream::connect(("127.0.0.1", self.control_port)).unwrap();
+        let command = format!("{{\"command\":\"dial\",\"params\":\"{uri}\"}}");
+        write!(control, "{}:{command},", command.len()).unwrap();
+        control.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut answer = [0; 256];
+        let length = control.read(&mut answer).unwrap();
+        let said = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(said.contains("\"response\":true"), "baresip does not dial: {said}");
+    }
+
     /// Presses and holds a key in its call, through its web page.
     pub fn press(&self, key: char) {
         self.web(if key == '#' { "%23".to_owned() } else { key.to_string() });

@@ -30,7 +30,10 @@ export class Wire {
 
   static open(url: string, signal?: AbortSignal): Promise<Wire> {
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(url, "crosspoint.v1");
+      // A path of this page's own site is enough: not every browser takes it as it is.
+      const at = new URL(url, typeof location === "undefined" ? undefined : location.href);
+      at.protocol = at.protocol.replace("http", "ws");
+      const socket = new WebSocket(at, "crosspoint.v1");
       const abandon = () => socket.close();
       signal?.addEventListener("abort", abandon, { once: true });
       const timer = setTimeout(abandon, OPEN_WITHIN);
