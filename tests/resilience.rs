@@ -15,6 +15,7 @@ use support::TempDir;
 use support::browser::{Browser, Engine};
 use support::cable::Cable;
 use support::gateway::Gateway;
+use support::network::Network;
 use support::phones::Baresip;
 use support::sound::{longest_gap, write_tone};
 
@@ -109,6 +110,59 @@ fn reload(engine: Engine) -> Gaps {
     assert_eq!(saw[8], json!([true, false]), "mute is kept");
     note("page reloaded", engine, &gaps, 20_000.0);
     gaps
+}
+
+/// The browser's machine leaves one network for another: socket and ICE pair are dead.
+fn moved(engine: Engine) -> Gaps {
+    let network = Network::start();
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = Gateway::serve_at(phone.port, PLAN, &network.address(), "");
+    let dir = TempDir::new("moved");
+    let microphone = dir.join("microphone.wav");
+    write_tone(&microphone, 48_000, 620.0, -12.0, 120.0);
+    let steps = json!([
+        {"do": "dial", "to": "700"},
+        {"do": "active"},
+        {"do": "hear", "hz": 880},
+        {"do": "watch", "hz": 880},
+        {"do": "wait", "seconds": 1},
+        {"do": "gapped", "ms": 100},
+        {"do": "hear", "hz": 880},
+        {"do": "wait", "seconds": 2},
+        {"do": "gap"},
+        {"do": "hangup"},
+        {"do": "ended"},
+    ]);
+    let name = match engine {
+        Engine::Chromium => "chromium",
+        Engine::Firefox => "firefox",
+    };
+    let plan = json!({"browser": name, "base": gateway.base, "token": gateway.token(),
+        "microphone": microphone.to_str(), "steps": steps});
+    let mut browser =
+        Browser::start_plan(engine, &["ip", "netns", "exec", &network.name], plan);
+    browser.has_done("wait");
+    network.move_on();
+    let saw = browser.finish();
+    assert_eq!(saw[10]["code"], "hangup", "{}", saw[10]);
+    let hz = if engine == Engine::Chromium { 620.0 } else { 1000.0 };
+    let gaps = Gaps { page: saw[8].as_f64().unwrap(), phone: longest_gap(&phone.recording(), hz) };
+    note("network changed", engine, &gaps, 30_000.0);
+    gaps
+}
+
+#[test]
+#[ignore = "network namespaces: needs root"]
+fn another_network_keeps_the_call_in_chromium() {
+    let gaps = moved(Engine::Chromium);
+    assert!(gaps.page < 30_000.0 && gaps.phone < 30_000.0, "{} {}", gaps.page, gaps.phone);
+}
+
+#[test]
+#[ignore = "network namespaces: needs root"]
+fn another_network_keeps_the_call_in_firefox() {
+    let gaps = moved(Engine::Firefox);
+    assert!(gaps.page < 30_000.0 && gaps.phone < 30_000.0, "{} {}", gaps.page, gaps.phone);
 }
 
 #[test]

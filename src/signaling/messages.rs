@@ -91,7 +91,8 @@ pub struct CallStart {
 pub struct CallAnswer {
     /// The call.
     pub call: CallId,
-    /// The page's answer, at most 16 KiB.
+    /// The page's answer, at most 16 KiB; empty where it was given before (`call.media`, `warm`).
+    #[serde(default)]
     pub sdp: String,
 }
 
@@ -143,7 +144,7 @@ pub struct CallMedia {
     pub call: CallId,
     /// What it is about.
     pub mode: MediaMode,
-    /// The page's offer, at most 16 KiB.
+    /// The page's offer (with `warm` its answer), at most 16 KiB.
     pub sdp: String,
 }
 
@@ -155,6 +156,9 @@ pub enum MediaMode {
     Restart,
     /// Another one under the same call: the page was loaded again.
     NewPeer,
+    /// The answer to the offer of a call that rings, before its user has taken it: so that there is
+    /// sound at once when he does.
+    Warm,
 }
 
 /// `call.mute`.

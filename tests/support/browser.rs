@@ -38,11 +38,20 @@ impl Browser {
             Engine::Chromium => "chromium",
             Engine::Firefox => "firefox",
         };
+        Browser::start_plan(
+            engine,
+            &[],
+            json!({"browser": name, "base": base, "token": token, "microphone": microphone, "steps": steps}),
+        )
+    }
+
+    /// Starts one with a plan of `drive.mjs`; `before` are words before the command (`ip netns exec`).
+    pub fn start_plan(engine: Engine, before: &[&str], plan: Value) -> Browser {
         let web = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("web");
-        let plan = json!({"browser": name, "base": base, "token": token, "microphone": microphone, "steps": steps});
-        let mut command = Command::new("node");
-        command.current_dir(&web).arg("test/drive.mjs").arg(plan.to_string());
-        Browser { process: Process::start(name, &mut command) }
+        let mut words = before.iter().copied().chain(["node", "test/drive.mjs"]);
+        let mut command = Command::new(words.next().unwrap_or("node"));
+        command.args(words).current_dir(&web).arg(plan.to_string());
+        Browser { process: Process::start(&format!("{engine:?}"), &mut command) }
     }
 
     /// Waits until the next step of this name is done.

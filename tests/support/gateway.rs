@@ -42,6 +42,16 @@ impl Gateway {
         Gateway::configured(&format!("sip:127.0.0.1:{phone_port}"), plan, ["", trunk], levels)
     }
 
+    /// The same for browsers that reach this machine at `address`, with these further tables.
+    pub fn serve_at(phone_port: u16, plan: &str, address: &str, tables: &str) -> Gateway {
+        let dir = TempDir::new("gateway");
+        let target = format!("sip:127.0.0.1:{phone_port}");
+        let config = config_text(&dir, &target, "", "")
+            .replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{address}:0\""))
+            .replace("address = \"127.0.0.1\"", &format!("address = \"{address}\""));
+        Gateway::of_files(dir, &format!("{config}{tables}"), plan, LEVELS)
+    }
+
     /// The trunk is at `target`; `sip` are further settings of SIP.
     pub fn serve_target(target: &str, plan: &str, sip: &str) -> Gateway {
         Gateway::configured(target, plan, [sip, ""], LEVELS)
@@ -49,28 +59,7 @@ impl Gateway {
 
     fn configured(target: &str, plan: &str, [sip, trunk]: [&str; 2], levels: &str) -> Gateway {
         let dir = TempDir::new("gateway");
-        let here = dir.path().display();
-        let config = format!(
-            "dialplan = \"{here}/plan.toml\"\n\
-             [http]\n\
-             listen = \"127.0.0.1:0\"\n\
-             [sip]\n\
-             listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n{sip}\n\
-             [media]\n\
-             workers = 1\n\
-             webrtc_port = 0\n\
-             address = \"127.0.0.1\"\n\
-             [store]\n\
-             url = \"sqlite:{here}/crosspoint.db\"\n\
-             [auth]\n\
-             token_secret_file = \"{here}/token.key\"\n\
-             [user.web]\n\
-             country = \"DE\"\n\
-             [trunk.phone]\n\
-             target = \"{target}\"\n\
-             accept_from = [\"127.0.0.1/32\"]\n\
-             codecs = [\"pcmu\", \"pcma\"]\n{trunk}\n"
-        );
+        let config = config_text(&dir, target, sip, trunk);
         Gateway::of_files(dir, &config, plan, levels)
     }
 
@@ -112,6 +101,31 @@ impl Gateway {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
+}
+
+fn config_text(dir: &TempDir, target: &str, sip: &str, trunk: &str) -> String {
+    let here = dir.path().display();
+    format!(
+            "dialplan = \"{here}/plan.toml\"\n\
+             [http]\n\
+             listen = \"127.0.0.1:0\"\n\
+             [sip]\n\
+             listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n{sip}\n\
+             [media]\n\
+             workers = 1\n\
+             webrtc_port = 0\n\
+             address = \"127.0.0.1\"\n\
+             [store]\n\
+             url = \"sqlite:{here}/crosspoint.db\"\n\
+             [auth]\n\
+             token_secret_file = \"{here}/token.key\"\n\
+             [user.web]\n\
+             country = \"DE\"\n\
+             [trunk.phone]\n\
+             target = \"{target}\"\n\
+             accept_from = [\"127.0.0.1/32\"]\n\
+             codecs = [\"pcmu\", \"pcma\"]\n{trunk}\n"
+    )
 }
 
 fn serve_command(dir: &TempDir) -> Command {

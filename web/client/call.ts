@@ -101,6 +101,8 @@ export class Call extends Target<CallEventMap> {
   private answered: Date | null = null;
   private reason: EndReason | null = null;
   private offer: string | null = null;
+  /** Whether the connection of a call that rings is on its way up. */
+  private warming: Promise<boolean> = Promise.resolve(false);
   private ringing: ReturnType<typeof setTimeout> | undefined;
   private afterAnswer: string | null = null;
   private meter = new Meter();
@@ -172,9 +174,12 @@ export class Call extends Target<CallEventMap> {
     }
     this.offer = null;
     try {
-      await this.prepare(init);
+      const warm = await this.warming;
+      await this.prepare(init, warm);
       this.become("connecting");
-      const sdp = await this.alive(this.peer.answer(offer));
+      const heard = this.remoteStream.getAudioTracks()[0];
+      if (heard) this.hear(heard);
+      const sdp = warm ? "" : await this.alive(this.peer.answer(offer));
       await this.ask("call.answer", { sdp });
       this.peer.release();
     } catch (error) {
@@ -293,6 +298,11 @@ export class Call extends Target<CallEventMap> {
     const from = party({ ...body["from"], verified: body["verified"] });
     const call = new Call(line, body["call"], "incoming", from, party(body["to"] ?? {}), body["metadata"] ?? {});
     call.offer = String(body["sdp"]);
+    // From the click to sound both ways there is no time for ICE and DTLS.
+    call.warming = call.peer.warm(call.offer).then(() => true, (error) => {
+      line.log("debug", "not warm", error);
+      return false;
+    });
     return call;
   }
 
@@ -472,7 +482,7 @@ export class Call extends Target<CallEventMap> {
     return track;
   }
 
-  private async prepare(init: MediaInit): Promise<void> {
+  private async prepare(init: MediaInit, warm = false): Promise<void> {
     if (init.muted !== undefined) this.silent = init.muted;
     // Before the sound of the far side: Safari plays none until the page has the microphone.
     const track = init.track ?? await this.microphone();
@@ -483,7 +493,8 @@ export class Call extends Target<CallEventMap> {
     }
     track.enabled = !this.silent;
     this.sink.use(init.sink);
-    this.peer.open(track);
+    if (!warm) return void this.peer.open(track);
+    await this.peer.replaceTrack(track);
   }
 
   private hear(track: MediaStreamTrack): void {
@@ -491,6 +502,7 @@ export class Call extends Target<CallEventMap> {
     this.remoteStream.addTrack(track);
     // A script's own change fires no event: the same word for the first track and for the next.
     this.remoteStream.dispatchEvent(new Event("addtrack"));
+    if (this.direction === "incoming" && this.now === "ringing") return;
     this.sink.play(this.remoteStream, this.line.devices.outputId, (error) => this.line.log("warn", "the browser does not play sound yet", error));
   }
 

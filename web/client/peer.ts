@@ -66,6 +66,14 @@ export class Peer {
     this.takeEarly();
   }
 
+  /** Brings the connection up while the call still rings; the track comes with the answer. */
+  async warm(offer: string): Promise<void> {
+    this.open(null);
+    const sdp = await this.answer(offer);
+    await this.line.request("call.media", { mode: "warm", sdp });
+    this.release();
+  }
+
   /** Our answer to an offer of the gateway. */
   async answer(sdp: string): Promise<string> {
     const pc = this.pc!;

@@ -483,6 +483,8 @@ declare class Call extends Target<CallEventMap> {
     private answered;
     private reason;
     private offer;
+    /** Whether the connection of a call that rings is on its way up. */
+    private warming;
     private ringing;
     private afterAnswer;
     private meter;

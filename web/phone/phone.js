@@ -10,7 +10,8 @@
 import { Phone, PhoneError } from "/sdk.js";
 import { Ear, ToneWatch, audio, keyTone, ring } from "/sound.js";
 
-const TEST = location.hash.split(/[#&,]/).includes("test");
+const OPTIONS = location.hash.split(/[#&,]/);
+const TEST = OPTIONS.includes("test");
 const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((el) => [el.id, el]));
 
 const LETTERS = { 2: "ABC", 3: "DEF", 4: "GHI", 5: "JKL", 6: "MNO", 7: "PQRS", 8: "TUV", 9: "WXYZ", 0: "+" };
@@ -68,6 +69,7 @@ async function connect() {
   phone = new Phone({
     url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/rtc`,
     token,
+    ...(OPTIONS.includes("relay") ? { iceTransportPolicy: "relay" } : {}),
     audio: TEST ? raw : { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
     logger: (level, msg, data) => TEST && console.debug(level, msg, data ?? ""),
   });
@@ -487,7 +489,7 @@ function expose(last = null) {
     get ears() { return ears; },
     /** Watches the far side's tone of `hz`; `gap()` then gives the longest time without it, in ms. */
     watch: (hz) => (tone = new ToneWatch(hz, () => (call && "id" in call ? call : null))),
-    gap: () => tone?.gap() ?? null,
+    gap: (over) => tone?.gap(over) ?? null,
     /** {hz, dbfs, rms} of "local" or "remote" now; null while it is not heard. */
     measure: (side) => ears[side]?.measure() ?? null,
   };

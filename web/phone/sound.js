@@ -114,8 +114,9 @@ export class ToneWatch {
     this.last = now;
   }
 
-  /** The longest so far, that which goes on among them. */
-  gap() {
+  /** The longest so far; that which goes on among them, or only those that are `over`. */
+  gap(over = false) {
+    if (over) return this.longest;
     return Math.max(this.longest, this.last && this.missed ? Date.now() - this.last : 0);
   }
 }

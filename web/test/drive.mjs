@@ -7,7 +7,7 @@
 // {"ok": false, "step": n, "error": "…", "saw": […]}; standard error has a line for each step done.
 // `microphone`: a WAV that Chromium plays as the microphone; "none" = the machine has no microphone.
 // Firefox has a tone of its own instead.
-// `token` null = the demo's.
+// `token` null = the demo's. `options`: more words behind `#test` in the address (`relay`).
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,7 +35,7 @@ try {
   page.on("pageerror", (error) => /establish a connection/.test(error) || faults.push(String(error)));
   if (plan.viewport) await page.setViewportSize(plan.viewport);
   if (plan.scheme) await page.emulateMedia({ colorScheme: plan.scheme });
-  await page.goto(`${plan.base}/#test`);
+  await page.goto(`${plan.base}/#${["test", ...(plan.options ?? [])].join("&")}`);
   if (plan.token) {
     await page.locator("#token").fill(plan.token);
     await page.locator("#token").press("Enter");
@@ -57,7 +57,7 @@ async function chromium() {
   const { chromium } = await import("playwright-core");
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--allow-loopback-in-peer-connection",
-    "--autoplay-policy=no-user-gesture-required"];
+    "--autoplay-policy=no-user-gesture-required", `--unsafely-treat-insecure-origin-as-secure=${plan.base}`];
   if (plan.microphone !== "none") {
     args.push("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream");
     if (plan.microphone) args.push(`--use-file-for-fake-audio-capture=${plan.microphone}`);
@@ -132,6 +132,10 @@ function STEPS(page) {
     /** Watches a tone of the far side from now on; `gap` gives the longest time without it, in ms. */
     watch: ({ hz }) => page.evaluate((hz) => void crosspoint.watch(hz), hz),
     gap: () => page.evaluate(() => crosspoint.gap()),
+    /** Waits until the watched tone was away for `ms` and is there again. */
+    gapped: ({ ms }) => page.waitForFunction((ms) => crosspoint.gap(true) >= ms, ms, { timeout: 45_000 }),
+    stats: () => page.evaluate(() => crosspoint.call.getStats()),
+    offline: () => page.waitForFunction(() => crosspoint.call.state === "reconnecting", null, { timeout: 45_000 }),
     /** Loads the page again. */
     reload: async () => {
       await page.reload();
@@ -154,6 +158,23 @@ function STEPS(page) {
       const caller = await page.locator("#caller").textContent();
       await page.locator("#answer").click();
       return { caller };
+    },
+    rings: () => page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 }),
+    /** Takes the call and gives the time from the click to the far side's sound, in ms. */
+    pickup: async () => {
+      await page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 });
+      return page.evaluate(async () => {
+        const call = crosspoint.call;
+        const since = performance.now();
+        document.getElementById("answer").click();
+        for (;;) {
+          let report;
+          (await call.peerConnection?.getStats())?.forEach((r) => r.type === "inbound-rtp" && (report = r));
+          if ((report?.totalAudioEnergy ?? 0) > 0.00001) return performance.now() - since;
+          if (performance.now() - since > 10_000) throw new Error("nothing is heard");
+          await new Promise((done) => setTimeout(done, 5));
+        }
+      });
     },
     reject: async () => {
       await page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 });

@@ -8,6 +8,9 @@ const prefs = {
   "media.autoplay.default": 0,
   "media.autoplay.blocking_policy": 0,
   "media.autoplay.block-webaudio": false,
+  // Pages of a test network have no certificate.
+  "media.devices.insecure.enabled": true,
+  "media.getusermedia.insecure.enabled": true,
   "media.gmp-manager.updateEnabled": false,
   "network.captive-portal-service.enabled": false,
   "network.connectivity-service.enabled": false,

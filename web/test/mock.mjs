@@ -83,6 +83,10 @@ export async function mock({ media, demo = true } = {}) {
           ok({ type: "welcome", session: session.id, resume: session.resume, identity: "demo", ice_servers: [], expires_at: 0, grace: 60000, calls: [...session.calls.values()], features: [] });
           return session.log.slice(body.last_seq ?? session.seq).forEach((text) => socket.send(text));
         case "call.media":
+          if (body.mode === "warm") {
+            await media.accept(body.call, body.sdp);
+            return ok();
+          }
           return ok({ sdp: await media.answer(body.call, body.sdp) });
         case "call.start": {
           if (body.to.startsWith("0900")) return refuse("call/blocked-by-dialplan", "No rule allows this number.", { sip: { status: 403, reason: "Forbidden" } });
@@ -102,7 +106,7 @@ export async function mock({ media, demo = true } = {}) {
           return;
         }
         case "call.answer":
-          await media.accept(body.call, body.sdp);
+          if (body.sdp) await media.accept(body.call, body.sdp);
           ok();
           return event("call.state", { call: body.call, state: "active", early_media: false });
         case "call.reject":

@@ -64,6 +64,8 @@ pub(super) struct CalleePage {
     pub page: Page,
     pub media: media::Session,
     pub answered: bool,
+    /// Its peer connection is on its way up, though it still rings.
+    pub warm: bool,
     pub told_end: bool,
 }
 

@@ -40,6 +40,7 @@ impl CallTask {
             page: live.page,
             media,
             answered: false,
+            warm: false,
             told_end: false,
         }))
     }
@@ -91,10 +92,14 @@ impl CallTask {
         mode: MediaMode,
         sdp: String,
     ) -> Result<Reply, Refusal> {
+        if mode == MediaMode::Warm {
+            return self.warm_up(leg, sdp).await;
+        }
         let Some(media) = self.media_of_page(leg) else {
             return Err(Refusal::new(ErrorCode::SignalWrongState));
         };
         let answer = match mode {
+            MediaMode::Warm => return Err(Refusal::new(ErrorCode::SignalWrongState)),
             MediaMode::Restart => media.browser_restart(sdp).await,
             MediaMode::NewPeer => media.browser_offer(sdp).await,
         };
@@ -106,6 +111,21 @@ impl CallTask {
             }
             (Err(error), _) => Err(media_refusal(error)),
         }
+    }
+
+    /// A page that rings brings its peer connection up, so that its user is heard at once.
+    async fn warm_up(&mut self, leg: Leg, sdp: String) -> Result<Reply, Refusal> {
+        let wrong_state = || Refusal::new(ErrorCode::SignalWrongState);
+        let Leg::Callee(n) = leg else { return Err(wrong_state()) };
+        let Some(Callee::Page(page)) = self.callees.get_mut(usize::from(n)) else {
+            return Err(wrong_state());
+        };
+        if page.answered || page.warm || page.told_end {
+            return Err(wrong_state());
+        }
+        page.media.browser_answer(sdp).await.map_err(media_refusal)?;
+        page.warm = true;
+        Ok(Reply::Done {})
     }
 
     /// The peer connection of a page that was up is lost: where the page can be told, it gets an
@@ -141,7 +161,9 @@ impl CallTask {
         if page.answered || page.told_end {
             return Err(wrong_state());
         }
-        page.media.browser_answer(sdp).await.map_err(media_refusal)?;
+        if !(page.warm && sdp.is_empty()) {
+            page.media.browser_answer(sdp).await.map_err(media_refusal)?;
+        }
         page.answered = true;
         let user = page.user.clone();
         self.talking.push(self.gateway.idle.talks(user));

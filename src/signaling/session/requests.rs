@@ -67,7 +67,11 @@ impl Session {
                 let (call, mode) = (body.call, body.mode);
                 match self.calls.find(call)?.phase {
                     Phase::Ended => return Err(ErrorCode::CallEnded.into()),
+                    Phase::Incoming if mode == MediaMode::Warm => self.ask(id, request, None)?,
                     Phase::Incoming => return Err(ErrorCode::SignalWrongState.into()),
+                    _ if mode == MediaMode::Warm => {
+                        return Err(ErrorCode::SignalWrongState.into());
+                    }
                     // A page that was loaded again may do so while its call is on its way.
                     Phase::Starting if mode == MediaMode::Restart => {
                         return Err(ErrorCode::MediaRestart.into());

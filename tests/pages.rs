@@ -1,0 +1,123 @@
+//! Pages of one user and what may go between them and the gateway: two pages ring at once, how long
+//! it takes from the click to sound, TURN with credentials of their own.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+use support::browser::{Browser, Engine};
+use support::gateway::Gateway;
+use support::phones::Baresip;
+use support::process::Process;
+use support::{TempDir, free_port};
+
+const PLAN: &str = r#"
+version = 1
+emergency = "not-provided"
+[defaults]
+timezone = "Europe/Berlin"
+country = "DE"
+[caller_id.web]
+number = "+493012345670"
+[group.all]
+users = ["web"]
+caller_id = ["web"]
+[[outbound]]
+name = "the phone"
+to = ["7XX"]
+route = ["phone"]
+[[inbound]]
+name = "to the page"
+did = ["+493012345670"]
+flow = ["user:away", "user:web"]
+"#;
+
+/// `away` is a user who is never there: the flow goes on to its next step.
+const USERS: &str = "[user.away]\ncountry = \"DE\"\n";
+
+#[test]
+fn two_pages_ring_and_the_first_answer_wins() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = Gateway::serve_at(phone.port, PLAN, "127.0.0.1", USERS);
+    let token = gateway.token();
+    let slow = json!([{"do": "rings"}, {"do": "ended"}]);
+    let fast = json!([
+        {"do": "rings"},
+        {"do": "wait", "seconds": 1.5},
+        {"do": "pickup"},
+        {"do": "active"},
+        {"do": "hear", "hz": 880},
+        {"do": "hangup"},
+        {"do": "ended"},
+    ]);
+    let mut slow = Browser::start(&gateway.base, Some(&token), "", slow);
+    let mut fast = Browser::start(&gateway.base, Some(&token), "", fast);
+    for _ in 0..2 {
+        gateway.process.line_with("page signed in", Duration::from_secs(60));
+    }
+    let sip = gateway.sip_udp.unwrap();
+    phone.dial(&format!("sip:+493012345670@127.0.0.1:{}", sip.port()));
+    let fast = fast.finish();
+    let slow = slow.finish();
+    assert_eq!(slow[1]["code"], "answered-elsewhere", "{}", slow[1]);
+    assert_eq!(fast[6]["code"], "hangup", "{}", fast[6]);
+    let sound_ms = fast[2].as_f64().unwrap();
+    println!("from the click to sound: {sound_ms:.0} ms");
+    assert!(sound_ms < 300.0, "{sound_ms} ms from the click to sound");
+}
+
+#[test]
+fn a_page_behind_turn_talks_with_credentials_made_for_it() {
+    let phone = Baresip::start(880.0, -20.0);
+    let turn = Coturn::start("a secret that both know");
+    let tables = format!(
+        "{USERS}[ice]\nservers = [{{ urls = [\"turn:127.0.0.1:{}?transport=udp\"], secret = \"{}\" }}]\n",
+        turn.port, "a secret that both know"
+    );
+    let gateway = Gateway::serve_at(phone.port, PLAN, "127.0.0.1", &tables);
+    let token = gateway.token();
+    let steps = json!([
+        {"do": "dial", "to": "700"},
+        {"do": "active"},
+        {"do": "connected"},
+        {"do": "hear", "hz": 880},
+        {"do": "stats"},
+        {"do": "hangup"},
+        {"do": "ended"},
+    ]);
+    let plan = json!({"browser": "chromium", "base": gateway.base, "token": token, "microphone": "",
+        "options": ["relay"], "steps": steps});
+    let saw = Browser::start_plan(Engine::Chromium, &[], plan).finish();
+    assert_eq!(saw[4]["candidatePair"]["local"], "relay", "{}", saw[4]);
+    assert!(saw[4]["inbound"]["packets"].as_u64().unwrap() > 10, "{}", saw[4]);
+    assert_eq!(saw[6]["code"], "hangup");
+}
+
+/// coturn on loopback that knows nobody but by a secret.
+struct Coturn {
+    port: u16,
+    _process: Process,
+    _dir: TempDir,
+}
+
+impl Coturn {
+    fn start(secret: &str) -> Coturn {
+        let dir = TempDir::new("coturn");
+        let port = free_port();
+        let mut command = Command::new("turnserver");
+        command.current_dir(dir.path()).args(["-n", "--log-file", "stdout", "--realm", "crosspoint"]);
+        command.args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"]);
+        command.args(["--listening-port", &port.to_string(), "--no-tls", "--no-dtls", "--no-cli"]);
+        command.args(["--use-auth-secret", "--static-auth-secret", secret]);
+        command.args(["--allow-loopback-peers", "--no-multicast-peers"]);
+        command.arg("--pidfile").arg(dir.join("pid"));
+        command.arg("--db").arg(dir.join("turndb"));
+        let process = Process::start("turnserver", &mut command);
+        process.line_with("IPv4. UDP listener opened", Duration::from_secs(20));
+        Coturn { port, _process: process, _dir: dir }
+    }
+}
