@@ -56,7 +56,8 @@ fn twenty_lines_place_a_call_and_take_one() {
     let line = browser.line_with("{\"ok\"", Duration::from_secs(60));
     let result: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(result["ok"], true, "{result:#}");
-    let saw: Vec<&str> = result["saw"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+    let saw: Vec<&str> =
+        result["saw"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
     assert_eq!(saw[0], "ready");
     assert_eq!(saw[1].trim(), "active");
     assert!(saw[2].starts_with("ended ") && saw[4].starts_with("ended "), "{saw:?}");

@@ -109,7 +109,13 @@ impl Coturn {
         let dir = TempDir::new("coturn");
         let port = free_port();
         let mut command = Command::new("turnserver");
-        command.current_dir(dir.path()).args(["-n", "--log-file", "stdout", "--realm", "crosspoint"]);
+        command.current_dir(dir.path()).args([
+            "-n",
+            "--log-file",
+            "stdout",
+            "--realm",
+            "crosspoint",
+        ]);
         command.args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"]);
         command.args(["--listening-port", &port.to_string(), "--no-tls", "--no-dtls", "--no-cli"]);
         command.args(["--use-auth-secret", "--static-auth-secret", secret]);

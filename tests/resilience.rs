@@ -139,8 +139,7 @@ fn moved(engine: Engine) -> Gaps {
     };
     let plan = json!({"browser": name, "base": gateway.base, "token": gateway.token(),
         "microphone": microphone.to_str(), "steps": steps});
-    let mut browser =
-        Browser::start_plan(engine, &["ip", "netns", "exec", &network.name], plan);
+    let mut browser = Browser::start_plan(engine, &["ip", "netns", "exec", &network.name], plan);
     browser.has_done("wait");
     network.move_on();
     let saw = browser.finish();

@@ -61,7 +61,8 @@ fn token() -> String {
 
 fn token_of(user: &str) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let claims = Claims { scopes: vec![Scope::CallOut], ..Claims::new(user.parse().unwrap(), now + 600) };
+    let claims =
+        Claims { scopes: vec![Scope::CallOut], ..Claims::new(user.parse().unwrap(), now + 600) };
     mint(&key(), &claims, now).unwrap()
 }
 

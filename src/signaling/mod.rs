@@ -27,10 +27,8 @@ pub use messages::{
     Candidate, DtmfCancel, DtmfPress, DtmfRelease, DtmfSend, Event, Ice, MediaMode, Phase, Ping,
     Receipt, RejectReason, Reply, Request, RequestId, Source, Verified, encode_event, encode_reply,
 };
-pub use session::{CloseCode, Config, Error, Input, Loss, Output, Resumed, Session};
 pub use revoked::Revoked;
-pub use token::{
-    Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenId, TokenKey, mint, verify,
-};
+pub use session::{CloseCode, Config, Error, Input, Loss, Output, Resumed, Session};
+pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenId, TokenKey, mint, verify};
 pub use tones::{Tones, TonesError};
 pub use turn::IceSource;

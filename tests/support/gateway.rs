@@ -106,7 +106,7 @@ impl Gateway {
 fn config_text(dir: &TempDir, target: &str, sip: &str, trunk: &str) -> String {
     let here = dir.path().display();
     format!(
-            "dialplan = \"{here}/plan.toml\"\n\
+        "dialplan = \"{here}/plan.toml\"\n\
              [http]\n\
              listen = \"127.0.0.1:0\"\n\
              [sip]\n\

@@ -168,9 +168,13 @@ async fn a_token_and_a_users_tokens_are_taken_back() {
         assert_eq!(post(good).await.status(), StatusCode::NO_CONTENT, "{good}");
     }
     assert_eq!(*site.backend.revoked.lock().unwrap(), ["cp1.a.b", "alice"]);
-    for bad in
-        ["", "{}", r#"{"token":"x"}"#, r#"{"sub":"mallory"}"#, r#"{"sub":"alice","token":"cp1.a.b"}"#]
-    {
+    for bad in [
+        "",
+        "{}",
+        r#"{"token":"x"}"#,
+        r#"{"sub":"mallory"}"#,
+        r#"{"sub":"alice","token":"cp1.a.b"}"#,
+    ] {
         assert_eq!(post(bad).await.status(), StatusCode::BAD_REQUEST, "{bad}");
     }
 }
