@@ -7,7 +7,7 @@ use super::super::serve::run;
 use super::*;
 
 const LOCAL: &str = "127.0.0.1:9";
-const ADMIN: [&str; 10] = [
+const ADMIN: [&str; 11] = [
     "GET /metrics",
     "GET /v1/calls",
     "GET /v1/cdrs",
