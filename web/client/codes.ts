@@ -5,6 +5,7 @@ export const ERRORS = {
   "auth/required": { retryable: false, message: "The first message must be `hello` with a token, within 5 seconds." },
   "auth/invalid": { retryable: false, message: "The token is not one of this gateway's." },
   "auth/expired": { retryable: true, message: "The token has expired; get a new one." },
+  "auth/revoked": { retryable: false, message: "The token was taken back; log in again." },
   "auth/forbidden": { retryable: false, message: "The token does not allow this." },
   "auth/origin": { retryable: false, message: "Pages of this origin may not use this gateway." },
   "protocol/bad-message": { retryable: false, message: "The message is not as the protocol wants it." },
