@@ -14,6 +14,10 @@ declare const ERRORS: {
         readonly retryable: true;
         readonly message: "The token has expired; get a new one.";
     };
+    readonly "auth/revoked": {
+        readonly retryable: false;
+        readonly message: "The token was taken back; log in again.";
+    };
     readonly "auth/forbidden": {
         readonly retryable: false;
         readonly message: "The token does not allow this.";
