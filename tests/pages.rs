@@ -123,7 +123,7 @@ impl Coturn {
         command.arg("--pidfile").arg(dir.join("pid"));
         command.arg("--db").arg(dir.join("turndb"));
         let process = Process::start("turnserver", &mut command);
-        process.line_with("IPv4. UDP listener opened", Duration::from_secs(20));
+        process.line_with("Total General servers", Duration::from_secs(20));
         Coturn { port, _process: process, _dir: dir }
     }
 }
