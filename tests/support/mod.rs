@@ -10,7 +10,6 @@ pub mod gateway;
 pub mod http;
 pub mod interop;
 pub mod load;
-pub mod kamailio;
 pub mod network;
 pub mod phones;
 pub mod postgres;
