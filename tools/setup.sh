@@ -9,11 +9,7 @@ set -euo pipefail
 
 # program:package
 build_needs="cc:gcc pkg-config:pkg-config cmake:cmake make:make"
-<<<<<<< HEAD
-test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester linphonec:linphone-cli multimon-ng:multimon-ng"
-=======
-test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester linphonec:linphone-cli multimon-ng:multimon-ng kamailio:kamailio turnserver:coturn"
->>>>>>> d8dc0bf (web, signaling: a page that rings is warm; tests: two pages, TURN, another network)
+test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester linphonec:linphone-cli multimon-ng:multimon-ng turnserver:coturn"
 # web/test/chromium.mjs looks for the same names.
 chromium_names="chromium chromium-browser google-chrome-stable google-chrome"
 
