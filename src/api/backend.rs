@@ -132,6 +132,25 @@ pub struct TrunkView {
     pub calls: u32,
     /// Calls that it may carry.
     pub channels: u32,
+    /// Where it registers: how that stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
+}
+
+/// How the registration of a trunk stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Registration {
+    /// It holds.
+    Registered {
+        /// Without a refresh it ends then.
+        expires_in_ms: u64,
+    },
+    /// There is none.
+    NotRegistered {
+        /// Why, in a sentence.
+        reason: String,
+    },
 }
 
 /// Whether a trunk answers.

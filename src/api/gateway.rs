@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::backend::{
-    Backend, DemoPhone, Hint, LiveCall, PlanView, PutRefused, Readiness, RefusedPlan, TrunkState,
-    TrunkView, Unknown,
+    Backend, DemoPhone, Hint, LiveCall, PlanView, PutRefused, Readiness, RefusedPlan, Registration,
+    TrunkState, TrunkView, Unknown,
 };
 use crate::base::{CallId, Finding, UserId};
 use crate::dialplan::{Decision, Region};
@@ -59,6 +59,12 @@ impl Backend for GatewayBackend {
             },
             calls: trunk.calls,
             channels: trunk.channels,
+            registration: trunk.registration.map(|own| match own {
+                Ok(left) => Registration::Registered {
+                    expires_in_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+                },
+                Err(reason) => Registration::NotRegistered { reason },
+            }),
         };
         self.gateway.trunks().into_iter().map(shown).collect()
     }

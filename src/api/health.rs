@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{Api, Readiness};
+use super::{Api, Readiness, TrunkState};
 use crate::telemetry::Metrics;
 
 /// The process lives.
@@ -35,6 +35,12 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
             plan.loaded_at
         );
         body["dialplan"] = words.into();
+    }
+    // Calls go by the others: ready, but somebody must look. Their names are not for strangers.
+    let trunks = api.backend.trunks();
+    let down = trunks.iter().filter(|trunk| trunk.state == TrunkState::Down).count();
+    if down > 0 {
+        body["trunks"] = format!("{down} of {} are down", trunks.len()).into();
     }
     (status, Json(body)).into_response()
 }

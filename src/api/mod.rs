@@ -23,7 +23,7 @@ mod tokens;
 pub use access::{Access, Admin};
 pub use backend::{
     Backend, DemoPhone, Hint, LiveCall, MintedToken, PlanView, PutRefused, Readiness, RefusedPlan,
-    TrunkState, TrunkView, Unknown,
+    Registration, TrunkState, TrunkView, Unknown,
 };
 pub use gateway::{Demo, GatewayBackend};
 pub use problem::Problem;

@@ -57,7 +57,7 @@ impl Backend for Fixed {
 
     fn trunks(&self) -> Vec<TrunkView> {
         let id = "north".parse().unwrap();
-        vec![TrunkView { id, state: TrunkState::Up, calls: 1, channels: 30 }]
+        vec![TrunkView { id, state: TrunkState::Up, calls: 1, channels: 30, registration: None }]
     }
 
     fn knows_user(&self, user: &UserId) -> bool {

@@ -171,6 +171,7 @@ impl Driver {
             | Event::UpdateDone { .. }
             | Event::ReferProgress { .. }
             | Event::NextDestination { .. }
+            | Event::FlowLost { .. }
             | Event::RequestDone { .. } => {}
         }
     }

@@ -62,7 +62,14 @@ impl List<'_> {
         self.optional(&key("username"), trunk.username.as_ref().map(quoted));
         self.optional(&key("password"), trunk.password.as_ref().map(|_| SECRET.into()));
         let register = trunk.register == Registering::Register;
+        self.optional(&key("auth_username"), trunk.auth_username.as_ref().map(quoted));
         self.add(&key("register"), register.to_string());
+        let expires = trunk.register_expires.as_secs();
+        self.add(&key("register_expires"), quoted(&format!("{expires}s")));
+        self.optional(&key("caller_username"), trunk.caller_username.as_ref().map(quoted));
+        let password = trunk.caller_password.as_ref().map(|_| SECRET.into());
+        self.optional(&key("caller_password"), password);
+        self.add(&key("caller_digest"), quoted(&trunk.caller_digest.word()));
         self.add(&key("accept_from"), strings(&trunk.accept_from));
         self.add(&key("media_from"), strings(&trunk.media_from));
         self.add(&key("numbers"), quoted(&trunk.numbers.word()));

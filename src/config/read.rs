@@ -383,12 +383,11 @@ listen = ["tls:0.0.0.0:5061"]
 tls = { cert = "c", key = "k" }
 [trunk.a]
 target = "sip:a.example;transport=tls"
-register = true
 srtp = "sdes"
 codecs = ["opus"]
 "#;
         let found = messages(text, &[]);
-        assert_eq!(found.len(), 7, "{found:#?}");
+        assert_eq!(found.len(), 6, "{found:#?}");
         assert!(found.iter().all(|f| f.ends_with("not supported yet")), "{found:#?}");
     }
 

@@ -8,7 +8,8 @@ use crate::base::document::{self, Field, Reader};
 use crate::base::{DtmfMode, Network, TrunkId};
 use crate::dialplan::{Files, Region};
 use crate::trunk::{
-    Codec, Definition, Failure, NumberFormat, Registering, RetryOn, Srtp, Target, Transport,
+    CallerDigest, Codec, Definition, Failure, NumberFormat, Registering, RetryOn, Srtp, Target,
+    Transport,
 };
 
 /// Every trunk.
@@ -50,9 +51,28 @@ fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definit
         findings.error(at, format!("{} has a password and no `username`", table.name()));
     }
     trunk.password = password.map(|field| field.value);
+    trunk.auth_username = table.text("auth_username").map(|field| field.value.to_owned());
     if let Some(Field { value: true, at }) = table.boolean("register") {
-        findings.error(&at, "`register` = true is not supported yet");
         trunk.register = Registering::Register;
+        if trunk.username.is_none() {
+            findings.error(&at, format!("{} registers and needs `username`", table.name()));
+        }
+    }
+    if let Some(Field { value, at }) = table.duration("register_expires") {
+        trunk.register_expires = value;
+        if !(SHORTEST_REGISTRATION..=LONGEST_REGISTRATION).contains(&value) {
+            findings.error(&at, "`register_expires` is 10s to 24h");
+        }
+    }
+    trunk.caller_username = table.text("caller_username").map(|field| field.value.to_owned());
+    let caller_password = secret(table, ["caller_password", "caller_password_file"], files);
+    if caller_password.is_some() != trunk.caller_username.is_some() {
+        let message = "`caller_username` and `caller_password` go together";
+        findings.error(table.at(), format!("{}: {message}", table.name()));
+    }
+    trunk.caller_password = caller_password.map(|field| field.value);
+    if let Some(field) = table.choice("caller_digest", CallerDigest::WORDS) {
+        trunk.caller_digest = field.value;
     }
     trunk.accept_from = networks(table, "accept_from");
     trunk.media_from = networks(table, "media_from");
@@ -128,4 +148,6 @@ fn codecs(list: Vec<Field<&str>>, table: &Reader<'_>) -> Vec<Codec> {
 
 /// More often than this would be a load of its own.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(5);
+const SHORTEST_REGISTRATION: Duration = Duration::from_secs(10);
+const LONGEST_REGISTRATION: Duration = Duration::from_secs(86_400);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);

@@ -1,23 +1,19 @@
-//! Drives the trunks' monitors: OPTIONS out, answers back, the breaker's state where calls see it.
+//! Drives the trunks' monitors: OPTIONS out to every destination of each trunk, what comes back into
+//! its monitor, the breaker's state where calls see it. Destinations that are silent are tried last.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::Inner;
+use super::requests::Done;
 use super::trunks::Trunk;
 use crate::base::TrunkId;
-use crate::sip::{Command, Host, NameAddr, Options, Origin, RequestKey, Uri};
+use crate::sip::{Command, Destination, Host, NameAddr, Options, Origin, Uri};
 use crate::trunk::{Health, Input, Monitor, Output, Probing};
-
-/// What became of an OPTIONS.
-pub(super) struct OptionsDone {
-    pub request: RequestKey,
-    pub status: u16,
-    pub origin: Origin,
-}
 
 /// What a call has learnt about a trunk.
 pub(super) struct News {
@@ -26,11 +22,7 @@ pub(super) struct News {
 }
 
 /// Runs until the gateway stops.
-pub(super) async fn run(
-    gateway: Arc<Inner>,
-    mut answers: mpsc::Receiver<OptionsDone>,
-    mut news: mpsc::Receiver<News>,
-) {
+pub(super) async fn run(gateway: Arc<Inner>, mut news: mpsc::Receiver<News>) {
     let now = Instant::now();
     let watched: Vec<Arc<Trunk>> = gateway.trunks.all().cloned().collect();
     let mut monitors: HashMap<TrunkId, Monitor> = HashMap::new();
@@ -42,8 +34,7 @@ pub(super) async fn run(
         let first = Duration::from_millis(200 * (n as u64 + 1));
         monitors.insert(trunk.definition.id.clone(), Monitor::new(now, probing, first));
     }
-    let mut asked: HashMap<RequestKey, TrunkId> = HashMap::new();
-    let mut next_key = 0_u64;
+    let mut asked: JoinSet<News> = JoinSet::new();
     loop {
         let mut deadline = Instant::now() + LONGEST_SLEEP;
         for trunk in &watched {
@@ -55,13 +46,11 @@ pub(super) async fn run(
                         break;
                     }
                     Output::Request => {
-                        next_key += 1;
-                        let key = RequestKey(next_key);
-                        if ask(&gateway, trunk, key).await {
-                            asked.insert(key, trunk.definition.id.clone());
-                        } else {
-                            monitor.handle_input(Instant::now(), Input::Failed);
-                        }
+                        let (gateway, trunk) = (gateway.clone(), trunk.clone());
+                        asked.spawn(async move {
+                            let input = ask(&gateway, &trunk).await;
+                            News { trunk: trunk.definition.id.clone(), input }
+                        });
                     }
                     Output::Up => {
                         trunk.set_health(Health::Up);
@@ -78,50 +67,76 @@ pub(super) async fn run(
                 }
             }
         }
-        // Cancellation safe: a channel and a timer lose nothing.
-        tokio::select! {
-            done = answers.recv() => {
-                let Some(done) = done else { return };
-                let Some(trunk) = asked.remove(&done.request) else { continue };
+        // Cancellation safe: channels, finished tasks and a timer lose nothing.
+        let told = tokio::select! {
+            Some(done) = asked.join_next(), if !asked.is_empty() => done.ok(),
+            told = news.recv() => match told {
+                Some(told) => Some(told),
+                None => return,
+            },
+            () = tokio::time::sleep_until(deadline.into()) => None,
+        };
+        let now = Instant::now();
+        match told {
+            Some(News { trunk, input }) => {
                 if let Some(monitor) = monitors.get_mut(&trunk) {
-                    let input = match done.origin {
-                        Origin::Peer => Input::Answered(done.status),
-                        _ => Input::Failed,
-                    };
-                    monitor.handle_input(Instant::now(), input);
+                    monitor.handle_input(now, input);
                 }
             }
-            told = news.recv() => {
-                let Some(News { trunk, input }) = told else { return };
-                if let Some(monitor) = monitors.get_mut(&trunk) {
-                    monitor.handle_input(Instant::now(), input);
-                }
-            }
-            () = tokio::time::sleep_until(deadline.into()) => {
-                let now = Instant::now();
-                for monitor in monitors.values_mut() {
-                    monitor.handle_input(now, Input::Timeout);
-                }
-            }
+            None => monitors.values_mut().for_each(|own| own.handle_input(now, Input::Timeout)),
         }
     }
 }
 
-/// Sends an OPTIONS; `false` where there is nowhere to send it.
-async fn ask(gateway: &Inner, trunk: &Trunk, request: RequestKey) -> bool {
-    let Ok(located) = trunk.locate(&gateway.dns).await else { return false };
-    let Some(destination) = located.into_iter().next() else { return false };
-    let here = Host::from(gateway.sip_address(&destination).ip());
-    let (Ok(target), Ok(from)) =
-        (Uri::parse(trunk.definition.target.as_str()), Uri::sip(Some("crosspoint"), &here, None))
-    else {
-        return false;
+/// Asks every destination of a trunk. One that answers makes the trunk alive.
+async fn ask(gateway: &Arc<Inner>, trunk: &Trunk) -> Input {
+    let located = match trunk.locate(&gateway.dns).await {
+        Ok(located) => located,
+        Err(error) => {
+            tracing::warn!(trunk.id = %trunk.definition.id, %error, "trunk not located");
+            return Input::Failed;
+        }
     };
-    let from = NameAddr::new(from);
+    let asked = located.into_iter().take(MOST_ASKED).map(|destination| async move {
+        let status = options(gateway, trunk, destination).await;
+        if status.is_none() {
+            tracing::debug!(
+                trunk.id = %trunk.definition.id,
+                destination = %destination.address,
+                "no answer to OPTIONS"
+            );
+            gateway.dns.unreachable(destination).await;
+        }
+        status
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    let answers = answers.into_iter().flatten();
+    // 503 of one and 200 of another: it takes calls.
+    answers.min().map_or(Input::Failed, Input::Answered)
+}
+
+/// The status that a destination answers OPTIONS with; `None` where it says nothing in time.
+pub(super) async fn options(
+    gateway: &Inner,
+    trunk: &Trunk,
+    destination: Destination,
+) -> Option<u16> {
+    let here = Host::from(gateway.sip_address(&destination).ip());
+    let target = Uri::parse(trunk.definition.target.as_str()).ok()?;
+    let from = NameAddr::new(Uri::sip(Some("crosspoint"), &here, None).ok()?);
     let credentials = trunk.credentials();
+    let (request, answer) = gateway.requests.open();
     let options = Options { request, target, destination, from, credentials };
     gateway.sip(Command::Options(Box::new(options))).await;
-    true
+    let done = tokio::time::timeout(ANSWER_WAIT, answer).await.ok()?.ok()?;
+    match done {
+        Done { answer, origin: Origin::Peer } => Some(answer.status),
+        Done { .. } => None,
+    }
 }
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// Below the monitor's own, so that one request counts once.
+const ANSWER_WAIT: Duration = Duration::from_millis(3_800);
+/// A cluster is known by its first hosts.
+const MOST_ASKED: usize = 8;

@@ -6,7 +6,9 @@ mod call_task;
 mod health;
 mod pages;
 mod plans;
+mod registrations;
 mod registry;
+mod requests;
 mod ringing;
 mod routing;
 mod sip_events;
@@ -52,6 +54,8 @@ struct Inner {
     /// What calls have learnt about trunks.
     trunk_news: mpsc::Sender<health::News>,
     registry: registry::Registry,
+    /// Requests outside of calls that wait for their answers.
+    requests: requests::Requests,
     pool: media::Pool,
     sip: Handle,
     dns: Dns,
@@ -66,6 +70,11 @@ struct Inner {
 impl Inner {
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// A stream to this address is gone.
+    fn flow_lost(&self, remote: SocketAddr) {
+        self.trunks.flow_lost(remote);
     }
 
     /// The address of ours that goes with a destination.

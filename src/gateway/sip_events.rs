@@ -6,18 +6,14 @@ use tokio::sync::mpsc;
 
 use super::Inner;
 use super::call_task::{self, CallInput};
-use super::health::OptionsDone;
+use super::requests::Done;
 use crate::base::Cause;
 use crate::media;
 use crate::sip::{Command, Event, ExtraHeader, Incoming, Session};
 use crate::trunk::Urgency;
 
 /// Reads the endpoint's events until it stops.
-pub(super) async fn run(
-    gateway: Arc<Inner>,
-    mut events: mpsc::Receiver<Event>,
-    options: mpsc::Sender<OptionsDone>,
-) {
+pub(super) async fn run(gateway: Arc<Inner>, mut events: mpsc::Receiver<Event>) {
     // Cancellation safe: `recv` loses nothing.
     while let Some(event) = events.recv().await {
         match event {
@@ -28,10 +24,9 @@ pub(super) async fn run(
                 }
             }
             Event::RequestDone { session: None, request, answer, origin } => {
-                let done = OptionsDone { request, status: answer.status, origin };
-                // A monitor that does not keep up asks again by itself.
-                let _ = options.try_send(done);
+                gateway.requests.done(request, Done { answer, origin });
             }
+            Event::FlowLost { remote } => gateway.flow_lost(remote),
             event => {
                 let Some(session) = session_of(&event) else { continue };
                 match gateway.registry.call_of_sip(session) {
@@ -58,7 +53,7 @@ fn incoming_call(gateway: &Arc<Inner>, mut incoming: Incoming) -> Result<(), Ref
     if gateway.is_draining() {
         return Err(Refused::Later(Cause::ServerShutdown));
     }
-    let Some(trunk) = gateway.trunks.of_source(incoming.source.ip()) else {
+    let Some(trunk) = gateway.trunks.of_incoming(&incoming) else {
         // The endpoint accepts the trunks' networks only; one that was just taken away ends here.
         return Err(Refused::For(Cause::Unallocated));
     };
@@ -121,7 +116,7 @@ fn session_of(event: &Event) -> Option<Session> {
         | Event::Ended { session, .. }
         | Event::Info { session, .. } => Some(*session),
         Event::RequestDone { session, .. } => *session,
-        Event::Incoming(_) => None,
+        Event::Incoming(_) | Event::FlowLost { .. } => None,
     }
 }
 

@@ -9,8 +9,8 @@ use crate::dialplan::{Number, Presentation, Target};
 use crate::dtmf::InfoSupport;
 use crate::sip;
 use crate::sip::header::{Reason, Warning};
-use crate::sip::{ExtraHeader, Host, Incoming, Malformed, NameAddr, Privacy, Uri};
-use crate::trunk::{Definition, Transport};
+use crate::sip::{ExtraHeader, Host, Incoming, Malformed, MessageExt, NameAddr, Privacy, Uri};
+use crate::trunk::{Definition, Registering, Transport};
 
 /// The addresses of an INVITE.
 pub(super) struct InviteWords {
@@ -41,7 +41,11 @@ pub(super) fn invite(
     if trunk.target.transport() == Transport::Tcp {
         target = target.with_param("transport", Some("tcp"))?;
     }
-    let here = Host::from(local.ip());
+    // The domain of an account is its registrar's, also in From (RFC 3261 10.1).
+    let here = match trunk.register {
+        Registering::Register => host.clone(),
+        Registering::Static => Host::from(local.ip()),
+    };
     let (from, asserted_identity, headers) = match &dial.caller_id {
         None => {
             let user = dial.caller_name.as_str();
@@ -85,9 +89,16 @@ pub(super) fn caller_of(trunk: &Definition, incoming: &Incoming) -> Party {
     party(trunk, &address.uri, address.display.as_deref())
 }
 
-/// Who is called: the user part of the request URI.
+/// Who is called: the user part of the request URI. Where that is only the account that we have
+/// registered, the number is in P-Called-Party-ID (RFC 3455 4.2), else in To.
 pub(super) fn called_of(trunk: &Definition, incoming: &Incoming) -> Party {
-    party(trunk, &incoming.target, None)
+    let account = trunk.username.as_deref().filter(|_| trunk.register == Registering::Register);
+    if account.is_none() || incoming.target.user_decoded().as_deref() != account {
+        return party(trunk, &incoming.target, None);
+    }
+    let called = incoming.request.get("P-Called-Party-ID");
+    let called = called.and_then(|value| NameAddr::parse(value).ok());
+    party(trunk, &called.as_ref().unwrap_or(&incoming.to).uri, None)
 }
 
 /// A number as the trunk writes it.

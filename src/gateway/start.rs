@@ -2,19 +2,20 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::accounts::Accounts;
 use super::plans::Plans;
 use super::registry::Registry;
+use super::requests::Requests;
 use super::trunks::Trunks;
-use super::{Inner, health, pages, sip_events, spawn};
+use super::{Inner, health, pages, registrations, sip_events, spawn};
 use crate::base::Cause;
 use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
 use crate::dialplan::{Plan, SHORT_CALL};
@@ -32,6 +33,13 @@ pub struct Gateway {
     pub(super) inner: Arc<Inner>,
     pub(super) server: Server,
     tasks: Arc<[JoinHandle<()>]>,
+    leaving: Arc<Leaving>,
+}
+
+/// The tasks that keep trunks registered, and how they are told to take that back.
+struct Leaving {
+    leave: watch::Sender<bool>,
+    registrations: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Why a gateway did not start: one line that says what to do.
@@ -70,7 +78,7 @@ impl Gateway {
     /// [`StartError`]; nothing is left running.
     pub async fn start(config: &Config, plan: LoadedPlan) -> Result<Gateway, StartError> {
         let token_key = token_key(config)?;
-        let trunks = Trunks::new(config.trunks.values().cloned());
+        let (trunks, flows) = Trunks::new(config.trunks.values().cloned());
         let settings = Settings { url: config.store.url.expose(), ..Settings::default() };
         let store = Arc::new(Store::open(&settings).await?);
         let pool = Pool::start(pool_config(config))?;
@@ -94,6 +102,7 @@ impl Gateway {
             trunk_news,
             trunks,
             registry: Registry::new(),
+            requests: Requests::default(),
             pool,
             sip,
             dns,
@@ -104,7 +113,6 @@ impl Gateway {
             draining: AtomicBool::new(false),
         });
         let (to_gateway, from_pages) = mpsc::channel(PAGE_MESSAGES);
-        let (options, options_done) = mpsc::channel(OPTIONS_ANSWERS);
         let signaling = signaling::Config {
             key: token_key,
             revoked: Arc::default(),
@@ -112,13 +120,21 @@ impl Gateway {
             features,
         };
         let server = Server::new(signaling, config.http.allowed_origins.clone(), to_gateway);
+        let (leave, left) = watch::channel(false);
+        let registrations = flows.into_iter().filter_map(|(id, lost)| {
+            let trunk = inner.trunks.get(&id)?.clone();
+            let run = registrations::run(inner.clone(), trunk, lost, left.clone());
+            Some(spawn("registration", run))
+        });
+        let registrations = registrations.collect();
         let tasks = Arc::new([
             spawn("pages", pages::run(inner.clone(), from_pages)),
-            spawn("sip events", sip_events::run(inner.clone(), sip_events, options)),
-            spawn("trunk health", health::run(inner.clone(), options_done, news)),
+            spawn("sip events", sip_events::run(inner.clone(), sip_events)),
+            spawn("trunk health", health::run(inner.clone(), news)),
             spawn("plan file", watch_plan(inner.clone(), server.clone())),
         ]);
-        Ok(Gateway { inner, server, tasks })
+        let leaving = Arc::new(Leaving { leave, registrations: Mutex::new(registrations) });
+        Ok(Gateway { inner, server, tasks, leaving })
     }
 
     /// The signalling server, for `/v1/rtc`.
@@ -168,6 +184,7 @@ impl Gateway {
             }
         };
         let _ = tokio::time::timeout(PAGES_WAIT, pages).await;
+        self.leave_registrars().await;
         inner.sip.stop().await;
         for task in self.tasks.iter() {
             task.abort();
@@ -190,6 +207,22 @@ async fn recall(accounts: &Arc<Accounts>, store: &Store) {
         }
         // The caps of now hold; only what was before is not known.
         Err(error) => tracing::warn!(%error, "past calls cannot be read; caps start anew"),
+    }
+}
+
+impl Gateway {
+    /// Takes registrations back, so that trunks send calls elsewhere at once (RFC 3261 10.2.2).
+    async fn leave_registrars(&self) {
+        self.leaving.leave.send_replace(true);
+        let registrations = {
+            let mut own = self.leaving.registrations.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *own)
+        };
+        let aborts: Vec<_> = registrations.iter().map(JoinHandle::abort_handle).collect();
+        let all = futures_util::future::join_all(registrations);
+        if tokio::time::timeout(REGISTRARS_WAIT, all).await.is_err() {
+            aborts.iter().for_each(tokio::task::AbortHandle::abort);
+        }
     }
 }
 
@@ -248,7 +281,11 @@ fn sip_config(config: &Config, trunks: &Trunks) -> Result<DriverConfig, StartErr
     }
     let everywhere = listen.iter().any(|(_, address)| address.ip().is_unspecified());
     let advertise = config.sip.address.or_else(|| own_address().filter(|_| everywhere));
-    let endpoint = EndpointConfig { accept: trunks.networks(), ..EndpointConfig::default() };
+    let endpoint = EndpointConfig {
+        accept: trunks.networks(),
+        challenged: trunks.challenged(),
+        ..EndpointConfig::default()
+    };
     Ok(DriverConfig { listen, advertise, endpoint, ..DriverConfig::default() })
 }
 
@@ -313,10 +350,11 @@ fn ice_source(server: &ConfiguredIce) -> IceSource {
 
 /// Messages of all pages that wait for the gateway; a page that sends more waits itself.
 const PAGE_MESSAGES: usize = 1024;
-const OPTIONS_ANSWERS: usize = 64;
 /// What calls tell about trunks; more than this at once is as good as nothing.
 const TRUNK_NEWS: usize = 256;
 const PLAN_LOOK: Duration = Duration::from_secs(1);
 const BYE_WAIT: Duration = Duration::from_secs(2);
 const PAGES_WAIT: Duration = Duration::from_secs(2);
+/// A registrar that does not answer forgets us in time.
+const REGISTRARS_WAIT: Duration = Duration::from_secs(2);
 const STORE_WAIT: Duration = Duration::from_secs(5);

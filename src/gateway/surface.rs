@@ -1,6 +1,7 @@
 //! What the API and the operator see of a running gateway, and what they may do to it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -37,6 +38,8 @@ pub struct TrunkView {
     pub calls: u32,
     /// Calls that it may carry.
     pub channels: u32,
+    /// Where it registers: how long the registration holds, or why there is none.
+    pub registration: Option<Result<Duration, String>>,
 }
 
 /// What the plan in force is asked.
@@ -168,6 +171,10 @@ impl Gateway {
             health: trunk.health(),
             calls: trunk.calls(),
             channels: trunk.definition.channels,
+            registration: trunk.registration().map(|own| match own {
+                Ok(own) => Ok(own.until.saturating_duration_since(Instant::now())),
+                Err(why) => Err(why.to_string()),
+            }),
         };
         self.inner.trunks.all().map(view).collect()
     }
@@ -224,6 +231,11 @@ impl Gateway {
 
     /// Brings the gauges that are counted elsewhere up to date.
     pub fn refresh_metrics(&self) {
+        for trunk in self.inner.trunks.all() {
+            let id = trunk.definition.id.as_str();
+            let registered = trunk.registration().map(|own| own.is_ok());
+            self.inner.metrics.trunk(id, trunk.health() == Health::Up, registered);
+        }
         let media = self.inner.pool.gauges();
         let sip = self.inner.sip.counts();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);

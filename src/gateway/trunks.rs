@@ -1,18 +1,25 @@
 //! Trunks at run time: their definition with its counters, health and place on the network.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use tokio::sync::mpsc;
 
 use crate::base::{Network, TrunkId};
 use crate::call::Retry;
 use crate::dialplan::{Route, Spread};
 use crate::dtmf::InfoSupport;
 use crate::media::{AddressPolicy, DigitPacing, PrivateAddresses, TrunkCodec, TrunkMedia};
-use crate::sip::{Credentials, Destination, Dns, LocateError, Transport, Wanted};
+use crate::sip::digest::Hash;
+use crate::sip::{
+    Challenged, Credentials, Destination, Dns, Incoming, LINE, LocateError, NotRegistered,
+    Transport, Wanted,
+};
 use crate::trunk::{
-    self, Busy, Codec, Definition, Failure, Health, Heard, Limits, Order, State, Urgency,
+    self, Busy, CallerDigest, Codec, Definition, Failure, Health, Heard, Limits, Order, State,
+    Urgency,
 };
 
 /// All trunks of a gateway.
@@ -25,7 +32,30 @@ pub(super) struct Trunk {
     pub media: TrunkMedia,
     limits: Mutex<Limits>,
     health: Mutex<Health>,
+    /// Where it registers: how that stands.
+    registration: Option<Mutex<Registering>>,
+    /// Told when its connection is gone.
+    flow_lost: mpsc::Sender<()>,
 }
+
+/// How the registration of a trunk stands.
+struct Registering {
+    state: Result<Registered, NotRegistered>,
+    /// The `line` of our Contact.
+    line: String,
+}
+
+/// A registration that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Registered {
+    /// The registrar, over whose flow calls go out and come in.
+    pub destination: Destination,
+    /// Until when it holds without a refresh.
+    pub until: Instant,
+}
+
+/// Where the task of each registering trunk hears that its connection is gone.
+pub(super) type Flows = Vec<(TrunkId, mpsc::Receiver<()>)>;
 
 /// A call's place on a trunk; given back when dropped.
 pub(super) struct Channel {
@@ -33,9 +63,21 @@ pub(super) struct Channel {
 }
 
 impl Trunks {
-    pub fn new(definitions: impl IntoIterator<Item = Definition>) -> Trunks {
+    /// All trunks; with each that registers, where its task hears of lost connections.
+    pub fn new(definitions: impl IntoIterator<Item = Definition>) -> (Trunks, Flows) {
+        let mut flows = Vec::new();
         let trunks = definitions.into_iter().map(|definition| {
+            let (flow_lost, lost) = mpsc::channel(1);
+            let registers = definition.register == trunk::Registering::Register;
+            if registers {
+                flows.push((definition.id.clone(), lost));
+            }
             let trunk = Trunk {
+                registration: registers.then(|| {
+                    let (state, line) = (Err(NotRegistered::NotYet), String::new());
+                    Mutex::new(Registering { state, line })
+                }),
+                flow_lost,
                 media: media_of(&definition),
                 limits: Mutex::new(Limits::new(definition.channels, definition.cps)),
                 health: Mutex::new(Health::Up),
@@ -43,7 +85,7 @@ impl Trunks {
             };
             (trunk.definition.id.clone(), Arc::new(trunk))
         });
-        Trunks(trunks.collect())
+        (Trunks(trunks.collect()), flows)
     }
 
     pub fn get(&self, id: &TrunkId) -> Option<&Arc<Trunk>> {
@@ -54,20 +96,59 @@ impl Trunks {
         self.0.values()
     }
 
-    /// The trunk that speaks from this address.
-    pub fn of_source(&self, source: IpAddr) -> Option<&Arc<Trunk>> {
-        self.0.values().find(|trunk| trunk.definition.accepts(source))
+    /// The trunk that a call comes from: by its address, among several there by the user whose
+    /// password was shown, or by the `line` that was registered.
+    pub fn of_incoming(&self, incoming: &Incoming) -> Option<&Arc<Trunk>> {
+        let source = incoming.source.ip();
+        let speaks = |trunk: &&Arc<Trunk>| {
+            let registrar = trunk.registered().map(|own| own.destination.address.ip());
+            trunk.definition.accepts(source) || registrar == Some(source)
+        };
+        let user = incoming.user.as_deref();
+        let known = |trunk: &&Arc<Trunk>| {
+            trunk.definition.caller_username.as_deref() == user
+                || (user.is_none() && !trunk.definition.challenges())
+        };
+        let line = incoming.target.param(LINE);
+        let here = || self.0.values().filter(speaks).filter(known);
+        here().find(|trunk| line.is_some_and(|line| trunk.is_line(line))).or_else(|| here().next())
+    }
+
+    /// A stream to this address is gone.
+    pub fn flow_lost(&self, remote: SocketAddr) {
+        for trunk in self.0.values() {
+            if trunk.registered().is_some_and(|own| own.destination.address == remote) {
+                // One that waits already says the same.
+                let _ = trunk.flow_lost.try_send(());
+            }
+        }
     }
 
     /// The networks whose SIP is listened to.
     pub fn networks(&self) -> Vec<Network> {
         self.0
             .values()
+            .filter(|trunk| !trunk.definition.challenges())
             .flat_map(|trunk| {
-                let own = trunk.definition.target.address().map(Network::host);
-                own.into_iter().chain(trunk.definition.accept_from.iter().copied())
+                let registrar = trunk.registered().map(|own| own.destination.address.ip());
+                trunk.own_networks().into_iter().chain(registrar.map(Network::host))
             })
             .collect()
+    }
+
+    /// Who has to show a password.
+    pub fn challenged(&self) -> Vec<Challenged> {
+        let challenged = self.0.values().filter_map(|trunk| {
+            let username = trunk.definition.caller_username.clone()?;
+            let password = trunk.definition.caller_password.clone()?;
+            let hashes = match trunk.definition.caller_digest {
+                CallerDigest::Any => vec![Hash::Sha256, Hash::Md5],
+                CallerDigest::Sha256 => vec![Hash::Sha256],
+                CallerDigest::Md5 => vec![Hash::Md5],
+            };
+            Some(Challenged { networks: trunk.own_networks(), username, password, hashes })
+        });
+        challenged.collect()
     }
 
     /// The trunks of a route in the order of trying, those that cannot take a call left out; a line
@@ -113,7 +194,50 @@ impl Trunk {
         self.limits().calls()
     }
 
+    fn own_networks(&self) -> Vec<Network> {
+        let own = self.definition.target.address().map(Network::host);
+        let ranges = self.definition.accept_from.iter();
+        own.into_iter().chain(ranges.copied()).collect()
+    }
+
+    /// How its registration stands; `None` where it does not register.
+    pub fn registration(&self) -> Option<Result<Registered, NotRegistered>> {
+        self.registering().map(|own| own.state)
+    }
+
+    fn registered(&self) -> Option<Registered> {
+        self.registering().and_then(|own| own.state.ok())
+    }
+
+    /// Takes what its registration has come to; returns the registrar before.
+    pub fn set_registered(&self, state: Result<Registered, NotRegistered>) -> Option<IpAddr> {
+        let mut own = self.registering()?;
+        let before = std::mem::replace(&mut own.state, state);
+        before.ok().map(|before| before.destination.address.ip())
+    }
+
+    /// What requests to our Contact carry.
+    pub fn set_line(&self, line: &str) {
+        if let Some(mut own) = self.registering() {
+            line.clone_into(&mut own.line);
+        }
+    }
+
+    /// Whether a request to this `line` is for the registration of this trunk.
+    pub fn is_line(&self, line: &str) -> bool {
+        self.registering().is_some_and(|own| own.line == line)
+    }
+
+    fn registering(&self) -> Option<MutexGuard<'_, Registering>> {
+        let own = self.registration.as_ref()?;
+        Some(own.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether it is sent calls: the breaker is closed, and it is registered where it has to be.
     pub fn health(&self) -> Health {
+        if matches!(self.registration(), Some(Err(_))) {
+            return Health::Down;
+        }
         *self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -134,6 +258,7 @@ impl Trunk {
     pub fn credentials(&self) -> Option<Credentials> {
         let username = self.definition.username.clone()?;
         let password = self.definition.password.clone()?;
+        let username = self.definition.auth_username.clone().unwrap_or(username);
         Some(Credentials { username, password, realm: None })
     }
 
@@ -151,7 +276,14 @@ impl Trunk {
             None => None,
         };
         let (host, port) = (target.host().to_owned(), target.port());
-        dns.locate(Wanted { host, port, transport }).await
+        let mut found = dns.locate(Wanted { host, port, transport }).await?;
+        // Where it is registered it is reached over the same flow (RFC 5626).
+        if let Some(registered) = self.registered()
+            && let Some(at) = found.iter().position(|own| *own == registered.destination)
+        {
+            found[..=at].rotate_right(1);
+        }
+        Ok(found)
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {

@@ -46,6 +46,7 @@ pub(super) fn words(events: &[Event]) -> Vec<String> {
             Event::Refer { .. } => "refer".to_owned(),
             Event::ReferProgress { status, .. } => format!("refer {status}"),
             Event::Info { .. } => "info".to_owned(),
+            Event::FlowLost { .. } => "flow lost".to_owned(),
             Event::RequestDone { answer, .. } => format!("done {}", answer.status),
         })
         .collect()

@@ -6,10 +6,11 @@
 
 use std::net::SocketAddr;
 
-use crate::base::Secret;
+use crate::base::{Network, Secret};
 
 use super::digest;
 use super::header::{Reason, ReferTo, ReferredBy, Replaces, TypedHeader};
+use super::registration::RegisterAsk;
 use super::{NameAddr, Uri};
 
 /// Names one session between owner and endpoint. Never on the wire, never used twice.
@@ -159,6 +160,20 @@ impl Credentials {
     }
 }
 
+/// Callers who have to show a password (RFC 3261 22): from these networks, as this user.
+#[derive(Debug, Clone)]
+pub struct Challenged {
+    /// Where they call from.
+    pub networks: Vec<Network>,
+    /// What they are known by.
+    pub username: String,
+    /// What they have to know.
+    pub password: Secret<String>,
+    /// The algorithms that they are offered, the best first (RFC 8760 2.3). Callers that look at the
+    /// first challenge only and know nothing but MD5 need MD5 alone.
+    pub hashes: Vec<digest::Hash>,
+}
+
 /// A body with its `Content-Type`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
@@ -223,6 +238,23 @@ pub struct Options {
     pub destination: Destination,
     /// Without tag.
     pub from: NameAddr,
+    /// Used for challenges that come from `destination` only.
+    pub credentials: Option<Credentials>,
+}
+
+/// A REGISTER to send (RFC 3261 10.2).
+#[derive(Debug, Clone)]
+pub struct Register {
+    /// Comes back in [`crate::sip::Event::RequestDone`].
+    pub request: RequestKey,
+    /// The request URI: the registrar's domain.
+    pub registrar: Uri,
+    /// From and To: whose calls are to come to us.
+    pub address: NameAddr,
+    /// The next hop.
+    pub destination: Destination,
+    /// The rest, as [`crate::sip::Registration`] wants it.
+    pub ask: RegisterAsk,
     /// Used for challenges that come from `destination` only.
     pub credentials: Option<Credentials>,
 }
@@ -359,6 +391,8 @@ pub enum Command {
     },
     /// Send OPTIONS outside of any dialog: is the peer alive?
     Options(Box<Options>),
+    /// Send REGISTER.
+    Register(Box<Register>),
 }
 
 #[cfg(test)]

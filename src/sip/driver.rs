@@ -291,6 +291,7 @@ impl Driver {
             }
             Arrival::Closed { connection, unsent } => {
                 let Some(own) = self.connections.remove(&connection) else { return };
+                self.tell(Event::FlowLost { remote: own.remote });
                 if unsent == Unsent::Some {
                     let (transport, local, remote) = (Transport::Tcp, own.local, own.remote);
                     let path = Path { transport, local, remote, connection: Some(connection) };

@@ -16,6 +16,8 @@ pub struct Incoming {
     pub session: Session,
     /// Who sent it; one of the accepted networks.
     pub source: SocketAddr,
+    /// The user whose password the caller has shown; `None` where none was asked for.
+    pub user: Option<String>,
     /// How it came.
     pub transport: Transport,
     /// The address of ours that it came to.
@@ -212,7 +214,12 @@ pub enum Event {
         /// Its body.
         body: Body,
     },
-    /// What became of INFO or OPTIONS of ours.
+    /// A stream to or from a peer is gone: what was reached over it is to be told anew where we are.
+    FlowLost {
+        /// The peer.
+        remote: SocketAddr,
+    },
+    /// What became of INFO, OPTIONS or REGISTER of ours.
     RequestDone {
         /// As given in the command.
         request: RequestKey,

@@ -8,16 +8,19 @@ use super::digest;
 use super::endpoint::Path;
 use super::event::{Answer, Incoming, OfferIn, Origin, Privacy};
 use super::header::{Allow, PAssertedIdentity, Reason, RetryAfter, TypedHeader};
+use super::registration::{self, RegisterAsk};
 use super::status::phrase;
 use super::{MessageExt, Method, NameAddr, Request, Response, Uri};
 
 /// Whether a message tells where we are reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WithContact {
     /// INVITE, its responses, UPDATE and the like.
     Yes,
     /// Requests that make and refresh no dialog.
     No,
+    /// REGISTER: the address that is to be bound.
+    Binding(RegisterAsk),
 }
 
 /// A request without what its transaction adds: Via and credentials.
@@ -69,6 +72,16 @@ impl Draft {
         if self.contact == WithContact::Yes {
             request.push("Contact", contact);
             request.push("Allow", ALLOW);
+        }
+        if let WithContact::Binding(ask) = &self.contact {
+            let here = NameAddr::parse(contact).ok();
+            let bound = here.and_then(|here| registration::contact(ask, &here.uri));
+            if let Some(bound) = bound {
+                let seconds = ask.expires;
+                request.push("Contact", format!("<{}>;expires={seconds}", bound.as_str()));
+                request.push("Expires", seconds.to_string());
+                request.push("Allow", ALLOW);
+            }
         }
         if let Some(identity) = &self.asserted_identity {
             request.push("P-Asserted-Identity", identity.to_string());
@@ -309,6 +322,7 @@ pub(super) fn incoming(
     Some(Incoming {
         session: key,
         source: path.remote,
+        user: None,
         transport: path.transport,
         local: path.local,
         target: request.uri().clone(),

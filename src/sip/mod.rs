@@ -17,6 +17,7 @@ pub mod message;
 pub mod method;
 pub mod params;
 mod random;
+mod registration;
 mod schedule;
 pub mod status;
 mod transaction;
@@ -45,8 +46,8 @@ mod virtual_network;
 pub use address::NameAddr;
 pub use codec::{Limits, ParseError, Policy, Refusal, check, parse, write, write_into};
 pub use command::{
-    Body, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests, Options,
-    RequestKey, Session, Transport,
+    Body, Challenged, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests,
+    Options, Register, RequestKey, Session, Transport,
 };
 pub use driver::{Dns, DnsStartError, DriverConfig, Handle, StartError, Stopped};
 pub use endpoint::{
@@ -60,6 +61,10 @@ pub use header::TypedHeader;
 pub use locate::{LocateError, Reachable, Wanted};
 pub use message::{Message, MessageExt, Request, Response};
 pub use params::Params;
+pub use registration::{
+    LINE, NotRegistered, RegisterAsk, Registration, RegistrationConfig, RegistrationInput,
+    RegistrationOutput,
+};
 pub use rsip::{Method, StatusCode};
 pub use transaction::{Reliability, Timing};
 pub use uri::{Host, Scheme, Uri};

@@ -32,6 +32,18 @@ impl Random {
         text
     }
 
+    /// A key of 256 bits.
+    pub(super) fn key(&mut self) -> [u8; 32] {
+        let mut key = [0; 32];
+        self.0.fill_bytes(&mut key);
+        key
+    }
+
+    /// 64 bits that make a nonce unlike all others.
+    pub(super) fn salt(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// A Call-ID that tells nothing of this host.
     pub(super) fn call_id(&mut self) -> String {
         self.token() + &self.token()

@@ -32,6 +32,8 @@ pub struct Metrics {
     plan_reloads: Family<Labels<1>, Counter>,
     drops: Family<Labels<1>, Counter>,
     dtmf_tones: Family<Labels<3>, Counter>,
+    trunk_up: Family<TrunkLabel, Gauge>,
+    trunk_registered: Family<TrunkLabel, Gauge>,
 }
 
 /// What is counted elsewhere and read just before the metrics are rendered.
@@ -69,6 +71,8 @@ impl Metrics {
             plan_reloads: Family::default(),
             drops: Family::default(),
             dtmf_tones: Family::default(),
+            trunk_up: Family::default(),
+            trunk_registered: Family::default(),
             registry: Registry::default(),
         };
         // The crate adds the full stop of the help text and the `_total` of a counter's name.
@@ -99,6 +103,12 @@ impl Metrics {
             "media_tick_late_seconds",
             "How late a media tick of 20 ms was",
             metrics.media_tick_late.clone(),
+        );
+        registry.register("trunk_up", "Whether a trunk is sent calls", metrics.trunk_up.clone());
+        registry.register(
+            "trunk_registered",
+            "Whether a trunk that registers is registered",
+            metrics.trunk_registered.clone(),
         );
         registry.register(
             "spool_bytes",
@@ -183,6 +193,15 @@ impl Metrics {
             .inc();
     }
 
+    /// How a trunk stands; `registered` is `None` where it does not register.
+    pub fn trunk(&self, id: &str, up: bool, registered: Option<bool>) {
+        let label = || vec![("trunk".to_owned(), id.to_owned())];
+        self.trunk_up.get_or_create(&label()).set(up.into());
+        if let Some(registered) = registered {
+            self.trunk_registered.get_or_create(&label()).set(registered.into());
+        }
+    }
+
     /// Takes what is counted elsewhere.
     pub fn set(&self, gauges: &Gauges) {
         let set = |gauge: &Gauge, value: u64| {
@@ -217,6 +236,9 @@ impl Default for Metrics {
     }
 }
 
+/// The name of a trunk in the configuration.
+type TrunkLabel = Vec<(String, String)>;
+
 /// Label names and values, all of fixed sets.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
@@ -245,6 +267,7 @@ mod tests {
         metrics.plan_reloaded("refused");
         metrics.dropped("unknown-source", 7);
         metrics.dtmf_tone("browser", "in", "rfc4733");
+        metrics.trunk("north", true, Some(false));
         let mut sip_transactions = [("", 0); 5];
         sip_transactions[0] = ("proceeding", 2);
         metrics.set(&Gauges {
@@ -270,6 +293,8 @@ mod tests {
             "crosspoint_calls_capped_total{cap=\"held\"} 1",
             "crosspoint_fraud_alarms_total 1",
             "crosspoint_dialplan_reloads_total{result=\"refused\"} 1",
+            "crosspoint_trunk_up{trunk=\"north\"} 1",
+            "crosspoint_trunk_registered{trunk=\"north\"} 0",
             "crosspoint_drops_total{reason=\"unknown-source\"} 7",
             "crosspoint_dtmf_tones_total{leg=\"browser\",direction=\"in\",mode=\"rfc4733\"} 1",
         ] {

@@ -19,8 +19,18 @@ pub struct Definition {
     pub username: Option<String>,
     /// Password for its challenges; never sent to anybody else.
     pub password: Option<Secret<String>>,
+    /// User name for its challenges where it is another one than that of its address of record.
+    pub auth_username: Option<String>,
     /// Whether we register with it.
     pub register: Registering,
+    /// The time that a registration is asked for.
+    pub register_expires: Duration,
+    /// The user as whom its calls have to come in; its address alone is enough where `None`.
+    pub caller_username: Option<String>,
+    /// What that user has to know.
+    pub caller_password: Option<Secret<String>>,
+    /// How that user may show it.
+    pub caller_digest: CallerDigest,
     /// Where its requests may come from, besides its target's own address.
     pub accept_from: Vec<Network>,
     /// Where its media may come from, besides the signalled address.
@@ -53,7 +63,13 @@ impl Definition {
             target,
             username: None,
             password: None,
+            auth_username: None,
             register: Registering::Static,
+            // RFC 3261 10.2.1.1 leaves it open; most registrars grant an hour at most.
+            register_expires: Duration::from_secs(600),
+            caller_username: None,
+            caller_password: None,
+            caller_digest: CallerDigest::Any,
             accept_from: Vec::new(),
             media_from: Vec::new(),
             numbers: NumberFormat::E164,
@@ -67,6 +83,11 @@ impl Definition {
             retry_on: RetryOn::default(),
             options_interval: Some(Duration::from_secs(30)),
         }
+    }
+
+    /// Whether its callers have to show a password.
+    pub fn challenges(&self) -> bool {
+        self.caller_username.is_some()
     }
 
     /// Whether a request from this address is this trunk's.
@@ -83,6 +104,32 @@ pub enum Registering {
     Static,
     /// We tell it by REGISTER.
     Register,
+}
+
+/// The algorithms of the challenge that a trunk's callers get (RFC 8760).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CallerDigest {
+    /// SHA-256, and MD5 behind it.
+    #[default]
+    Any,
+    /// SHA-256 alone.
+    Sha256,
+    /// MD5 alone, for callers that look at the first challenge and know no other.
+    Md5,
+}
+
+impl CallerDigest {
+    /// Every choice with its word in files.
+    pub const WORDS: &'static [(&'static str, CallerDigest)] = &[
+        ("any", CallerDigest::Any),
+        ("sha-256", CallerDigest::Sha256),
+        ("md5", CallerDigest::Md5),
+    ];
+
+    /// The word in files.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, own)| *own == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// A codec of a trunk leg.

@@ -9,6 +9,7 @@ pub mod cable;
 pub mod gateway;
 pub mod http;
 pub mod interop;
+pub mod kamailio;
 pub mod load;
 pub mod network;
 pub mod phones;

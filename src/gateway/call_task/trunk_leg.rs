@@ -114,6 +114,7 @@ impl CallTask {
             | Event::UpdateDone { .. }
             | Event::ReferProgress { .. }
             | Event::RequestDone { .. }
+            | Event::FlowLost { .. }
             | Event::Incoming(_) => {}
         }
     }

@@ -72,8 +72,15 @@ impl Server {
         Server { config, key: Secret::new(key), start: now, used: HashMap::new() }
     }
 
-    /// The challenges for a 401 or 407, one header each, the best first. `salt` is random.
-    pub fn challenge(&self, now: Instant, salt: u64, stale: bool) -> Vec<AuthParams> {
+    /// The challenges for a 401 or 407, one header each, the best first; of the algorithms those among
+    /// `hashes`. `salt` is random.
+    pub fn challenge(
+        &self,
+        now: Instant,
+        salt: u64,
+        stale: bool,
+        hashes: &[Hash],
+    ) -> Vec<AuthParams> {
         let nonce = self.nonce(now.saturating_duration_since(self.start).as_secs(), salt);
         let one = |hash: &Hash| {
             let mut params = AuthParams::digest();
@@ -87,7 +94,7 @@ impl Server {
             }
             params
         };
-        self.config.hashes.iter().map(one).collect()
+        self.config.hashes.iter().filter(|hash| hashes.contains(hash)).map(one).collect()
     }
 
     /// Checks the credentials of `request`. `password` looks a user up; an unknown one takes as

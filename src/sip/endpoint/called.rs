@@ -17,7 +17,12 @@ use crate::sip::{MessageExt, Method, Request};
 
 impl Endpoint {
     /// An INVITE that starts a session; source, limits and extensions have been checked.
-    pub(super) fn receive_invite(&mut self, now: Instant, received: Received) {
+    pub(super) fn receive_invite(
+        &mut self,
+        now: Instant,
+        received: Received,
+        user: Option<String>,
+    ) {
         let Received { request, facts, echo, source, reply } = received;
         let Some(contact) = facts.contact.clone() else {
             let received = Received { request, facts, echo, source, reply };
@@ -43,7 +48,8 @@ impl Endpoint {
             required.then(|| Reliable::new(self.random.cseq(), make::offer_in(&request)));
         let tag = self.random.token();
         let local = format!("{};tag={tag}", facts.to.text);
-        let Some(incoming) = make::incoming(request, source, key, replaces) else { return };
+        let Some(mut incoming) = make::incoming(request, source, key, replaces) else { return };
+        incoming.user = user;
         let routes = facts.record_routes.clone();
         let mut dialog = Dialog::new(&facts.call_id, &local, &facts.from, contact, routes);
         dialog.remote_cseq = Some(facts.cseq);

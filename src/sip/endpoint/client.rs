@@ -58,6 +58,8 @@ pub(super) enum User {
     Info(Session, RequestKey),
     /// The owner.
     Options(RequestKey),
+    /// The owner.
+    Register(RequestKey),
 }
 
 impl User {
@@ -72,7 +74,7 @@ impl User {
             | User::Notify(session)
             | User::Refer(session, _)
             | User::Info(session, _) => Some(*session),
-            User::Options(_) => None,
+            User::Options(_) | User::Register(_) => None,
         }
     }
 }
@@ -254,7 +256,9 @@ impl Endpoint {
             User::Info(session, request) => {
                 self.request_done(now, Some(session), request, response)
             }
-            User::Options(request) => self.request_done(now, None, request, response),
+            User::Options(request) | User::Register(request) => {
+                self.request_done(now, None, request, response)
+            }
         }
     }
 
@@ -409,7 +413,9 @@ impl Endpoint {
                 self.request_done(now, Some(session), request, answer);
             }
             User::Info(session, request) => self.request_done(now, Some(session), request, answer),
-            User::Options(request) => self.request_done(now, None, request, answer),
+            User::Options(request) | User::Register(request) => {
+                self.request_done(now, None, request, answer)
+            }
         }
     }
 

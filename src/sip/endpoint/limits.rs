@@ -11,6 +11,7 @@ impl Endpoint {
     /// Whether requests from this address are looked at outside of dialogs.
     pub(super) fn is_accepted(&self, address: IpAddr) -> bool {
         self.config.accept.iter().any(|network| network.contains(address))
+            || self.may_be_challenged(address)
     }
 
     /// Whether a new request outside of dialogs is one too many.

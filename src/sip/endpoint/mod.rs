@@ -4,11 +4,13 @@
 //! asks for. It never waits and holds nothing that the peers can make grow without a bound.
 
 mod called;
+mod caller;
 mod calling;
 mod client;
 mod limits;
 mod receive;
 mod refer;
+mod register;
 mod reinvite;
 mod reliable;
 mod server;
@@ -25,7 +27,8 @@ use std::time::{Duration, Instant};
 use crate::base::Network;
 
 use super::Limits;
-use super::command::{Command, Session, Transport};
+use super::command::{Challenged, Command, Session, Transport};
+use super::digest;
 use super::event::{Event, Origin};
 use super::make::Arrived;
 use super::random::Random;
@@ -45,6 +48,10 @@ pub struct EndpointConfig {
     pub product: String,
     /// Who may start anything here. Others get no answer and leave no trace.
     pub accept: Vec<Network>,
+    /// Who has to show a password to start a session. From where nobody else is accepted, all have to.
+    pub challenged: Vec<Challenged>,
+    /// What passwords are asked for in the name of.
+    pub realm: String,
     /// Sessions at once; over it, a new INVITE gets 503 with `Retry-After`.
     pub max_sessions: usize,
     /// Transactions at once; over it, new requests outside of dialogs get 503 with `Retry-After`.
@@ -78,6 +85,8 @@ impl Default for EndpointConfig {
             timing: Timing::default(),
             product: "crosspoint".to_owned(),
             accept: Vec::new(),
+            challenged: Vec::new(),
+            realm: "crosspoint".to_owned(),
             // 2,000 calls are the design load of one host; half as many again may be setting up or ending.
             max_sessions: 6_000,
             max_transactions: 20_000,
@@ -223,6 +232,8 @@ pub struct Endpoint {
     servers: HashMap<u64, ServerTransaction>,
     server_keys: HashMap<ServerKey, u64>,
     sessions: HashMap<Session, SessionState>,
+    /// What challenges are made and checked with; made with the first one.
+    challenges: Option<digest::Server>,
     /// Call-ID and our tag, which is ours alone.
     dialogs: HashMap<(String, String), Session>,
     schedule: Schedule<Owner>,
@@ -244,6 +255,7 @@ impl Endpoint {
             servers: HashMap::new(),
             server_keys: HashMap::new(),
             sessions: HashMap::new(),
+            challenges: None,
             dialogs: HashMap::new(),
             schedule: Schedule::new(),
             outputs: VecDeque::new(),
@@ -325,6 +337,7 @@ impl Endpoint {
             }
             Command::Info { session, request, body } => self.info(now, session, request, body),
             Command::Options(options) => self.options(now, *options),
+            Command::Register(register) => self.register(now, *register),
         }
     }
 
@@ -364,6 +377,7 @@ const SUPPORTED: &str = "timer, replaces, norefersub";
 fn refused_by_event(command: &Command) -> Option<Event> {
     let origin = Origin::Local;
     let answer = || Arrived::made_here(origin).answer();
+    let outside = |request| Event::RequestDone { request, session: None, answer: answer(), origin };
     match command {
         Command::Invite(invite) => {
             Some(Event::Rejected { session: invite.session, answer: answer(), origin })
@@ -372,10 +386,8 @@ fn refused_by_event(command: &Command) -> Option<Event> {
             let (session, request) = (Some(*session), *request);
             Some(Event::RequestDone { request, session, answer: answer(), origin })
         }
-        Command::Options(options) => {
-            let request = options.request;
-            Some(Event::RequestDone { request, session: None, answer: answer(), origin })
-        }
+        Command::Options(options) => Some(outside(options.request)),
+        Command::Register(register) => Some(outside(register.request)),
         _ => None,
     }
 }

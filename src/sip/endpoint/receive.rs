@@ -152,7 +152,11 @@ impl Endpoint {
             return self.reply_stateless(received, reply);
         }
         match method {
-            Method::Invite => self.receive_invite(now, received),
+            Method::Invite => {
+                if let Some((received, user)) = self.identified(now, received) {
+                    self.receive_invite(now, received, user);
+                }
+            }
             Method::Options => {
                 let Received { echo, reply, .. } = received;
                 self.answer_request(now, method, reply, echo, Reply::status(200));
