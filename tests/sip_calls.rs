@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crosspoint::sip::{
     Body, Command, Destination, DriverConfig, End, Event, Handle, Invite, LongRequests, NameAddr,
-    OfferIn, Origin, RequestKey, Session, Transport, Uri, driver,
+    OfferIn, Origin, RequestKey, Session, TlsPeer, Transport, Uri, driver,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -38,7 +38,8 @@ impl Agent {
 
     fn destination(&self, transport: Transport) -> Destination {
         let address = self.handle.local_addr(transport).unwrap();
-        Destination { transport, address, long_requests: LongRequests::ByUdp }
+        let (tls, long_requests) = (TlsPeer::UNKNOWN, LongRequests::ByUdp);
+        Destination { transport, tls, address, long_requests }
     }
 
     /// Calls `peer`.
@@ -159,6 +160,7 @@ async fn a_long_request_goes_by_tcp_where_the_peer_takes_it() {
             session: caller.handle.new_session(),
             target: Uri::parse(&format!("sip:1@{address}")).unwrap(),
             destination: Destination {
+                tls: TlsPeer::UNKNOWN,
                 transport: Transport::Udp,
                 address,
                 long_requests: LongRequests::ByTcp,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crosspoint::base::Secret;
 use crosspoint::sip::{
     Body, Command, Credentials, Destination, DriverConfig, End, Event, Handle, Invite,
-    LongRequests, NameAddr, Origin, RequestKey, Session, Transport, Uri, driver,
+    LongRequests, NameAddr, Origin, RequestKey, Session, TlsPeer, Transport, Uri, driver,
 };
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command as Process};
@@ -119,7 +119,12 @@ impl Agent {
         let invite = Invite {
             session,
             target: Uri::parse(&format!("sip:+4930123@{}", peer.address)).unwrap(),
-            destination: Destination { transport, address: peer.address, long_requests },
+            destination: Destination {
+                transport,
+                tls: TlsPeer::UNKNOWN,
+                address: peer.address,
+                long_requests,
+            },
             alternatives: Vec::new(),
             from: address("sip:+49301234567@gateway.example"),
             to: address("sip:+4930123@trunk.example"),

@@ -94,6 +94,8 @@ impl Call {
     async fn agree(&mut self, beginning: Beginning, ports: &PortPair) -> Option<Media> {
         let port = ports.rtp.local_addr().ok()?.port();
         let local = LocalAudio {
+            protection: crate::sdp::Protection::None,
+            crypto: Vec::new(),
             address: self.address,
             port,
             codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],

@@ -54,6 +54,8 @@ impl Phone {
         let (handle, events) = driver::start(config).await.unwrap();
         let ports = PortPair::bind(local.ip()).await.unwrap();
         let local = LocalAudio {
+            protection: crate::sdp::Protection::None,
+            crypto: Vec::new(),
             address: local.ip(),
             port: ports.rtp.local_addr().unwrap().port(),
             codecs: vec![codec],

@@ -34,6 +34,7 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         http = %http.address,
         sip_udp = sip(Transport::Udp),
         sip_tcp = sip(Transport::Tcp),
+        sip_tls = sip(Transport::Tls),
         "ready"
     );
     let reloads = tokio::spawn(reload_on_signal(gateway.clone(), hangups));
@@ -61,10 +62,15 @@ async fn reload_on_signal(gateway: Gateway, mut hangups: Signal) {
     // Cancellation safe: a signal loses nothing.
     while hangups.recv().await.is_some() {
         tracing::info!(
-            "SIGHUP: the dial plan and its rates are read again; users, trunks and all other \
+            "SIGHUP: the dial plan, its rates and certificates are read again; users, trunks and all other \
              settings stay as they were at the start"
         );
         let gateway = gateway.clone();
+        let own = gateway.clone();
+        let certificates = tokio::task::spawn_blocking(move || own.reload_certificates()).await;
+        if let Ok(Err(error)) = certificates {
+            tracing::error!(%error, "certificates were not read again; the old ones serve");
+        }
         // What is wrong is in the log already.
         let _ = tokio::task::spawn_blocking(move || gateway.reload_plan()).await;
     }

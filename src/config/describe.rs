@@ -25,6 +25,11 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.add("http.allowed_origins", strings(&config.http.allowed_origins));
     list.add("sip.listen", strings(&config.sip.listen));
     list.optional("sip.address", config.sip.address.as_ref().map(quoted));
+    let tls = config.sip.tls.as_ref();
+    list.optional("sip.tls.cert", tls.map(|own| quoted(&own.cert)));
+    list.optional("sip.tls.key", tls.map(|own| quoted(&own.key)));
+    let client_ca = tls.and_then(|own| own.client_ca.as_ref());
+    list.optional("sip.tls.client_ca", client_ca.map(quoted));
     list.add("sip.dns_servers", strings(&config.sip.dns_servers));
     list.add("media.workers", config.media.workers.to_string());
     list.add("media.webrtc_port", config.media.webrtc_port.to_string());
@@ -70,6 +75,11 @@ impl List<'_> {
         let password = trunk.caller_password.as_ref().map(|_| SECRET.into());
         self.optional(&key("caller_password"), password);
         self.add(&key("caller_digest"), quoted(&trunk.caller_digest.word()));
+        let tls = &trunk.tls;
+        self.optional(&key("tls.name"), tls.name.as_ref().map(quoted));
+        self.optional(&key("tls.ca"), tls.ca.as_ref().map(quoted));
+        self.optional(&key("tls.cert"), tls.identity.as_ref().map(|own| quoted(&own.0)));
+        self.optional(&key("tls.key"), tls.identity.as_ref().map(|own| quoted(&own.1)));
         self.add(&key("accept_from"), strings(&trunk.accept_from));
         self.add(&key("media_from"), strings(&trunk.media_from));
         self.add(&key("numbers"), quoted(&trunk.numbers.word()));

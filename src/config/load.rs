@@ -54,7 +54,9 @@ pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Loaded,
     let text = text(path)?;
     let files = Directory::of(path);
     let name = path.display().to_string();
-    let (config, settings) = read(&text, &name, variables, &files).map_err(LoadError::Findings)?;
+    let (mut config, settings) =
+        read(&text, &name, variables, &files).map_err(LoadError::Findings)?;
+    config.directory = files.path("");
     let plan_path = files.path(&config.dialplan);
     let plan_text = self::text(&plan_path)?;
     let (plan, files) = load_plan(&plan_text, &plan_path, &config.known());

@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::describe::{self, Setting};
 use super::environment;
-use super::settings::{Auth, Config, Http, Ice, IceServer, Media, Sip, Store, StoreUrl, User};
+use super::settings::{
+    Auth, Config, Http, Ice, IceServer, Media, Sip, SipTls, Store, StoreUrl, User,
+};
 use crate::base::document::{self, Field, Item, Reader};
 use crate::base::{Finding, Findings, Secret};
 use crate::dialplan::{Files, Region};
@@ -48,9 +51,10 @@ fn config(item: &Item, findings: &Findings, files: &dyn Files) -> Option<Config>
         findings.error(root.at(), "`dialplan` is missing: without a plan no call goes anywhere");
     }
     let config = Config {
+        directory: PathBuf::new(),
         dialplan: dialplan.map(|field| field.value.to_owned()).unwrap_or_default(),
         http: root.table("http").map(|table| http(&table)).unwrap_or_default(),
-        sip: root.table("sip").map(|table| sip(&table)).unwrap_or_default(),
+        sip: root.table("sip").map(|table| sip(&table, files)).unwrap_or_default(),
         media: root.table("media").map(|table| media(&table)).unwrap_or_default(),
         store: root.table("store").map(|table| store(&table)).unwrap_or_default(),
         auth: root.table("auth").map(|table| auth(&table, files)).unwrap_or_default(),
@@ -84,9 +88,9 @@ fn http(table: &Reader<'_>) -> Http {
     http
 }
 
-fn sip(table: &Reader<'_>) -> Sip {
+fn sip(table: &Reader<'_>, files: &dyn Files) -> Sip {
     let mut sip = Sip::default();
-    not_yet(table, &["tls"]);
+    sip.tls = table.table("tls").and_then(|own| sip_tls(&own, files));
     if let Some(list) = table.texts("listen") {
         sip.listen.clear();
         for field in list {
@@ -94,8 +98,9 @@ fn sip(table: &Reader<'_>) -> Sip {
                 continue;
             };
             let Field { value: super::settings::Listen { transport, .. }, at } = &listen;
-            if *transport == Transport::Tls {
-                table.findings().error(at, "`listen` with tls is not supported yet");
+            if *transport == Transport::Tls && !table.has("tls") {
+                let message = "listening on tls needs [sip.tls] with `cert` and `key`";
+                table.findings().error(at, message);
             }
             sip.listen.push(listen.value);
         }
@@ -107,6 +112,23 @@ fn sip(table: &Reader<'_>) -> Sip {
     }
     table.finish();
     sip
+}
+
+fn sip_tls(table: &Reader<'_>, files: &dyn Files) -> Option<SipTls> {
+    table.required("cert");
+    table.required("key");
+    let [cert, key, client_ca] = ["cert", "key", "client_ca"].map(|key| pem(table, key, files));
+    table.finish();
+    Some(SipTls { cert: cert?, key: key?, client_ca })
+}
+
+/// The name of a file that has to be there.
+pub(super) fn pem(table: &Reader<'_>, key: &'static str, files: &dyn Files) -> Option<String> {
+    let file = table.text(key)?;
+    if let Err(reason) = files.read(file.value) {
+        table.findings().error(&file.at, format!("`{key}`: {reason}"));
+    }
+    Some(file.value.to_owned())
 }
 
 fn media(table: &Reader<'_>) -> Media {
@@ -378,16 +400,12 @@ accept_from = ["0.0.0.0/0"]
 dialplan = "p.toml"
 [http]
 tls = { cert = "c", key = "k" }
-[sip]
-listen = ["tls:0.0.0.0:5061"]
-tls = { cert = "c", key = "k" }
 [trunk.a]
 target = "sip:a.example;transport=tls"
-srtp = "sdes"
 codecs = ["opus"]
 "#;
         let found = messages(text, &[]);
-        assert_eq!(found.len(), 6, "{found:#?}");
+        assert_eq!(found.len(), 2, "{found:#?}");
         assert!(found.iter().all(|f| f.ends_with("not supported yet")), "{found:#?}");
     }
 

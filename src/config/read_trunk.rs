@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::read::secret;
+use super::read::{pem, secret};
 use crate::base::document::{self, Field, Reader};
 use crate::base::{DtmfMode, Network, TrunkId};
 use crate::dialplan::{Files, Region};
 use crate::trunk::{
     CallerDigest, Codec, Definition, Failure, NumberFormat, Registering, RetryOn, Srtp, Target,
-    Transport,
+    TrunkTls,
 };
 
 /// Every trunk.
@@ -20,11 +20,6 @@ pub(super) fn all(root: &Reader<'_>, files: &dyn Files) -> BTreeMap<TrunkId, Def
         let id = document::parsed::<TrunkId>(id, "trunk", table.findings());
         table.required("target");
         let target = table.parsed::<Target>("target");
-        if let Some(Field { value, at }) = &target
-            && value.transport() == Transport::Tls
-        {
-            table.findings().error(at, "a target with TLS is not supported yet");
-        }
         // Read the rest in any case, so that its mistakes are told too.
         let fallback: Option<(TrunkId, Target)> =
             id.zip(target).map(|(id, target)| (id.value, target.value));
@@ -74,6 +69,9 @@ fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definit
     if let Some(field) = table.choice("caller_digest", CallerDigest::WORDS) {
         trunk.caller_digest = field.value;
     }
+    if let Some(own) = table.table("tls") {
+        trunk.tls = tls(&own, files);
+    }
     trunk.accept_from = networks(table, "accept_from");
     trunk.media_from = networks(table, "media_from");
     if let Some(field) = table.choice("numbers", NumberFormat::WORDS) {
@@ -93,9 +91,6 @@ fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definit
     }
     if let Some(field) = table.choice("srtp", Srtp::WORDS) {
         trunk.srtp = field.value;
-        if trunk.srtp != Srtp::Off {
-            findings.error(&field.at, "`srtp` on a trunk is not supported yet");
-        }
     }
     let count = |key, default: u32| {
         let field = table.integer(key, 1..100_001);
@@ -117,6 +112,16 @@ fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definit
     }
     table.finish();
     trunk
+}
+
+fn tls(table: &Reader<'_>, files: &dyn Files) -> TrunkTls {
+    let [ca, cert, key] = ["ca", "cert", "key"].map(|key| pem(table, key, files));
+    if cert.is_some() != key.is_some() {
+        table.findings().error(table.at(), "`cert` and `key` of `tls` go together");
+    }
+    let name = table.text("name").map(|field| field.value.to_owned());
+    table.finish();
+    TrunkTls { name, ca, identity: cert.zip(key) }
 }
 
 fn networks(table: &Reader<'_>, key: &'static str) -> Vec<Network> {

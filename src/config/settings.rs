@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::base::{Network, Secret, TrunkId, UserId};
@@ -13,6 +13,8 @@ use crate::trunk::{Definition, Target, Transport};
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// What names of files are relative to: where the configuration is.
+    pub directory: PathBuf,
     /// The plan's file, relative to the configuration.
     pub dialplan: String,
     /// `[http]`
@@ -45,9 +47,11 @@ impl Config {
         trunk.accept_from = vec![Network::host(carrier.ip())];
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Config {
+            directory: PathBuf::new(),
             dialplan: "dialplans/demo.toml".to_owned(),
             http: Http::default(),
             sip: Sip {
+                tls: None,
                 dns_servers: Vec::new(),
                 listen: vec![
                     Listen { transport: Transport::Udp, address: SocketAddr::new(loopback, 0) },
@@ -106,6 +110,8 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// What Contact and Via advertise; `None` is the socket's own.
     pub address: Option<IpAddr>,
+    /// The certificate of `tls:` listeners.
+    pub tls: Option<SipTls>,
     /// Which DNS servers know the trunks; empty asks the system's.
     pub dns_servers: Vec<SocketAddr>,
 }
@@ -116,8 +122,20 @@ impl Default for Sip {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5060);
         let listen = |transport| Listen { transport, address };
         let listen = vec![listen(Transport::Udp), listen(Transport::Tcp)];
-        Sip { listen, address: None, dns_servers: Vec::new() }
+        Sip { listen, address: None, tls: None, dns_servers: Vec::new() }
     }
+}
+
+/// `[sip.tls]`: PEM files, relative to the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SipTls {
+    /// Our certificate, then those that lead to its root.
+    pub cert: String,
+    /// Its private key.
+    pub key: String,
+    /// The authority whose certificate every trunk has to show that connects to us; none has to
+    /// without.
+    pub client_ca: Option<String>,
 }
 
 /// One socket of SIP: `udp:0.0.0.0:5060`.

@@ -38,8 +38,10 @@ pub(super) fn invite(
         None => Host::parse(trunk.target.host())?,
     };
     let mut target = Uri::sip(Some(&user), &host, trunk.target.port())?;
-    if trunk.target.transport() == Transport::Tcp {
-        target = target.with_param("transport", Some("tcp"))?;
+    match trunk.target.transport() {
+        Transport::Udp => {}
+        Transport::Tcp => target = target.with_param("transport", Some("tcp"))?,
+        Transport::Tls => target = target.with_param("transport", Some("tls"))?,
     }
     // The domain of an account is its registrar's, also in From (RFC 3261 10.1).
     let here = match trunk.register {

@@ -22,7 +22,10 @@ use crate::dialplan::{Plan, SHORT_CALL};
 use crate::media::{Interface, Pool, PoolConfig};
 use crate::signaling::socket::Server;
 use crate::signaling::{self, CloseCode, IceSource, TokenKey};
-use crate::sip::{self, Dns, DriverConfig, EndpointConfig, Reachable, Transport};
+use crate::sip::{
+    self, Dns, DriverConfig, EndpointConfig, Reachable, TlsConfig, TlsIdentity, TlsServer,
+    Transport,
+};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
 use crate::{media, store, trunk};
@@ -57,9 +60,6 @@ pub enum StartError {
     /// The records cannot be kept.
     #[error("records: {0}")]
     Store(#[from] store::OpenError),
-    /// A SIP transport that is not there.
-    #[error("SIP over TLS is not built yet: take tls: out of [sip] listen")]
-    Tls,
     /// The token key is too short.
     #[error("[auth] token_secret must have at least {} bytes", TokenKey::MIN_BYTES)]
     TokenKey,
@@ -261,7 +261,8 @@ fn token_key(config: &Config) -> Result<TokenKey, StartError> {
 /// What our listeners reach: datagrams leave from one, streams need none.
 fn reachable(listeners: &[(Transport, SocketAddr)]) -> Reachable {
     let udp = listeners.iter().any(|(transport, _)| *transport == Transport::Udp);
-    let transports = udp.then_some(Transport::Udp).into_iter().chain([Transport::Tcp]);
+    let transports =
+        udp.then_some(Transport::Udp).into_iter().chain([Transport::Tcp, Transport::Tls]);
     Reachable {
         transports: transports.collect(),
         ipv4: listeners.iter().any(|(_, address)| address.is_ipv4()),
@@ -275,7 +276,7 @@ fn sip_config(config: &Config, trunks: &Trunks) -> Result<DriverConfig, StartErr
         let transport = match entry.transport {
             trunk::Transport::Udp => Transport::Udp,
             trunk::Transport::Tcp => Transport::Tcp,
-            trunk::Transport::Tls => return Err(StartError::Tls),
+            trunk::Transport::Tls => Transport::Tls,
         };
         listen.push((transport, entry.address));
     }
@@ -286,7 +287,15 @@ fn sip_config(config: &Config, trunks: &Trunks) -> Result<DriverConfig, StartErr
         challenged: trunks.challenged(),
         ..EndpointConfig::default()
     };
-    Ok(DriverConfig { listen, advertise, endpoint, ..DriverConfig::default() })
+    let server = config.sip.tls.as_ref().map(|own| TlsServer {
+        identity: TlsIdentity {
+            cert: config.directory.join(&own.cert),
+            key: config.directory.join(&own.key),
+        },
+        client_ca: own.client_ca.as_ref().map(|ca| config.directory.join(ca)),
+    });
+    let tls = TlsConfig { server, peers: trunks.tls_peers(&config.directory) };
+    Ok(DriverConfig { listen, advertise, endpoint, tls, ..DriverConfig::default() })
 }
 
 fn pool_config(config: &Config) -> PoolConfig {

@@ -12,6 +12,7 @@ use crate::base::{CallId, Cause, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
 use crate::signaling::{self, Claims, MintError};
+use crate::sip::TlsError;
 use crate::store::Store;
 use crate::telemetry::{Gauges, Metrics};
 use crate::trunk::Health;
@@ -93,6 +94,14 @@ impl Gateway {
         let outcome = self.inner.plans.reload();
         self.tell_features();
         outcome
+    }
+
+    /// Reads the certificates of SIP again. Waits for the disk: not on a runtime's thread.
+    ///
+    /// # Errors
+    /// One of them cannot be used; the old ones serve.
+    pub fn reload_certificates(&self) -> Result<(), TlsError> {
+        self.inner.sip.reload_tls()
     }
 
     /// The findings of a text as a plan of this gateway. Computes: not on a runtime's thread.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -11,11 +12,13 @@ use crate::base::{Network, TrunkId};
 use crate::call::Retry;
 use crate::dialplan::{Route, Spread};
 use crate::dtmf::InfoSupport;
-use crate::media::{AddressPolicy, DigitPacing, PrivateAddresses, TrunkCodec, TrunkMedia};
+use crate::media::{
+    AddressPolicy, DigitPacing, PrivateAddresses, Protection, TrunkCodec, TrunkMedia,
+};
 use crate::sip::digest::Hash;
 use crate::sip::{
     Challenged, Credentials, Destination, Dns, Incoming, LINE, LocateError, NotRegistered,
-    Transport, Wanted,
+    TlsIdentity, TlsPeer, TlsPeerConfig, Transport, Wanted,
 };
 use crate::trunk::{
     self, Busy, CallerDigest, Codec, Definition, Failure, Health, Heard, Limits, Order, State,
@@ -30,6 +33,8 @@ pub(super) struct Trunk {
     pub definition: Definition,
     /// What its media may look like.
     pub media: TrunkMedia,
+    /// Its place among the peers of TLS.
+    tls: TlsPeer,
     limits: Mutex<Limits>,
     health: Mutex<Health>,
     /// Where it registers: how that stands.
@@ -66,7 +71,15 @@ impl Trunks {
     /// All trunks; with each that registers, where its task hears of lost connections.
     pub fn new(definitions: impl IntoIterator<Item = Definition>) -> (Trunks, Flows) {
         let mut flows = Vec::new();
-        let trunks = definitions.into_iter().map(|definition| {
+        let trunks = definitions.into_iter().enumerate().map(|(n, definition)| {
+            let keys_in_the_clear = definition.target.transport() != trunk::Transport::Tls;
+            if definition.srtp != trunk::Srtp::Off && keys_in_the_clear {
+                tracing::warn!(
+                    trunk.id = %definition.id,
+                    "the keys of `srtp` travel in SIP, and this trunk has no TLS: whoever reads the \
+                     signalling can decrypt the media"
+                );
+            }
             let (flow_lost, lost) = mpsc::channel(1);
             let registers = definition.register == trunk::Registering::Register;
             if registers {
@@ -79,6 +92,7 @@ impl Trunks {
                 }),
                 flow_lost,
                 media: media_of(&definition),
+                tls: u16::try_from(n).map_or(TlsPeer::UNKNOWN, TlsPeer),
                 limits: Mutex::new(Limits::new(definition.channels, definition.cps)),
                 health: Mutex::new(Health::Up),
                 definition,
@@ -134,6 +148,27 @@ impl Trunks {
                 trunk.own_networks().into_iter().chain(registrar.map(Network::host))
             })
             .collect()
+    }
+
+    /// The peers of TLS, each at the place that its trunk knows.
+    pub fn tls_peers(&self, directory: &Path) -> Vec<TlsPeerConfig> {
+        let mut trunks: Vec<&Arc<Trunk>> = self.0.values().collect();
+        trunks.sort_by_key(|trunk| trunk.tls);
+        let peer = |trunk: &Arc<Trunk>| {
+            let tls = &trunk.definition.tls;
+            let target = || trunk.definition.target.host().to_owned();
+            let identity = tls.identity.as_ref().map(|(cert, key)| TlsIdentity {
+                cert: directory.join(cert),
+                key: directory.join(key),
+            });
+            TlsPeerConfig {
+                name: tls.name.clone().unwrap_or_else(target),
+                ca: tls.ca.as_ref().map(|ca| directory.join(ca)),
+                identity,
+                networks: trunk.own_networks(),
+            }
+        };
+        trunks.into_iter().map(peer).collect()
     }
 
     /// Who has to show a password.
@@ -271,12 +306,12 @@ impl Trunk {
         let transport = match target.written_transport() {
             Some(trunk::Transport::Udp) => Some(Transport::Udp),
             Some(trunk::Transport::Tcp) => Some(Transport::Tcp),
-            // Refused by the configuration until it is built.
-            Some(trunk::Transport::Tls) => return Err(LocateError::NoSuchName),
+            Some(trunk::Transport::Tls) => Some(Transport::Tls),
             None => None,
         };
         let (host, port) = (target.host().to_owned(), target.port());
         let mut found = dns.locate(Wanted { host, port, transport }).await?;
+        found.iter_mut().for_each(|own| own.tls = self.tls);
         // Where it is registered it is reached over the same flow (RFC 5626).
         if let Some(registered) = self.registered()
             && let Some(at) = found.iter().position(|own| *own == registered.destination)
@@ -318,6 +353,11 @@ fn media_of(definition: &Definition) -> TrunkMedia {
         addresses,
         pacing: DigitPacing::default(),
         dtmf: definition.dtmf,
+        protection: match definition.srtp {
+            trunk::Srtp::Off => Protection::None,
+            trunk::Srtp::Sdes => Protection::Optional,
+            trunk::Srtp::SdesRequired => Protection::Required,
+        },
         info: InfoSupport::Unknown,
     }
 }

@@ -51,7 +51,7 @@ pub(super) enum Input<'a> {
     /// It cannot any more.
     BrowserDown,
     /// A datagram on a port of the RTP leg.
-    TrunkDatagram { port: TrunkPort, source: SocketAddr, contents: &'a [u8] },
+    TrunkDatagram { port: TrunkPort, source: SocketAddr, contents: &'a mut [u8] },
     /// The time of the last timeout has come.
     Timeout,
 }
@@ -136,11 +136,14 @@ impl Bridge {
     /// goodbye.
     pub(super) fn open_trunk(&mut self, local: SocketAddr, media: TrunkMedia) {
         self.close_trunk();
+        let mut keys = [[0; 30]; 3];
+        keys.iter_mut().for_each(|key| self.rng.fill_bytes(key));
         let seeds = Seeds {
             ssrc: self.rng.next_u32(),
             seq: self.rng.next_u32() as u16,
             timestamp: self.rng.next_u32(),
             session_id: self.rng.next_u64(),
+            keys,
         };
         self.trunk = Some(TrunkSide::new(local, media, seeds));
         self.trunk_watch = Watch::new(LegSide::Trunk, self.config.lost_after);
@@ -363,7 +366,7 @@ impl Bridge {
         self.carry_digits(now);
     }
 
-    fn on_trunk_rtp(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+    fn on_trunk_rtp(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
         let Some(trunk) = &mut self.trunk else { return };
         match trunk.on_rtp(now, source, datagram) {
             Received::Nothing => return,

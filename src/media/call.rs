@@ -190,7 +190,7 @@ impl MediaCall {
         now: Instant,
         port: TrunkPort,
         source: SocketAddr,
-        contents: &[u8],
+        contents: &mut [u8],
     ) {
         self.bridge.handle_input(now, Input::TrunkDatagram { port, source, contents });
     }

@@ -20,6 +20,7 @@ mod pool;
 mod ports;
 mod source_lock;
 mod trunk;
+mod trunk_crypto;
 mod trunk_leg;
 mod trunk_side;
 mod trunk_sound;
@@ -28,6 +29,7 @@ mod watch;
 
 mod worker;
 
+pub use crate::sdp::Protection;
 pub use config::{Interface, OpusSettings, PoolConfig};
 pub use error::Error;
 pub use event::{DigitWay, LegStats, MediaEvent};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{DtmfMode, Network};
 use crate::codec::Codec;
 use crate::dtmf::InfoSupport;
-use crate::sdp::{AddressPolicy, AudioCodec, PrivateAddresses};
+use crate::sdp::{AddressPolicy, AudioCodec, PrivateAddresses, Protection};
 
 /// A codec of the plain RTP leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub struct TrunkMedia {
     pub pacing: DigitPacing,
     /// How digits are to go: the trunk's setting, or the rule's in its place.
     pub dtmf: DtmfMode,
+    /// Whether it is encrypted (SDES).
+    pub protection: Protection,
     /// Whether the peer takes SIP INFO, as far as it is known; `Session::peer_info` says more later.
     pub info: InfoSupport,
 }
@@ -81,6 +83,7 @@ impl Default for TrunkMedia {
             addresses: AddressPolicy::Public(PrivateAddresses::Refused),
             pacing: DigitPacing::default(),
             dtmf: DtmfMode::Auto,
+            protection: Protection::None,
             info: InfoSupport::Unknown,
         }
     }

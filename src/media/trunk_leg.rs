@@ -1,10 +1,11 @@
-//! The plain RTP leg: its offer and answer, its lock, the stream it sends, the stream it receives
+//! The RTP leg: its offer and answer, its keys, its lock, the stream it sends, the stream it receives
 //! and the reports about both (RFC 3550 6). No codec and no socket.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::source_lock::SourceLock;
+use super::trunk_crypto::{KeySeeds, TrunkCrypto};
 use super::{Error, LegStats, TrunkAudio, TrunkCodec, TrunkMedia};
 use crate::rtp::{
     NtpTime, Packet, PayloadType, ReceiverStats, RtcpPacket, SenderStats, Seq, Ssrc, Timestamp,
@@ -32,6 +33,7 @@ pub(super) struct TrunkLeg {
     version: u64,
     negotiated: Option<sdp::Negotiated>,
     lock: Option<SourceLock>,
+    crypto: TrunkCrypto,
     ssrc: Ssrc,
     seq: Seq,
     /// The moment of the next frame on our media clock.
@@ -49,6 +51,7 @@ pub(super) struct Seeds {
     pub(super) seq: u16,
     pub(super) timestamp: u32,
     pub(super) session_id: u64,
+    pub(super) keys: KeySeeds,
 }
 
 /// All G.711: the clock of the leg in Hz.
@@ -66,6 +69,7 @@ impl TrunkLeg {
             version: 1,
             negotiated: None,
             lock: None,
+            crypto: TrunkCrypto::new(&seeds.keys),
             ssrc,
             seq: Seq(seeds.seq),
             timestamp: Timestamp(seeds.timestamp),
@@ -117,6 +121,8 @@ impl TrunkLeg {
             session_id: self.session_id,
             version: self.version,
             policy: self.media.addresses,
+            protection: self.media.protection,
+            crypto: self.crypto.lines(),
         }
     }
 
@@ -152,12 +158,16 @@ impl TrunkLeg {
         &mut self,
         now: Instant,
         source: SocketAddr,
-        datagram: &'a [u8],
+        datagram: &'a mut [u8],
     ) -> Received<'a> {
         let (Some(lock), Some(negotiated)) = (self.lock.as_mut(), self.negotiated.as_ref()) else {
             return Received::Nothing;
         };
-        // Parsed first: what is no RTP must not teach the lock an address.
+        // Opened and parsed first: what is not the peer's RTP must not teach the lock an address.
+        let Some(datagram) = self.crypto.open_rtp(datagram) else {
+            self.unknown += 1;
+            return Received::Nothing;
+        };
         let Ok(packet) = Packet::parse(datagram) else {
             self.unknown += 1;
             return Received::Nothing;
@@ -177,11 +187,15 @@ impl TrunkLeg {
     }
 
     /// Looks at a datagram of the RTCP port.
-    pub(super) fn on_rtcp(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+    pub(super) fn on_rtcp(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
         let Some(lock) = self.lock.as_mut() else { return };
         if !lock.accepts_rtcp(source) {
             return;
         }
+        let Some(datagram) = self.crypto.open_rtcp(datagram) else {
+            self.unknown += 1;
+            return;
+        };
         let Ok(packets) = parse_rtcp(datagram) else {
             self.unknown += 1;
             return;
@@ -230,6 +244,10 @@ impl TrunkLeg {
             payload,
         };
         packet.write(out);
+        if !self.crypto.seal_rtp(out) {
+            // Never in the clear.
+            out.clear();
+        }
         self.seq = self.seq.next();
         self.sent += 1;
         self.sender.on_packet(now, Timestamp(timestamp), payload.len());
@@ -250,7 +268,7 @@ impl TrunkLeg {
             None => RtcpPacket::ReceiverReport { ssrc: self.ssrc, blocks },
         };
         write_rtcp(&[first, self.description()], out);
-        Some(destination)
+        self.crypto.seal_rtcp(out).then_some(destination)
     }
 
     /// Writes the goodbye.
@@ -259,7 +277,7 @@ impl TrunkLeg {
         let empty = RtcpPacket::ReceiverReport { ssrc: self.ssrc, blocks: Vec::new() };
         let bye = RtcpPacket::Bye { ssrcs: vec![self.ssrc] };
         write_rtcp(&[empty, self.description(), bye], out);
-        Some(destination)
+        self.crypto.seal_rtcp(out).then_some(destination)
     }
 
     /// The leg's numbers; what the bridge knows is added by it.
@@ -297,6 +315,7 @@ impl TrunkLeg {
             remote: negotiated.remote,
             telephone_event: negotiated.telephone_event.map(|e| e.clock_rate),
         };
+        self.crypto.settle(negotiated.crypto.as_ref());
         self.negotiated = Some(negotiated);
         Ok(audio)
     }
@@ -329,7 +348,7 @@ impl TrunkMedia {
     /// It is no session description, or has nothing that this trunk may speak.
     pub fn takes(&self, offer: &str) -> Result<(), Error> {
         let anywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let seeds = Seeds { ssrc: 0, seq: 0, timestamp: 0, session_id: 0 };
+        let seeds = Seeds { ssrc: 0, seq: 0, timestamp: 0, session_id: 0, keys: [[0; 30]; 3] };
         let leg = TrunkLeg::new(anywhere, self.clone(), seeds);
         let remote =
             sdp::parse(offer.as_bytes()).map_err(|error| Error::BadSdp(error.to_string()))?;

@@ -97,7 +97,7 @@ impl TrunkSide {
         &mut self,
         now: Instant,
         source: SocketAddr,
-        datagram: &'a [u8],
+        datagram: &'a mut [u8],
     ) -> Received<'a> {
         let received = self.leg.on_rtp(now, source, datagram);
         if let Received::Event(packet) = &received {

@@ -5,6 +5,7 @@
 
 mod address;
 mod codec;
+mod crypto;
 mod model;
 mod negotiate;
 mod parse;
@@ -12,6 +13,7 @@ mod write;
 
 pub use address::{AddressPolicy, PrivateAddresses};
 pub use codec::AudioCodec;
+pub use crypto::{Crypto, CryptoKey, CryptoSuite, NegotiatedCrypto, Protection};
 pub use model::{
     Address, AddressFamily, Attribute, Direction, Media, Origin, Receives, Sends, Session,
 };

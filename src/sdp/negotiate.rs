@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::parse::typed_address;
 use super::{
-    Address, AddressPolicy, Attribute, AudioCodec, Direction, Media, Origin, ParseError, Receives,
-    Session,
+    Address, AddressPolicy, Attribute, AudioCodec, Crypto, Direction, Media, NegotiatedCrypto,
+    Origin, ParseError, Protection, Receives, Session,
 };
 
 /// Our side of a leg.
@@ -32,6 +32,10 @@ pub struct LocalAudio {
     pub version: u64,
     /// What their address may be.
     pub policy: AddressPolicy,
+    /// Whether it is encrypted.
+    pub protection: Protection,
+    /// What we would send with: a line for each suite, with tags of their own, best first.
+    pub crypto: Vec<Crypto>,
 }
 
 /// Whether telephone events are spoken (RFC 4733).
@@ -61,6 +65,8 @@ pub struct Negotiated {
     pub ptime_ms: u32,
     /// Seen from us.
     pub direction: Direction,
+    /// What it is encrypted with; `None` is plain RTP.
+    pub crypto: Option<NegotiatedCrypto>,
 }
 
 /// A codec and its payload types by direction.
@@ -91,8 +97,11 @@ pub enum Refusal {
     /// The text is no description: 400.
     #[error(transparent)]
     Syntax(#[from] ParseError),
-    /// No stream of theirs is plain RTP audio with a port: 488.
-    #[error("no audio stream over RTP/AVP")]
+    /// Keys that have to be there are not, or none that is spoken here: 488.
+    #[error("no encryption in common")]
+    NoCrypto,
+    /// No stream of theirs is RTP audio with a port: 488.
+    #[error("no audio stream over RTP")]
     NoAudio,
     /// No codec in common: 488.
     #[error("no audio codec in common")]
@@ -119,7 +128,15 @@ pub fn offer(local: &LocalAudio) -> Session {
             all.into_iter().filter(|(clock, _)| clocks.contains(clock)).collect()
         }
     };
-    describe(local, vec![audio(local, "RTP/AVP", &codecs, &events, local.direction)])
+    let protocol = match local.protection {
+        Protection::None | Protection::Optional => "RTP/AVP",
+        Protection::Required => "RTP/SAVP",
+    };
+    let mut media = audio(local, protocol, &codecs, &events, local.direction);
+    if local.protection != Protection::None {
+        media.attributes.extend(local.crypto.iter().map(crypto_line));
+    }
+    describe(local, vec![media])
 }
 
 /// Our answer to their offer, and what it agrees on. Of their audio streams the first that can be
@@ -128,7 +145,22 @@ pub fn offer(local: &LocalAudio) -> Session {
 /// # Errors
 /// [`Refusal`] says why there is none.
 pub fn answer(local: &LocalAudio, remote: &Session) -> Result<(Session, Negotiated), Refusal> {
-    let chosen = remote.media.iter().position(is_plain_audio).ok_or(Refusal::NoAudio)?;
+    // An encrypted stream before a plain one, where both are offered.
+    let able = |wanted: bool| {
+        remote.media.iter().enumerate().find_map(|(n, media)| {
+            let crypto = is_audio(media).then(|| protection_of(local, media))?.ok()?;
+            (crypto.is_some() == wanted).then_some((n, crypto))
+        })
+    };
+    let refusal = match remote.media.iter().any(is_audio) {
+        true => Refusal::NoCrypto,
+        false => Refusal::NoAudio,
+    };
+    let (chosen, their_crypto) = able(true).or_else(|| able(false)).ok_or(refusal)?;
+    let our_crypto = their_crypto.and_then(|theirs| {
+        let ours = local.crypto.iter().find(|own| own.suite == theirs.suite)?;
+        Some((Crypto { tag: theirs.tag, ..ours.clone() }, theirs))
+    });
     let theirs = &remote.media[chosen];
     let codec = local
         .codecs
@@ -142,15 +174,21 @@ pub fn answer(local: &LocalAudio, remote: &Session) -> Result<(Session, Negotiat
         receive: pt,
         clock_rate,
     });
-    let negotiated = agree(local, remote, theirs, codec, vec![], event)?;
+    let mut negotiated = agree(local, remote, theirs, codec, vec![], event)?;
+    negotiated.crypto = our_crypto.as_ref().map(|(ours, theirs)| NegotiatedCrypto {
+        suite: ours.suite,
+        send: ours.key.clone(),
+        receive: theirs.key.clone(),
+    });
     let events: Vec<(u32, u8)> = event.iter().map(|e| (e.clock_rate, e.receive)).collect();
-    let ours = audio(
+    let mut ours = audio(
         local,
         &theirs.protocol,
         &[(codec.codec, codec.receive)],
         &events,
         negotiated.direction,
     );
+    ours.attributes.extend(our_crypto.iter().map(|(ours, _)| crypto_line(ours)));
     let media = remote
         .media
         .iter()
@@ -166,9 +204,17 @@ pub fn answer(local: &LocalAudio, remote: &Session) -> Result<(Session, Negotiat
 /// [`Refusal`] says why nothing.
 pub fn accept(local: &LocalAudio, remote: &Session) -> Result<Negotiated, Refusal> {
     let theirs = remote.media.first().filter(|m| m.kind == "audio").ok_or(Refusal::Mismatch)?;
-    if !is_plain_audio(theirs) {
+    if !is_audio(theirs) {
         return Err(Refusal::NoAudio);
     }
+    // The tag says which of our lines was taken (RFC 4568 5.1.2).
+    let crypto = protection_of(local, theirs)?.map(|theirs| {
+        let ours = local.crypto.iter().find(|own| own.tag == theirs.tag);
+        let ours = ours.filter(|own| own.suite == theirs.suite).ok_or(Refusal::Mismatch)?;
+        let (send, receive) = (ours.key.clone(), theirs.key);
+        Ok::<_, Refusal>(NegotiatedCrypto { suite: ours.suite, send, receive })
+    });
+    let crypto = crypto.transpose()?;
     let mut agreed = codecs_of(theirs)
         .filter(|(codec, _)| local.codecs.contains(codec))
         .map(|(codec, pt)| NegotiatedCodec { codec, send: pt, receive: codec.payload_type() });
@@ -178,7 +224,8 @@ pub fn accept(local: &LocalAudio, remote: &Session) -> Result<Negotiated, Refusa
         let receive = if clock_rate == 8000 { EVENT_8000 } else { EVENT_48000 };
         TelephoneEvent { send: pt, receive, clock_rate }
     });
-    agree(local, remote, theirs, codec, others, event)
+    let negotiated = agree(local, remote, theirs, codec, others, event)?;
+    Ok(Negotiated { crypto, ..negotiated })
 }
 
 fn agree(
@@ -206,14 +253,36 @@ fn agree(
         telephone_event,
         ptime_ms: ptime(local, theirs),
         direction: their_direction.reversed().and(local.direction),
+        crypto: None,
     })
 }
 
-/// Plain RTP with a port; AVPF differs only in when RTCP is sent (RFC 4585).
-fn is_plain_audio(media: &Media) -> bool {
-    media.kind == "audio"
-        && media.port != 0
-        && matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+/// RTP with a port; AVPF differs only in when RTCP is sent (RFC 4585).
+fn is_audio(media: &Media) -> bool {
+    let known = matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF") || is_secure(media);
+    media.kind == "audio" && media.port != 0 && known
+}
+
+fn is_secure(media: &Media) -> bool {
+    matches!(media.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF")
+}
+
+/// Their key, of a suite that is ours too; `None` for a plain stream where that is allowed.
+fn protection_of(local: &LocalAudio, media: &Media) -> Result<Option<Crypto>, Refusal> {
+    let spoken = |own: &Crypto| local.crypto.iter().any(|ours| ours.suite == own.suite);
+    let crypto = || media.values("crypto").filter_map(Crypto::parse).find(spoken);
+    match (local.protection, is_secure(media)) {
+        (Protection::None, true) => Err(Refusal::NoCrypto),
+        (Protection::None, false) => Ok(None),
+        (Protection::Optional, false) => Ok(crypto()),
+        (Protection::Optional, true) | (Protection::Required, _) => {
+            crypto().map(Some).ok_or(Refusal::NoCrypto)
+        }
+    }
+}
+
+fn crypto_line(crypto: &Crypto) -> Attribute {
+    Attribute::with("crypto", crypto.to_string())
 }
 
 /// Their codecs that have a name here, with their payload types, in their order.

@@ -1,10 +1,13 @@
 //! Tests of offer and answer against descriptions as common peers write them.
 
 use super::*;
+use crate::sdp::{CryptoKey, CryptoSuite};
 use crate::sdp::{PrivateAddresses, parse};
 
 fn local(codecs: &[AudioCodec]) -> LocalAudio {
     LocalAudio {
+        protection: Protection::None,
+        crypto: Vec::new(),
         address: "203.0.114.5".parse().unwrap(),
         port: 40_000,
         codecs: codecs.to_vec(),
@@ -132,7 +135,7 @@ fn what_cannot_be_is_refused() {
     let rows = [
         ("m=video 5000 RTP/AVP 96", Refusal::NoAudio),
         ("m=audio 0 RTP/AVP 0", Refusal::NoAudio),
-        ("m=audio 5000 RTP/SAVP 0", Refusal::NoAudio),
+        ("m=audio 5000 RTP/SAVP 0", Refusal::NoCrypto),
         ("m=audio 5000 UDP/TLS/RTP/SAVPF 0", Refusal::NoAudio),
         ("m=audio 5000 RTP/AVP 18 3", Refusal::NoCodec),
         ("m=audio 5000 RTP/AVP 0|a=rtpmap:0 GSM/8000", Refusal::NoCodec),
@@ -198,4 +201,89 @@ fn without_telephone_events_none_are_answered() {
     assert_eq!(agreed.telephone_event, None);
     assert_eq!(answered.media[0].formats, ["0"]);
     assert!(!offer(&local).to_string().contains("telephone-event"));
+}
+
+fn with_keys(protection: Protection) -> LocalAudio {
+    let line = |(n, suite): (usize, CryptoSuite)| Crypto {
+        tag: n as u32 + 1,
+        suite,
+        key: CryptoKey(vec![n as u8; suite.key_length()]),
+    };
+    let crypto = CryptoSuite::ALL.into_iter().enumerate().map(line).collect();
+    LocalAudio { protection, crypto, ..local(&G711) }
+}
+
+const KEY: &str = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+
+#[test]
+fn keys_are_offered_and_taken_as_each_side_wants() {
+    use Protection::{None, Optional, Required};
+    let crypto = format!("a=crypto:9 AES_CM_128_HMAC_SHA1_32 inline:{KEY}|2^31\r\n");
+    let other = format!("a=crypto:3 F8_128_HMAC_SHA1_80 inline:{KEY}\r\n");
+    // ours, their profile, their lines, what comes of it
+    for (ours, profile, lines, expected) in [
+        (None, "RTP/AVP", crypto.as_str(), Ok(false)),
+        (None, "RTP/SAVP", &crypto, Err(Refusal::NoCrypto)),
+        (Optional, "RTP/AVP", "", Ok(false)),
+        (Optional, "RTP/AVP", &crypto, Ok(true)),
+        (Optional, "RTP/SAVP", &crypto, Ok(true)),
+        (Optional, "RTP/SAVP", &other, Err(Refusal::NoCrypto)),
+        (Optional, "RTP/AVP", &other, Ok(false)),
+        (Required, "RTP/AVP", "", Err(Refusal::NoCrypto)),
+        (Required, "RTP/AVP", &crypto, Ok(true)),
+        (Required, "RTP/SAVPF", &crypto, Ok(true)),
+        (Required, "RTP/SAVP", &other, Err(Refusal::NoCrypto)),
+    ] {
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 203.0.114.9\r\ns=-\r\nc=IN IP4 203.0.114.9\r\nt=0 0\r\n\
+             m=audio 4000 {profile} 0\r\n{lines}"
+        );
+        let remote = crate::sdp::parse(text.as_bytes()).unwrap();
+        let result = answer(&with_keys(ours), &remote);
+        let encrypted = result.as_ref().map(|(_, n)| n.crypto.is_some()).map_err(|e| *e);
+        assert_eq!(encrypted, expected, "{ours:?} {profile} {lines}");
+        if let Ok((answer, Negotiated { crypto: Some(crypto), .. })) = result {
+            let media = &answer.media[0];
+            let line = Crypto::parse(media.value("crypto").unwrap()).unwrap();
+            assert_eq!((media.protocol.as_str(), line.tag), (profile, 9), "the tag of the offer");
+            assert_eq!((line.suite, &line.key), (crypto.suite, &crypto.send));
+            assert_ne!(crypto.send, crypto.receive);
+        }
+    }
+}
+
+#[test]
+fn of_an_encrypted_and_a_plain_stream_the_encrypted_one_is_taken() {
+    let text = format!(
+        "v=0\r\no=- 1 1 IN IP4 203.0.114.9\r\ns=-\r\nc=IN IP4 203.0.114.9\r\nt=0 0\r\n\
+         m=audio 4000 RTP/AVP 0\r\nm=audio 4002 RTP/SAVP 0\r\n\
+         a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n"
+    );
+    let remote = crate::sdp::parse(text.as_bytes()).unwrap();
+    let (answer_, negotiated) = answer(&with_keys(Protection::Optional), &remote).unwrap();
+    assert_eq!(negotiated.remote.port(), 4002);
+    assert_eq!((answer_.media[0].port, answer_.media[1].port != 0), (0, true));
+    let (_, plain) = answer(&with_keys(Protection::None), &remote).unwrap();
+    assert_eq!(plain.remote.port(), 4000);
+}
+
+#[test]
+fn an_answer_takes_one_of_our_lines_by_its_tag() {
+    let ours = with_keys(Protection::Required);
+    let text = offer(&ours).to_string();
+    assert!(text.contains("m=audio 4000 RTP/SAVP") || text.contains(" RTP/SAVP "), "{text}");
+    assert_eq!(text.matches("a=crypto:").count(), 3);
+    let reply = |line: &str| {
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 203.0.114.9\r\ns=-\r\nc=IN IP4 203.0.114.9\r\nt=0 0\r\n\
+             m=audio 4000 RTP/SAVP 0\r\n{line}"
+        );
+        accept(&ours, &crate::sdp::parse(text.as_bytes()).unwrap()).map(|n| n.crypto)
+    };
+    let taken = reply(&format!("a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:{KEY}\r\n"));
+    let taken = taken.unwrap().unwrap();
+    assert_eq!(taken.send, ours.crypto[2].key);
+    let wrong = reply(&format!("a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:{KEY}\r\n"));
+    assert_eq!(wrong, Err(Refusal::Mismatch), "the suite of another line");
+    assert_eq!(reply(""), Err(Refusal::NoCrypto));
 }

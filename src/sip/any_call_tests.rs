@@ -17,7 +17,7 @@ fn any_call(seed: u64, transport: Transport) -> Vec<String> {
             duplication: net.random_below(30),
             jitter_ms: net.random_below(1500),
         },
-        Transport::Tcp => Faults::default(),
+        Transport::Tcp | Transport::Tls => Faults::default(),
     };
     let call = net.call_with(Some(Body::sdp("offer")).filter(|_| !seed.is_multiple_of(4)), None);
     let mut called = None;

@@ -29,6 +29,8 @@ pub enum Transport {
     Udp,
     /// A stream without protection.
     Tcp,
+    /// A stream in TLS.
+    Tls,
 }
 
 impl Transport {
@@ -37,7 +39,13 @@ impl Transport {
         match self {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
         }
+    }
+
+    /// Whether it is a stream, which delivers by itself.
+    pub fn is_stream(self) -> bool {
+        self != Transport::Udp
     }
 }
 
@@ -113,12 +121,24 @@ const OWN_HEADERS: [&str; 27] = [
 /// Where requests are sent: locating a name (RFC 3263) is done before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Destination {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
+    /// Whom a peer reached by TLS has to prove to be.
+    pub tls: TlsPeer,
     /// Address and port of the next hop.
     pub address: SocketAddr,
     /// Whether a request too long for a datagram may go by TCP to the same address (RFC 3261 18.1.1).
     pub long_requests: LongRequests,
+}
+
+/// Names a peer by its place in [`crate::sip::TlsConfig::peers`]: what its certificate must be for,
+/// who is believed, what it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TlsPeer(pub u16);
+
+impl TlsPeer {
+    /// No peer that we could open a stream to.
+    pub const UNKNOWN: TlsPeer = TlsPeer(u16::MAX);
 }
 
 /// What happens to a UDP request over 1300 bytes.
@@ -134,12 +154,27 @@ pub enum LongRequests {
 impl Destination {
     /// A next hop that is reached by UDP only.
     pub fn udp(address: SocketAddr) -> Destination {
-        Destination { transport: Transport::Udp, address, long_requests: LongRequests::ByUdp }
+        Destination {
+            transport: Transport::Udp,
+            tls: TlsPeer::UNKNOWN,
+            address,
+            long_requests: LongRequests::ByUdp,
+        }
     }
 
     /// A next hop that is reached by TCP.
     pub fn tcp(address: SocketAddr) -> Destination {
-        Destination { transport: Transport::Tcp, address, long_requests: LongRequests::ByTcp }
+        Destination {
+            transport: Transport::Tcp,
+            tls: TlsPeer::UNKNOWN,
+            address,
+            long_requests: LongRequests::ByTcp,
+        }
+    }
+
+    /// A next hop that is reached by TLS and has to prove to be `tls`.
+    pub fn tls(address: SocketAddr, tls: TlsPeer) -> Destination {
+        Destination { transport: Transport::Tls, tls, ..Destination::tcp(address) }
     }
 }
 

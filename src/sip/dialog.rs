@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Host, Method, NameAddr, Transport, Uri};
+use super::{Host, Method, NameAddr, Scheme, Transport, Uri};
 
 /// One dialog from our side.
 #[derive(Debug, Clone)]
@@ -92,10 +92,14 @@ impl Dialog {
         let ip = uri.host().and_then(Host::ip)?;
         let transport = match uri.param("transport") {
             Some(name) if name.eq_ignore_ascii_case("tcp") => Some(Transport::Tcp),
+            Some(name) if name.eq_ignore_ascii_case("tls") => Some(Transport::Tls),
             Some(name) if name.eq_ignore_ascii_case("udp") => Some(Transport::Udp),
+            _ if uri.scheme() == Scheme::Sips => Some(Transport::Tls),
             _ => None,
         };
-        Some((transport, SocketAddr::new(ip, uri.port().unwrap_or(5060))))
+        // RFC 3261 19.1.2, 26.2.2.
+        let usual = if transport == Some(Transport::Tls) { 5061 } else { 5060 };
+        Some((transport, SocketAddr::new(ip, uri.port().unwrap_or(usual))))
     }
 
     /// The number of our next request; ACK and CANCEL take the one of their INVITE instead.

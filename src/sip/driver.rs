@@ -17,13 +17,15 @@ use tokio::task::JoinSet;
 
 use crate::base::Network;
 
-use super::command::{Command, Session, Transport};
+use super::command::{Command, Session, TlsPeer, Transport};
 use super::endpoint::{
     Admission, ConnectionId, Counts, Endpoint, EndpointConfig, Input, Listener, Output, Path,
     Transmit,
 };
 use super::event::Event;
-use super::transport::{self, Arrival, Connection, StreamLimits, Unsent};
+use super::transport::{
+    self, Arrival, Connection, Stream, StreamLimits, Tls, TlsConfig, TlsError, Unsent,
+};
 
 pub use dns::{Dns, DnsStartError};
 
@@ -47,6 +49,12 @@ pub struct DriverConfig {
     pub idle: Duration,
     /// To open a stream, and for one write.
     pub write_deadline: Duration,
+    /// Between two pings on a stream that we have opened (RFC 5626 4.4.1).
+    pub ping: Duration,
+    /// Certificates, keys, authorities.
+    pub tls: TlsConfig,
+    /// How often the files of `tls` are looked at.
+    pub tls_look: Duration,
 }
 
 impl Default for DriverConfig {
@@ -62,6 +70,10 @@ impl Default for DriverConfig {
             // Longer than the OPTIONS and pings that trunks keep their streams open with.
             idle: Duration::from_secs(600),
             write_deadline: Duration::from_secs(5),
+            // RFC 5626 4.4.1: 80 to 100 % of 120 s; NATs forget a stream after minutes.
+            ping: Duration::from_secs(105),
+            tls: TlsConfig::default(),
+            tls_look: Duration::from_secs(5),
         }
     }
 }
@@ -83,6 +95,9 @@ pub enum StartError {
     /// The system gives no randomness.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),
+    /// A certificate or key is missing or broken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// The driver is gone.
@@ -97,6 +112,7 @@ pub struct Handle {
     counts: watch::Receiver<Counts>,
     addresses: Arc<[(Transport, SocketAddr)]>,
     last_session: Arc<AtomicU64>,
+    tls: Arc<Tls>,
 }
 
 #[derive(Debug)]
@@ -132,6 +148,15 @@ impl Handle {
         self.addresses.iter().find(|(own, _)| *own == transport).map(|(_, address)| *address)
     }
 
+    /// Reads certificates, keys and authorities again; streams that are open go on with the old ones.
+    /// Waits for the disk: not on a runtime's thread.
+    ///
+    /// # Errors
+    /// Something is wrong with a file; everything stays as it was.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.tls.reload()
+    }
+
     /// What is alive at the moment.
     pub fn counts(&self) -> Counts {
         *self.counts.borrow()
@@ -158,6 +183,7 @@ pub async fn start(config: DriverConfig) -> Result<(Handle, mpsc::Receiver<Event
     let mut tasks = JoinSet::new();
     let mut sockets = HashMap::new();
     let mut listeners = Vec::new();
+    let tls = Arc::new(Tls::new(config.tls.clone())?);
     for (transport, address) in &config.listen {
         let failed = |source| StartError::Listen { address: *address, source };
         let local = match transport {
@@ -168,10 +194,13 @@ pub async fn start(config: DriverConfig) -> Result<(Handle, mpsc::Receiver<Event
                 sockets.insert(local, socket);
                 local
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
+                if *transport == Transport::Tls && tls.acceptor().is_none() {
+                    return Err(TlsError::NoCertificate.into());
+                }
                 let listener = TcpListener::bind(address).await.map_err(failed)?;
                 let local = listener.local_addr().map_err(failed)?;
-                tasks.spawn(transport::accept(listener, arrivals_in.clone()));
+                tasks.spawn(transport::accept(*transport, listener, arrivals_in.clone()));
                 local
             }
         };
@@ -183,6 +212,7 @@ pub async fn start(config: DriverConfig) -> Result<(Handle, mpsc::Receiver<Event
         let advertised = SocketAddr::new(ip, local.port());
         listeners.push(Listener { transport: *transport, local, advertised });
     }
+    tasks.spawn(watch_tls(tls.clone(), config.tls_look));
     let addresses = listeners.iter().map(|own| (own.transport, own.local)).collect();
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (events, receiver) = mpsc::channel(EVENTS);
@@ -191,6 +221,7 @@ pub async fn start(config: DriverConfig) -> Result<(Handle, mpsc::Receiver<Event
         accept: config.endpoint.accept.clone(),
         endpoint: Endpoint::new(config.endpoint.clone(), listeners, seed),
         config,
+        tls: tls.clone(),
         sockets,
         connections: HashMap::new(),
         last_connection: 0,
@@ -202,11 +233,12 @@ pub async fn start(config: DriverConfig) -> Result<(Handle, mpsc::Receiver<Event
     };
     tokio::spawn(driver.run(arrivals, asked));
     let last_session = Arc::new(AtomicU64::new(0));
-    Ok((Handle { requests, counts, addresses, last_session }, receiver))
+    Ok((Handle { requests, counts, addresses, last_session, tls }, receiver))
 }
 
 struct Driver {
     config: DriverConfig,
+    tls: Arc<Tls>,
     accept: Vec<Network>,
     endpoint: Endpoint,
     sockets: HashMap<SocketAddr, Arc<UdpSocket>>,
@@ -279,22 +311,23 @@ impl Driver {
     fn arrived(&mut self, now: Instant, arrival: Arrival) {
         match arrival {
             Arrival::Datagram { local, remote, bytes } => {
-                let path = Path { transport: Transport::Udp, local, remote, connection: None };
+                let (transport, tls) = (Transport::Udp, TlsPeer::UNKNOWN);
+                let path = Path { transport, tls, local, remote, connection: None };
                 self.input(now, Input::Message { path, bytes: &bytes });
             }
-            Arrival::Accepted { local, remote, stream } => self.accepted(local, remote, stream),
+            Arrival::Accepted { transport, local, remote, stream } => {
+                self.accepted(transport, local, remote, stream);
+            }
             Arrival::Message { connection, bytes } => {
                 let Some(own) = self.connections.get(&connection) else { return };
-                let (transport, local, remote) = (Transport::Tcp, own.local, own.remote);
-                let path = Path { transport, local, remote, connection: Some(connection) };
+                let path = path_of(own, connection);
                 self.input(now, Input::Message { path, bytes: &bytes });
             }
             Arrival::Closed { connection, unsent } => {
                 let Some(own) = self.connections.remove(&connection) else { return };
                 self.tell(Event::FlowLost { remote: own.remote });
                 if unsent == Unsent::Some {
-                    let (transport, local, remote) = (Transport::Tcp, own.local, own.remote);
-                    let path = Path { transport, local, remote, connection: Some(connection) };
+                    let path = path_of(&own, connection);
                     self.input(now, Input::SendFailed(path));
                 }
             }
@@ -302,33 +335,60 @@ impl Driver {
     }
 
     /// Takes a stream of an accepted source, within the limits; any other is closed without a word.
-    fn accepted(&mut self, local: SocketAddr, remote: SocketAddr, stream: TcpStream) {
+    fn accepted(
+        &mut self,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        stream: TcpStream,
+    ) {
         let known = self.accept.iter().any(|network| network.contains(remote.ip()));
         let same = self.connections.values().filter(|own| own.remote.ip() == remote.ip()).count();
         let full = self.connections.len() >= self.config.max_connections;
-        if known && !full && same < self.config.connections_per_source {
-            self.open(local, remote, async { Ok(stream) });
+        if !known || full || same >= self.config.connections_per_source {
+            return;
+        }
+        let limits = self.limits(None);
+        if transport == Transport::Tls {
+            let Some(acceptor) = self.tls.acceptor() else { return };
+            let peer = (transport, self.tls.peer_at(remote.ip()));
+            self.open(peer, local, remote, limits, acceptor.accept(stream));
+        } else {
+            let peer = (transport, TlsPeer::UNKNOWN);
+            self.open(peer, local, remote, limits, async { Ok(stream) });
         }
     }
 
-    fn open(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        stream: impl Future<Output = std::io::Result<TcpStream>> + Send + 'static,
-    ) -> ConnectionId {
-        self.last_connection += 1;
-        let id = ConnectionId(self.last_connection);
-        let (connection, messages) = Connection::new(local, remote);
-        self.connections.insert(id, connection);
-        let limits = StreamLimits {
+    fn limits(&self, ping: Option<Duration>) -> StreamLimits {
+        StreamLimits {
             message: self.config.endpoint.limits,
+            // A peer that connects has as long for its handshake as for its first message.
+            open: match ping {
+                Some(_) => self.config.write_deadline,
+                None => self.config.first_message,
+            },
             write: self.config.write_deadline,
             first_message: self.config.first_message,
             idle: self.config.idle,
-        };
+            ping,
+        }
+    }
+
+    fn open<S: Stream>(
+        &mut self,
+        peer: (Transport, TlsPeer),
+        local: SocketAddr,
+        remote: SocketAddr,
+        limits: StreamLimits,
+        stream: impl Future<Output = std::io::Result<S>> + Send + 'static,
+    ) -> ConnectionId {
+        self.last_connection += 1;
+        let id = ConnectionId(self.last_connection);
+        let (connection, messages) = Connection::new(peer, local, remote);
+        self.connections.insert(id, connection);
         self.tasks.spawn(transport::connect(
             id,
+            remote,
             stream,
             messages,
             self.arrivals_in.clone(),
@@ -356,7 +416,7 @@ impl Driver {
                     tracing::debug!(%error, "datagram not sent");
                 }
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let id = self.connection(path);
                 let sent = self.connections.get(&id).map(|own| own.queue.try_send(bytes));
                 if !matches!(sent, Some(Ok(()))) {
@@ -373,11 +433,25 @@ impl Driver {
         if let Some(id) = path.connection.filter(|id| self.connections.contains_key(id)) {
             return id;
         }
-        let same = |own: &Connection| own.remote == path.remote && !own.queue.is_closed();
+        let same = |own: &Connection| {
+            own.remote == path.remote
+                && (own.transport, own.tls) == (path.transport, path.tls)
+                && !own.queue.is_closed()
+        };
         if let Some((id, _)) = self.connections.iter().find(|(_, own)| same(own)) {
             return *id;
         }
-        self.open(path.local, path.remote, TcpStream::connect(path.remote))
+        let (peer, remote) = ((path.transport, path.tls), path.remote);
+        let limits = self.limits(Some(self.config.ping));
+        if path.transport == Transport::Tcp {
+            return self.open(peer, path.local, remote, limits, plain(remote));
+        }
+        let connector = self.tls.connector(path.tls);
+        self.open(peer, path.local, remote, limits, async move {
+            let unknown = || std::io::Error::other("no trunk says whose certificate is right");
+            let (connector, name) = connector.ok_or_else(unknown)?;
+            connector.connect(name, plain(remote).await?).await
+        })
     }
 
     fn tell(&mut self, event: Event) {
@@ -391,6 +465,48 @@ impl Driver {
                 }
                 Err(mpsc::error::TrySendError::Closed(_)) => return,
             }
+        }
+    }
+}
+
+fn path_of(own: &Connection, id: ConnectionId) -> Path {
+    Path {
+        transport: own.transport,
+        tls: own.tls,
+        local: own.local,
+        remote: own.remote,
+        connection: Some(id),
+    }
+}
+
+async fn plain(remote: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(remote).await?;
+    // Without it small responses wait for the ACK of the last one.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// Reads certificates and keys again when their files have changed.
+async fn watch_tls(tls: Arc<Tls>, every: Duration) {
+    let look = |tls: Arc<Tls>| tokio::task::spawn_blocking(move || tls.written());
+    let Ok(mut before) = look(tls.clone()).await else { return };
+    if before.is_empty() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(every).await;
+        let Ok(written) = look(tls.clone()).await else { return };
+        if written == before {
+            continue;
+        }
+        before = written;
+        let own = tls.clone();
+        match tokio::task::spawn_blocking(move || own.reload()).await {
+            Ok(Ok(())) => tracing::info!("certificates of SIP were read again"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "certificates of SIP were not read again; the old ones serve");
+            }
+            Err(_) => return,
         }
     }
 }

@@ -47,7 +47,7 @@ pub use address::NameAddr;
 pub use codec::{Limits, ParseError, Policy, Refusal, check, parse, write, write_into};
 pub use command::{
     Body, Challenged, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests,
-    Options, Register, RequestKey, Session, Transport,
+    Options, Register, RequestKey, Session, TlsPeer, Transport,
 };
 pub use driver::{Dns, DnsStartError, DriverConfig, Handle, StartError, Stopped};
 pub use endpoint::{
@@ -67,4 +67,5 @@ pub use registration::{
 };
 pub use rsip::{Method, StatusCode};
 pub use transaction::{Reliability, Timing};
+pub use transport::{TlsConfig, TlsError, TlsIdentity, TlsPeerConfig, TlsServer};
 pub use uri::{Host, Scheme, Uri};

@@ -6,7 +6,8 @@ use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 
 use super::command::{
-    Body, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests, Session, Transport,
+    Body, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests, Session, TlsPeer,
+    Transport,
 };
 use super::endpoint::{Endpoint, EndpointConfig, Input, Listener, Output, Path};
 use super::event::Event;
@@ -146,6 +147,7 @@ impl Network {
         let session = Endpoint::session_key(self.last_session);
         let address = |text: &str| NameAddr::new(Uri::parse(text).unwrap());
         let destination = Destination {
+            tls: TlsPeer::UNKNOWN,
             transport: self.transport,
             address: self::address(Side::B),
             long_requests: LongRequests::ByUdp,
@@ -177,6 +179,7 @@ impl Network {
     /// Puts a message of a third party on the wire, from `source` to a side.
     pub(super) fn inject(&mut self, to: Side, source: &str, bytes: &[u8]) {
         let path = Path {
+            tls: TlsPeer::UNKNOWN,
             transport: self.transport,
             local: address(to),
             remote: source.parse().unwrap(),

@@ -31,6 +31,8 @@ pub struct Definition {
     pub caller_password: Option<Secret<String>>,
     /// How that user may show it.
     pub caller_digest: CallerDigest,
+    /// How it is known by TLS.
+    pub tls: TrunkTls,
     /// Where its requests may come from, besides its target's own address.
     pub accept_from: Vec<Network>,
     /// Where its media may come from, besides the signalled address.
@@ -70,6 +72,7 @@ impl Definition {
             caller_username: None,
             caller_password: None,
             caller_digest: CallerDigest::Any,
+            tls: TrunkTls::default(),
             accept_from: Vec::new(),
             media_from: Vec::new(),
             numbers: NumberFormat::E164,
@@ -104,6 +107,17 @@ pub enum Registering {
     Static,
     /// We tell it by REGISTER.
     Register,
+}
+
+/// How a trunk and we know each other by TLS. PEM files, relative to the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrunkTls {
+    /// What its certificate has to be for; the host of its target where `None`.
+    pub name: Option<String>,
+    /// The authority that is believed; those of the system where `None`.
+    pub ca: Option<String>,
+    /// Certificate and key that it is shown when it asks who we are.
+    pub identity: Option<(String, String)>,
 }
 
 /// The algorithms of the challenge that a trunk's callers get (RFC 8760).

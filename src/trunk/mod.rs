@@ -10,7 +10,7 @@ mod retry;
 mod select;
 mod target;
 
-pub use definition::{CallerDigest, Codec, Definition, Registering, Srtp};
+pub use definition::{CallerDigest, Codec, Definition, Registering, Srtp, TrunkTls};
 pub use limits::{Busy, Limits};
 pub use monitor::{Health, Input, Monitor, Output, Probing};
 pub use number_format::NumberFormat;

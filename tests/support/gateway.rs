@@ -16,6 +16,7 @@ pub struct Gateway {
     /// Where SIP listens; a demo does not say.
     pub sip_udp: Option<SocketAddr>,
     pub sip_tcp: Option<SocketAddr>,
+    pub sip_tls: Option<SocketAddr>,
 }
 
 impl Gateway {
@@ -57,6 +58,11 @@ impl Gateway {
         Gateway::configured(target, plan, [sip, ""], LEVELS)
     }
 
+    /// The trunk is at `target`; `sip` are the settings of SIP, where it listens among them.
+    pub fn serve_with(target: &str, plan: &str, sip: &str, trunk: &str) -> Gateway {
+        Gateway::configured(target, plan, [sip, trunk], LEVELS)
+    }
+
     fn configured(target: &str, plan: &str, [sip, trunk]: [&str; 2], levels: &str) -> Gateway {
         let dir = TempDir::new("gateway");
         let config = config_text(&dir, target, sip, trunk);
@@ -88,7 +94,8 @@ impl Gateway {
         let base = format!("http://{}", ready["http"].as_str().expect("ready names http"));
         let address = |name: &str| ready[name].as_str().map(|text| text.parse().unwrap());
         let (sip_udp, sip_tcp) = (address("sip_udp"), address("sip_tcp"));
-        Gateway { process, base, dir, sip_udp, sip_tcp }
+        let sip_tls = address("sip_tls");
+        Gateway { process, base, dir, sip_udp, sip_tcp, sip_tls }
     }
 
     /// A client token for `web`, made by the command.
@@ -105,12 +112,15 @@ impl Gateway {
 
 fn config_text(dir: &TempDir, target: &str, sip: &str, trunk: &str) -> String {
     let here = dir.path().display();
+    let listen = match sip.contains("listen =") {
+        true => "",
+        false => "listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n",
+    };
     format!(
         "dialplan = \"{here}/plan.toml\"\n\
              [http]\n\
              listen = \"127.0.0.1:0\"\n\
-             [sip]\n\
-             listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n{sip}\n\
+             [sip]\n{listen}{sip}\n\
              [media]\n\
              workers = 1\n\
              webrtc_port = 0\n\

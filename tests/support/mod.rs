@@ -6,6 +6,7 @@
 pub mod browser;
 pub mod bystander;
 pub mod cable;
+pub mod certificates;
 pub mod gateway;
 pub mod http;
 pub mod interop;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use super::certificates::Authority;
 use super::process::Process;
 use super::{TempDir, free_port};
 
@@ -20,9 +21,63 @@ pub struct Baresip {
     dir: TempDir,
 }
 
+/// What a phone speaks SIP by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl By {
+    pub fn word(self) -> &'static str {
+        match self {
+            By::Udp => "udp",
+            By::Tcp => "tcp",
+            By::Tls => "tls",
+        }
+    }
+}
+
+/// Whether a phone encrypts its media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    Plain,
+    /// RTP/AVP with keys.
+    Srtp,
+    /// RTP/SAVP.
+    SrtpRequired,
+}
+
 impl Baresip {
+    /// A phone that plays a sine of `hz` at `dbm0`, speaks SIP in this way, encrypts its media so, and
+    /// shows the certificate `phone` of the authority, which it believes. TLS is at `port + 1`.
+    pub fn start_as(hz: f64, dbm0: f64, by: By, media: Media, authority: &Authority) -> Baresip {
+        let settings = format!(
+            "module srtp.so\nsip_certificate {}\nsip_cafile {}\n",
+            authority.both("phone").display(),
+            authority.file().display()
+        );
+        let encryption = match media {
+            Media::Plain => "",
+            Media::Srtp => ";mediaenc=srtp",
+            Media::SrtpRequired => ";mediaenc=srtp-mand",
+        };
+        let account = format!(
+            "<sip:700@127.0.0.1;transport={}>;regint=0;answermode=auto;audio_codecs=pcmu{encryption}\n",
+            by.word()
+        );
+        Baresip::start_with(hz, dbm0, &settings, &account)
+    }
+
     /// A phone that plays a sine of `hz` at `dbm0`.
     pub fn start(hz: f64, dbm0: f64) -> Baresip {
+        // This release takes calls for its own user only: the number that the plan lets through.
+        let account = "<sip:700@127.0.0.1>;regint=0;answermode=auto;audio_codecs=pcmu\n";
+        Baresip::start_with(hz, dbm0, "", account)
+    }
+
+    fn start_with(hz: f64, dbm0: f64, settings: &str, account: &str) -> Baresip {
         let dir = TempDir::new("baresip");
         let (port, control_port, keys_port) = (free_port(), free_port(), free_port());
         super::sound::write_tone(&dir.join("tone.wav"), 8000, hz, dbm0, 90.0);
@@ -46,11 +101,9 @@ impl Baresip {
              audio_source aufile,{here}/tone.wav\n\
              audio_player aubridge,sink\n\
              audio_alert aubridge,alert\n\
-             snd_path {here}\n"
+             snd_path {here}\n{settings}"
         );
         fs::write(dir.join("config"), config).unwrap();
-        // This release takes calls for its own user only: the number that the plan lets through.
-        let account = "<sip:700@127.0.0.1>;regint=0;answermode=auto;audio_codecs=pcmu\n";
         fs::write(dir.join("accounts"), account).unwrap();
         let process =
             Process::start("baresip", Command::new("baresip").arg("-v").arg("-f").arg(dir.path()));

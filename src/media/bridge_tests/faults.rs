@@ -137,7 +137,7 @@ fn garbage_changes_nothing() {
         }
         let source = address(TRUNK);
         let port = if rng.next_u32().is_multiple_of(2) { TrunkPort::Rtp } else { TrunkPort::Rtcp };
-        lab.input(Input::TrunkDatagram { port, source, contents: &bytes });
+        lab.input(Input::TrunkDatagram { port, source, contents: &mut bytes.to_vec() });
         let packet = RtpIn {
             payload_type: [110, 111, 3][(rng.next_u32() % 3) as usize],
             seq: rng.next_u32() as u16,

@@ -326,6 +326,7 @@ impl Lab {
 
     pub(super) fn trunk_sends(&mut self, source: &str, contents: &[u8]) {
         let source = address(source);
+        let contents = &mut contents.to_vec();
         self.input(Input::TrunkDatagram { port: TrunkPort::Rtp, source, contents });
     }
 

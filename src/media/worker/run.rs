@@ -301,7 +301,7 @@ impl Worker {
             let Some(sockets) = slot.and_then(|slot| slot.trunk.as_ref()) else { break };
             match sockets.socket(port).recv_from(&mut buffer) {
                 Ok((length, source)) => {
-                    let contents = &buffer[..length];
+                    let contents = &mut buffer[..length];
                     self.guard(index, |slot, browsers, _| {
                         let Slot { call, trunk, events, dropped, .. } = slot;
                         let mut wire =

@@ -15,7 +15,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::sip::command::Destination;
+use crate::sip::command::{Destination, TlsPeer};
 use crate::sip::locate::{
     Input, LocateError, Locator, LookUp, Naptr, Output, Question, Reachable, Record, Reply, Srv,
     Wanted,
@@ -86,6 +86,7 @@ impl Dns {
     /// Nobody answered there: it is tried last for a while.
     pub async fn unreachable(&self, destination: Destination) {
         // A driver that has stopped locates nothing any more either.
+        let destination = Destination { tls: TlsPeer::UNKNOWN, ..destination };
         let _ = self.requests.send(Ask::Unreachable(destination)).await;
     }
 }

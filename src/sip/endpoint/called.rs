@@ -56,6 +56,7 @@ impl Endpoint {
         dialog.local_cseq = self.random.cseq();
         let destination = Destination {
             transport: source.transport,
+            tls: source.tls,
             address: source.remote,
             long_requests: LongRequests::ByUdp,
         };

@@ -47,13 +47,13 @@ impl Endpoint {
 
     /// The path to a destination; `None` where no listener has its transport and address family.
     pub(super) fn path_to(&self, destination: &Destination) -> Option<Path> {
-        let Destination { transport, address, .. } = *destination;
+        let Destination { transport, tls, address, .. } = *destination;
         let fits = |own: &&Listener| own.local.is_ipv4() == address.is_ipv4();
         let own = self.listeners.iter().filter(fits).find(|own| own.transport == transport);
         // A stream can be opened without listening; a datagram leaves from a listener.
-        let any = || self.listeners.iter().find(fits).filter(|_| transport == Transport::Tcp);
+        let any = || self.listeners.iter().find(fits).filter(|_| transport.is_stream());
         let local = own.or_else(any)?.local;
-        Some(Path { transport, local, remote: address, connection: None })
+        Some(Path { transport, tls, local, remote: address, connection: None })
     }
 
     /// The Via of a request on this path.
@@ -76,7 +76,8 @@ impl Endpoint {
         let listens = self.listeners.iter().any(|own| own.transport == path.transport);
         match path.transport {
             Transport::Tcp if listens => format!("<sip:{address};transport=tcp>"),
-            Transport::Udp | Transport::Tcp => format!("<sip:{address}>"),
+            Transport::Tls if listens => format!("<sip:{address};transport=tls>"),
+            Transport::Udp | Transport::Tcp | Transport::Tls => format!("<sip:{address}>"),
         }
     }
 

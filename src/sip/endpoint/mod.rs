@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use crate::base::Network;
 
 use super::Limits;
-use super::command::{Challenged, Command, Session, Transport};
+use super::command::{Challenged, Command, Session, TlsPeer, Transport};
 use super::digest;
 use super::event::{Event, Origin};
 use super::make::Arrived;
@@ -100,7 +100,7 @@ impl Default for EndpointConfig {
 /// A local address that peers are told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listener {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// As bound.
     pub local: SocketAddr,
@@ -115,8 +115,10 @@ pub struct ConnectionId(pub u64);
 /// From where to where, and by what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
+    /// Whom a new stream to `remote` has to be proved by.
+    pub tls: TlsPeer,
     /// The listener that a datagram leaves from.
     pub local: SocketAddr,
     /// The peer.

@@ -18,7 +18,7 @@ use crate::sip::{Message, MessageExt, Method, Refusal, Request, Response};
 pub(super) fn reliability(transport: Transport) -> Reliability {
     match transport {
         Transport::Udp => Reliability::Unreliable,
-        Transport::Tcp => Reliability::Reliable,
+        Transport::Tcp | Transport::Tls => Reliability::Reliable,
     }
 }
 
@@ -207,6 +207,6 @@ fn reply_path(source: Path, via: &Via) -> Path {
             let port = via.port.unwrap_or(5060);
             Path { remote: SocketAddr::new(source.remote.ip(), port), ..source }
         }
-        Transport::Udp | Transport::Tcp => source,
+        Transport::Udp | Transport::Tcp | Transport::Tls => source,
     }
 }

@@ -259,7 +259,8 @@ impl Endpoint {
             _ => return Some(session.path),
         };
         let long_requests = session.destination.long_requests;
-        let path = self.path_to(&Destination { transport, address, long_requests })?;
+        let tls = session.destination.tls;
+        let path = self.path_to(&Destination { transport, tls, address, long_requests })?;
         Some(Path { connection: session.path.connection, ..path })
     }
 

@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::cache::{Cache, Known};
 use super::engine::LocateError;
 use super::record::{Naptr, Question, Record, Srv};
-use crate::sip::command::{Destination, LongRequests, Transport};
+use crate::sip::command::{Destination, LongRequests, TlsPeer, Transport};
 use crate::sip::random::Random;
 
 /// What is to be located.
@@ -240,6 +240,7 @@ fn destination(transport: Transport, address: SocketAddr) -> Destination {
     match transport {
         Transport::Udp => Destination::udp(address),
         Transport::Tcp => Destination::tcp(address),
+        Transport::Tls => Destination::tls(address, TlsPeer::UNKNOWN),
     }
 }
 
@@ -261,6 +262,7 @@ fn transport_of(service: &str) -> Option<Transport> {
     match () {
         () if is("SIP+D2U") => Some(Transport::Udp),
         () if is("SIP+D2T") => Some(Transport::Tcp),
+        () if is("SIPS+D2T") => Some(Transport::Tls),
         () => None,
     }
 }
@@ -270,12 +272,14 @@ fn service(transport: Transport, name: &str) -> String {
     match transport {
         Transport::Udp => format!("_sip._udp.{name}"),
         Transport::Tcp => format!("_sip._tcp.{name}"),
+        Transport::Tls => format!("_sips._tcp.{name}"),
     }
 }
 
 fn default_port(transport: Transport) -> u16 {
     match transport {
         Transport::Udp | Transport::Tcp => 5060,
+        Transport::Tls => 5061,
     }
 }
 

@@ -2,15 +2,19 @@
 //! what a message means is the endpoint's.
 
 mod tcp;
+mod tls;
 mod udp;
 
-pub(super) use tcp::{Connection, StreamLimits, accept, connect};
+pub(super) use tcp::{Connection, Stream, StreamLimits, accept, connect};
+pub(super) use tls::Tls;
+pub use tls::{TlsConfig, TlsError, TlsIdentity, TlsPeerConfig, TlsServer};
 pub(super) use udp::receive;
 
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
+use super::command::Transport;
 use super::endpoint::ConnectionId;
 
 /// What the sockets tell the driver.
@@ -19,7 +23,7 @@ pub(super) enum Arrival {
     /// A datagram.
     Datagram { local: SocketAddr, remote: SocketAddr, bytes: Vec<u8> },
     /// A peer connects.
-    Accepted { local: SocketAddr, remote: SocketAddr, stream: TcpStream },
+    Accepted { transport: Transport, local: SocketAddr, remote: SocketAddr, stream: TcpStream },
     /// One framed message of a stream.
     Message { connection: ConnectionId, bytes: Vec<u8> },
     /// A stream has ended, or never began.

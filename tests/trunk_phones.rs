@@ -1,0 +1,121 @@
+//! baresip and linphonec as trunks: over UDP, TCP and TLS, plain and with SRTP (SDES), called and
+//! calling, with tones measured in both directions.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use crosspoint::selftest::{Call, Page, Source};
+use support::certificates::Authority;
+use support::gateway::Gateway;
+use support::phones::{Baresip, By, Media};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+const PLAN: &str = r#"
+version = 1
+emergency = "not-provided"
+[defaults]
+timezone = "Europe/Berlin"
+country = "DE"
+[caller_id.web]
+number = "+493012345670"
+[group.all]
+users = ["web"]
+caller_id = ["web"]
+[[outbound]]
+name = "the phone"
+to = ["700"]
+route = ["phone"]
+[[inbound]]
+name = "to the page"
+did = ["+493012345670"]
+flow = ["user:web"]
+"#;
+
+/// The tone that the phone plays, and the one that the page plays.
+const PHONE_HZ: f64 = 880.0;
+const PAGE_HZ: f64 = 620.0;
+
+async fn both_ways(by: By, media: Media) {
+    let authority = Authority::new();
+    authority.issue("phone", "IP:127.0.0.1");
+    let (cert, key) = authority.issue("gateway", "IP:127.0.0.1");
+    let phone = Baresip::start_as(PHONE_HZ, -20.0, by, media, &authority);
+    let ca = authority.file();
+    let srtp = match media {
+        Media::Plain => "off",
+        Media::Srtp => "sdes",
+        Media::SrtpRequired => "sdes-required",
+    };
+    let sip = format!(
+        "listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\", \"tls:127.0.0.1:0\"]\n\
+         tls = {{ cert = {cert:?}, key = {key:?} }}\n"
+    );
+    let trunk = format!("srtp = \"{srtp}\"\ntls = {{ ca = {ca:?} }}");
+    let target = match by {
+        By::Udp => format!("sip:127.0.0.1:{}", phone.port),
+        By::Tcp => format!("sip:127.0.0.1:{};transport=tcp", phone.port),
+        By::Tls => format!("sip:127.0.0.1:{};transport=tls", phone.port + 1),
+    };
+    let gateway = Gateway::serve_with(&target, PLAN, &sip, &trunk);
+    let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+
+    // Called.
+    let call = Call::start(&page, LOOPBACK, "700").await.unwrap();
+    call.peer.play(Source::tone(PAGE_HZ, -20.0)).await.unwrap();
+    call.state(&mut page, "active").await.unwrap();
+    hears(&call).await;
+    call.hang_up(&mut page).await.unwrap();
+    heard_by_phone(&phone.recording());
+
+    // Calling.
+    let port = match by {
+        By::Udp => gateway.sip_udp,
+        By::Tcp => gateway.sip_tcp,
+        By::Tls => gateway.sip_tls,
+    };
+    phone.dial(&format!("sip:+493012345670@{};transport={}", port.unwrap(), by.word()));
+    let call = Call::take(&mut page, LOOPBACK).await.unwrap();
+    call.peer.play(Source::tone(PAGE_HZ, -20.0)).await.unwrap();
+    call.state(&mut page, "active").await.unwrap();
+    hears(&call).await;
+    call.hang_up(&mut page).await.unwrap();
+    heard_by_phone(&phone.recording());
+}
+
+async fn hears(call: &Call) {
+    call.peer.connected(Duration::from_secs(10)).await.expect("ICE and DTLS");
+    call.peer.heard.lock().unwrap().clear();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let heard = call.peer.heard.lock().unwrap();
+    let (hz, level) = (heard.strongest(), heard.level_at(PHONE_HZ));
+    assert!((hz - PHONE_HZ).abs() < 6.0 && level > -23.0, "the page hears {hz} Hz at {level} dBm0");
+}
+
+/// The page's tone is in what the phone recorded of its last call, for half a second at least.
+fn heard_by_phone(pcm: &[i16]) {
+    let level = support::sound::best_level(pcm, PAGE_HZ);
+    assert!(level > -23.0, "the phone hears {PAGE_HZ} Hz at {level} dBm0");
+}
+
+macro_rules! cells {
+    ($($name:ident: $by:ident $media:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            both_ways(By::$by, Media::$media).await;
+        }
+    )*};
+}
+
+cells! {
+    baresip_by_udp: Udp Plain;
+    baresip_by_tcp: Tcp Plain;
+    baresip_by_tls: Tls Plain;
+    baresip_by_udp_with_srtp_where_it_can: Udp Srtp;
+    baresip_by_tcp_with_srtp: Tcp SrtpRequired;
+    baresip_by_tls_with_srtp: Tls SrtpRequired;
+}
