@@ -25,6 +25,7 @@ impl Endpoint {
             asserted_identity: None,
             extra: Vec::new(),
             authorization: Vec::new(),
+            asked_longer: false,
             body: None,
         };
         let identity = match credentials {
