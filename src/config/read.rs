@@ -89,8 +89,8 @@ fn http(table: &Reader<'_>) -> Http {
 }
 
 fn sip(table: &Reader<'_>, files: &dyn Files) -> Sip {
-    let mut sip = Sip::default();
-    sip.tls = table.table("tls").and_then(|own| sip_tls(&own, files));
+    let tls = table.table("tls").and_then(|own| sip_tls(&own, files));
+    let mut sip = Sip { tls, ..Sip::default() };
     if let Some(list) = table.texts("listen") {
         sip.listen.clear();
         for field in list {

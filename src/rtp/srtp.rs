@@ -85,7 +85,11 @@ struct Keys {
 }
 
 enum Cipher {
-    Counter { key: EncryptingKey, auth: hmac::Key },
+    /// Boxed: the key schedule is ten times as long as everything else here.
+    Counter {
+        key: Box<EncryptingKey>,
+        auth: Box<hmac::Key>,
+    },
     Gcm(LessSafeKey),
 }
 
@@ -338,8 +342,8 @@ impl Keys {
                 Cipher::Gcm(LessSafeKey::new(key))
             }
             SrtpSuite::AesCm128HmacSha1_80 | SrtpSuite::AesCm128HmacSha1_32 => Cipher::Counter {
-                key: counter_key(&key)?,
-                auth: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth),
+                key: Box::new(counter_key(&key)?),
+                auth: Box::new(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth)),
             },
         };
         Ok(Keys { cipher, salt: session_salt })
