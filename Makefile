@@ -1,6 +1,6 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-long interop fuzz web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long bench-calls interop fuzz web gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
@@ -10,6 +10,7 @@ help:
 	@echo "make interop        the tests with SIP peers, and docs/interop.md from what they saw"
 	@echo "make web            build web/dist from web/client"
 	@echo "make fuzz           plan texts and dialled values at random, FUZZ_SECONDS (60) each"
+	@echo "make bench-calls    call set-up under load: calls/s, INVITE to 180, CPU, memory (minutes, two cores)"
 	@echo "make test-long      the tests that take longer than a run of CI may"
 	@echo
 	@echo "CROSSPOINT_CHROMIUM=/path   the browser for the tests, where it is not on PATH"
@@ -84,3 +85,7 @@ doc:
 deny:
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; \
 	else echo "cargo-deny is not installed: cargo install --locked cargo-deny" >&2; exit 2; fi
+
+# The figures in docs/performance.md are of a machine with nothing else to do.
+bench-calls: setup-build
+	cargo bench --bench calls

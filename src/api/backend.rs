@@ -1,8 +1,10 @@
 //! What the API needs of the gateway, and the shapes in which it shows it.
 
+use std::pin::Pin;
+
 use serde::Serialize;
 
-use crate::base::{CallId, Finding, TrunkId, UserId};
+use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::PlanQuestion;
@@ -25,6 +27,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The trunks of the configuration, in its order.
     fn trunks(&self) -> Vec<TrunkView>;
+
+    /// Tests a trunk, with a call where a number is given; `None` where there is no such trunk.
+    fn test_trunk(&self, id: &TrunkId, number: Option<E164>) -> TestingTrunk;
 
     /// Whether a user may have tokens: it is in the configuration.
     fn knows_user(&self, user: &UserId) -> bool;
@@ -135,6 +140,33 @@ pub struct TrunkView {
     /// Where it registers: how that stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
+}
+
+/// A test of a trunk that is on its way.
+pub type TestingTrunk = Pin<Box<dyn Future<Output = Option<TrunkReport>> + Send>>;
+
+/// What a test of a trunk found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrunkReport {
+    /// Its name.
+    pub trunk: TrunkId,
+    /// No step failed.
+    pub passed: bool,
+    /// Each step in its order.
+    pub steps: Vec<TrunkStep>,
+}
+
+/// One step of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrunkStep {
+    /// `locate`, `options`, `register` or `call`.
+    pub name: &'static str,
+    /// `fine`, `failed` or `skipped`.
+    pub outcome: &'static str,
+    /// What was found, in a sentence.
+    pub found: String,
+    /// How long it took.
+    pub took_ms: u64,
 }
 
 /// How the registration of a trunk stands.

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Api, LiveCall, Problem, TrunkView};
-use crate::base::CallId;
+use super::{Api, LiveCall, Problem, TrunkReport, TrunkView};
+use crate::base::{CallId, E164, TrunkId};
 use crate::signaling::ErrorCode;
 
 /// A whole list; live things are few enough for one page.
@@ -54,6 +54,29 @@ pub(super) async fn hang_up(
 /// The trunks.
 pub(super) async fn trunks(State(api): State<Api>) -> Json<List<TrunkView>> {
     Json(List { items: api.backend.trunks(), next: None })
+}
+
+/// `POST /v1/trunks/{id}/actions/test`, with `{"call": "+49…"}` or nothing: what the trunk says.
+pub(super) async fn test_trunk(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: String,
+) -> Result<Json<TrunkReport>, Problem> {
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Test {
+        call: Option<String>,
+    }
+    let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
+    let test: Test = match body.trim() {
+        "" => Test::default(),
+        text => serde_json::from_str(text).map_err(|error| bad(error.to_string()))?,
+    };
+    let number = test.call.map(|number| number.parse::<E164>());
+    let number = number.transpose().map_err(|error| bad(format!("call: {error}")))?;
+    let no_trunk = || Problem::saying(ErrorCode::RequestNotFound, "There is no such trunk.");
+    let id: TrunkId = id.parse().map_err(|_| no_trunk())?;
+    api.backend.test_trunk(&id, number).await.map(Json).ok_or_else(no_trunk)
 }
 
 fn call_id(text: &str) -> Result<CallId, Problem> {

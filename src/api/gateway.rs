@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::backend::{
     Backend, DemoPhone, Hint, LiveCall, PlanView, PutRefused, Readiness, RefusedPlan, Registration,
-    TrunkState, TrunkView, Unknown,
+    TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView, Unknown,
 };
-use crate::base::{CallId, Finding, UserId};
+use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::{Gateway, PlanQuestion, PutPlanError};
+use crate::gateway::{Gateway, PlanQuestion, PutPlanError, StepOutcome};
 use crate::signaling::{Claims, MintError};
 use crate::trunk::Health;
 
@@ -67,6 +67,16 @@ impl Backend for GatewayBackend {
             }),
         };
         self.gateway.trunks().into_iter().map(shown).collect()
+    }
+
+    fn test_trunk(&self, id: &TrunkId, number: Option<E164>) -> TestingTrunk {
+        let (gateway, id) = (self.gateway.clone(), id.clone());
+        Box::pin(async move {
+            let test = gateway.test_trunk(&id, number).await?;
+            let steps: Vec<TrunkStep> = test.steps.into_iter().map(shown_step).collect();
+            let passed = steps.iter().all(|step| step.outcome != "failed");
+            Some(TrunkReport { trunk: test.trunk, passed, steps })
+        })
     }
 
     fn knows_user(&self, user: &UserId) -> bool {
@@ -134,6 +144,19 @@ impl Backend for GatewayBackend {
         let claims = Claims::new(demo.user.clone(), (now + DEMO_TOKEN).as_secs());
         let token = self.gateway.mint(&claims).ok()?;
         Some(DemoPhone { token, user: demo.user.clone(), hints: demo.hints.clone() })
+    }
+}
+
+fn shown_step(step: crate::gateway::TestStep) -> TrunkStep {
+    TrunkStep {
+        name: step.name,
+        outcome: match step.outcome {
+            StepOutcome::Fine => "fine",
+            StepOutcome::Failed => "failed",
+            StepOutcome::Skipped => "skipped",
+        },
+        found: step.found,
+        took_ms: u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -23,7 +23,7 @@ mod tokens;
 pub use access::{Access, Admin};
 pub use backend::{
     Backend, DemoPhone, Hint, LiveCall, MintedToken, PlanView, PutRefused, Readiness, RefusedPlan,
-    Registration, TrunkState, TrunkView, Unknown,
+    Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView, Unknown,
 };
 pub use gateway::{Demo, GatewayBackend};
 pub use problem::Problem;

@@ -40,6 +40,7 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/dialplan/explain", post(dialplan::explain))
         .route("/v1/users/{user}/actions/release", post(dialplan::release))
         .route("/v1/trunks", get(calls::trunks))
+        .route("/v1/trunks/{id}/actions/test", post(calls::test_trunk))
         .route("/v1/client-tokens", post(tokens::mint))
         .route("/v1/client-tokens/actions/revoke", post(tokens::revoke))
         .route_layer(from_fn_with_state(Arc::clone(&access), access::local_only));

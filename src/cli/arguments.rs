@@ -38,6 +38,9 @@ pub(super) enum Command {
     /// Check, explain and test a dial plan
     #[command(subcommand)]
     Dialplan(DialplanCommand),
+    /// Trunks of a running gateway
+    #[command(subcommand)]
+    Trunk(TrunkCommand),
     /// Client tokens: what a page signs in with
     #[command(subcommand)]
     Token(TokenCommand),
@@ -186,6 +189,36 @@ pub(super) struct Explain {
     /// What is dialled
     #[arg(required_unless_present = "did", allow_hyphen_values = true)]
     pub number: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TrunkCommand {
+    /// How each trunk stands: up or down, registered or why not, calls on it
+    #[command(after_help = "Example:  crosspoint trunk list --config crosspoint.toml")]
+    List(TrunkList),
+    /// Look a trunk up, send it OPTIONS, look at its registration, call a number
+    #[command(after_help = "Example:  crosspoint trunk test north --call +493012345670")]
+    Test(TrunkTest),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TrunkList {
+    /// The configuration of the gateway that runs on this machine
+    #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TrunkTest {
+    /// The trunk
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// A number (E.164) to call until it rings or answers; it is hung up at once
+    #[arg(long, value_name = "NUMBER")]
+    pub call: Option<String>,
+    /// The configuration of the gateway that runs on this machine
+    #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
+    pub config: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

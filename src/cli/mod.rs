@@ -10,6 +10,7 @@ mod http;
 mod selftest;
 mod serve;
 mod token;
+mod trunk;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ pub fn run() -> ExitCode {
         Command::Selftest(selftest) => blocking(selftest::run(selftest, output)),
         Command::Config(command) => files::config(&command, output),
         Command::Dialplan(command) => files::dialplan(&command, output),
+        Command::Trunk(command) => blocking(trunk::run(command, output)),
         Command::Token(command) => token::run(&command, output),
     }
 }

@@ -6,6 +6,7 @@ mod call_task;
 mod health;
 mod pages;
 mod plans;
+mod probes;
 mod registrations;
 mod registry;
 mod requests;
@@ -16,6 +17,7 @@ mod sip_words;
 mod start;
 mod surface;
 mod timeline;
+mod trunk_test;
 mod trunks;
 
 use std::collections::BTreeMap;
@@ -41,6 +43,7 @@ use start::features as features_of;
 pub use start::{Gateway, StartError};
 pub use surface::{CallView, PlanQuestion, TrunkView};
 pub use timeline::{Entry, Timeline};
+pub use trunk_test::{StepOutcome, TestStep, TrunkTest};
 
 /// What all tasks of one gateway share.
 struct Inner {
@@ -56,6 +59,8 @@ struct Inner {
     registry: registry::Registry,
     /// Requests outside of calls that wait for their answers.
     requests: requests::Requests,
+    /// Test calls.
+    probes: probes::Probes,
     pool: media::Pool,
     sip: Handle,
     dns: Dns,

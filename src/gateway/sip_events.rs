@@ -31,7 +31,7 @@ pub(super) async fn run(gateway: Arc<Inner>, mut events: mpsc::Receiver<Event>) 
                 let Some(session) = session_of(&event) else { continue };
                 match gateway.registry.call_of_sip(session) {
                     Some(call) => call.tell(CallInput::Sip(Box::new(event))),
-                    None => tracing::debug!(?session, "SIP event for a call that is gone"),
+                    None => gateway.probes.tell(session, event),
                 }
             }
         }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::accounts::Accounts;
 use super::plans::Plans;
+use super::probes::Probes;
 use super::registry::Registry;
 use super::requests::Requests;
 use super::trunks::Trunks;
@@ -103,6 +104,7 @@ impl Gateway {
             trunks,
             registry: Registry::new(),
             requests: Requests::default(),
+            probes: Probes::default(),
             pool,
             sip,
             dns,

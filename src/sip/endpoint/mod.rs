@@ -89,7 +89,8 @@ impl Default for EndpointConfig {
             realm: "crosspoint".to_owned(),
             // 2,000 calls are the design load of one host; half as many again may be setting up or ending.
             max_sessions: 6_000,
-            max_transactions: 20_000,
+            // 800 calls a second: an INVITE on each side and a BYE stay for 32 s (RFC 3261 17.2).
+            max_transactions: 80_000,
             info_types: vec!["application/dtmf-relay".to_owned(), "application/dtmf".to_owned()],
             session_timer: SessionTimer::default(),
             limits: Limits::default(),

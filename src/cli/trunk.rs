@@ -1,0 +1,145 @@
+//! `crosspoint trunk list` and `crosspoint trunk test`: asked of the gateway that runs with this
+//! configuration on this machine.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::arguments::{Output, TrunkCommand};
+use super::{Unusable, serve};
+use crate::config;
+
+pub(super) async fn run(command: TrunkCommand, output: Output) -> Result<ExitCode, Unusable> {
+    match command {
+        TrunkCommand::List(list) => {
+            let (status, body) = ask(&list.config, "GET", "/v1/trunks", "").await?;
+            expect(status, &body)?;
+            match output {
+                Output::Json => println!("{body}"),
+                Output::Text | Output::Junit => print_list(&body),
+            }
+            let down = items(&body, "items").iter().any(|trunk| trunk["state"] == "down");
+            Ok(ExitCode::from(u8::from(down)))
+        }
+        TrunkCommand::Test(test) => {
+            let path = format!("/v1/trunks/{}/actions/test", test.name);
+            if !test.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+                return Err(Unusable::new(format_args!("no trunk is called {:?}", test.name)));
+            }
+            let said = test.call.map_or(String::new(), |call| json!({"call": call}).to_string());
+            let (status, body) = ask(&test.config, "POST", &path, &said).await?;
+            expect(status, &body)?;
+            match output {
+                Output::Json => println!("{body}"),
+                Output::Text | Output::Junit => print_report(&body),
+            }
+            Ok(ExitCode::from(u8::from(body["passed"] != true)))
+        }
+    }
+}
+
+fn print_list(body: &Value) {
+    for trunk in items(body, "items") {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let registration = match text(&trunk["registration"]["state"]).as_str() {
+            "registered" => {
+                let left = trunk["registration"]["expires_in_ms"].as_u64().unwrap_or(0) / 1000;
+                format!("registered for {left} s")
+            }
+            "not-registered" => text(&trunk["registration"]["reason"]),
+            _ => String::new(),
+        };
+        println!(
+            "{:<16} {:<5} {:>4} of {:<5} {registration}",
+            text(&trunk["id"]),
+            text(&trunk["state"]),
+            trunk["calls"],
+            trunk["channels"]
+        );
+    }
+}
+
+fn print_report(body: &Value) {
+    for step in items(body, "steps") {
+        let text = |name: &str| step[name].as_str().unwrap_or_default().to_owned();
+        println!(
+            "{:<8} {:<9} {:>6} ms  {}",
+            text("outcome"),
+            text("name"),
+            step["took_ms"],
+            text("found")
+        );
+    }
+}
+
+fn items(body: &Value, name: &str) -> Vec<Value> {
+    body[name].as_array().cloned().unwrap_or_default()
+}
+
+fn expect(status: u16, body: &Value) -> Result<(), Unusable> {
+    match status {
+        200 => Ok(()),
+        404 => Err(Unusable::new(
+            "the gateway has no such trunk; `crosspoint trunk list` has its names",
+        )),
+        _ => {
+            let detail = body["detail"].as_str().unwrap_or("it does not say why").to_owned();
+            Err(Unusable::new(format_args!("the gateway answers {status}: {detail}")))
+        }
+    }
+}
+
+/// One request to the gateway that runs with this configuration.
+async fn ask(
+    config: &Path,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Result<(u16, Value), Unusable> {
+    let loaded = config::load(config, &serve::environment()).map_err(Unusable::new)?;
+    let mut address = loaded.config.http.listen;
+    if address.ip().is_unspecified() {
+        let loopback = if address.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        };
+        address = SocketAddr::new(loopback, address.port());
+    }
+    let none = |error: &dyn std::fmt::Display| {
+        Unusable::new(format_args!(
+            "no gateway answers on http://{address} ({error}); is `crosspoint serve` running with {}?",
+            config.display()
+        ))
+    };
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.take(MAX_BODY).read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = match tokio::time::timeout(PATIENCE, exchange).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(none(&error)),
+        Err(_) => return Err(none(&"it says nothing")),
+    };
+    let (head, text) = answer.split_once("\r\n\r\n").ok_or_else(|| none(&"it speaks no HTTP"))?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| none(&"it speaks no HTTP"))?;
+    Ok((status, serde_json::from_str(text).unwrap_or(Value::Null)))
+}
+
+/// A test call rings for 12 s at most, and each destination is asked for 4 s.
+const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_BODY: u64 = 1 << 20;

@@ -1,0 +1,114 @@
+//! `crosspoint trunk list` and `trunk test` against a running gateway: a trunk that works, one that is
+//! silent, one that refuses the password.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::gateway::Gateway;
+use support::http;
+use support::kamailio::Kamailio;
+use support::process::{Finished, run};
+use support::raw_phone::{Manner, RawPhone};
+
+const PLAN: &str = "version = 1\nemergency = \"not-provided\"\n\
+    [defaults]\ncountry = \"DE\"\ntimezone = \"Europe/Berlin\"\n";
+
+/// The command with the gateway's configuration, whose port the system chose.
+fn trunk(gateway: &Gateway, arguments: &[&str]) -> Finished {
+    let listen = gateway.base.strip_prefix("http://").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    command.arg("trunk").args(arguments).arg("--config").arg(gateway.dir.join("crosspoint.toml"));
+    run(command.env("CROSSPOINT_HTTP__LISTEN", listen))
+}
+
+fn json(finished: &Finished) -> Value {
+    serde_json::from_str(&finished.stdout).unwrap_or_else(|e| panic!("{e}: {}", finished.stdout))
+}
+
+fn step<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let steps = report["steps"].as_array().unwrap();
+    steps.iter().find(|step| step["name"] == name).unwrap_or_else(|| panic!("{report}"))
+}
+
+#[test]
+fn a_trunk_that_works_is_said_to_in_words_and_in_json() {
+    let phone = RawPhone::start(Manner::Answers);
+    let gateway = Gateway::serve(phone.port, PLAN);
+    let list = trunk(&gateway, &["list"]);
+    assert_eq!(list.code, Some(0), "{}", list.stderr);
+    assert!(list.stdout.starts_with("phone            up"), "{}", list.stdout);
+    let test = trunk(&gateway, &["test", "phone", "--call", "+4930123456", "--output", "json"]);
+    let report = json(&test);
+    let call = step(&report, "call");
+    assert_eq!(call["outcome"], "fine", "{report}");
+    let found = call["found"].as_str().unwrap();
+    assert!(
+        found.contains("answers after") && found.contains("with Pcmu at 127.0.0.1:"),
+        "{found}"
+    );
+    assert!(!found.contains("30123456"), "the number is masked: {found}");
+    assert_eq!(step(&report, "register")["outcome"], "skipped");
+    // The channel, the ports and the session are given back.
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while http::metric(&gateway.base, "crosspoint_rtp_ports_in_use") > 0.0
+        || http::metric(&gateway.base, "crosspoint_dialogs") > 0.0
+    {
+        assert!(Instant::now() < deadline, "something is left over");
+    }
+    let none = trunk(&gateway, &["test", "nowhere"]);
+    assert_eq!(none.code, Some(2));
+    assert!(none.stderr.contains("no such trunk"), "{}", none.stderr);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_to_do() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let gateway = Gateway::serve(silent.local_addr().unwrap().port(), PLAN);
+    let test = trunk(&gateway, &["test", "phone"]);
+    assert_eq!(test.code, Some(1), "{}{}", test.stdout, test.stderr);
+    assert!(
+        test.stdout.contains("says nothing") && test.stdout.contains("firewall"),
+        "{}",
+        test.stdout
+    );
+    drop(gateway);
+
+    let kamailio = Kamailio::start("MD5");
+    let wrong = "username = \"acct\"\npassword = \"wrong\"\nregister = true";
+    let gateway = Gateway::serve_trunk(kamailio.port, PLAN, wrong);
+    let deadline = Instant::now() + Duration::from_secs(15);
+    let list = loop {
+        let list = trunk(&gateway, &["list"]);
+        if !list.stdout.contains("not registered yet") {
+            break list;
+        }
+        assert!(Instant::now() < deadline, "{}", list.stdout);
+    };
+    assert_eq!(list.code, Some(1), "{}", list.stderr);
+    assert!(list.stdout.contains("refuses username or password"), "{}", list.stdout);
+    let report =
+        json(&trunk(&gateway, &["test", "phone", "--call", "+4930123456", "--output", "json"]));
+    assert_eq!(step(&report, "options")["outcome"], "fine", "{report}");
+    assert_eq!(step(&report, "register")["outcome"], "failed", "{report}");
+    let call = step(&report, "call");
+    assert_eq!(call["outcome"], "failed");
+    assert!(call["found"].as_str().unwrap().contains("does not know the number"), "{report}");
+    assert_eq!(report["passed"], false);
+}
+
+#[test]
+fn without_a_gateway_the_command_says_what_to_start() {
+    let phone = RawPhone::start(Manner::Answers);
+    let mut gateway = Gateway::serve(phone.port, PLAN);
+    gateway.process.signal("TERM");
+    gateway.process.wait(Duration::from_secs(20));
+    let list = trunk(&gateway, &["list"]);
+    assert_eq!(list.code, Some(2));
+    assert!(list.stderr.contains("is `crosspoint serve` running"), "{}", list.stderr);
+}
