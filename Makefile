@@ -62,7 +62,7 @@ fuzz: setup-build
 	done
 
 # The tests with real peers write what they have seen into target/interop, one file a cell.
-INTEROP = --test sip_peers
+INTEROP = --test sip_peers --test sip_sessions
 
 interop: setup-test
 	rm -rf target/interop

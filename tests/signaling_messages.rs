@@ -41,6 +41,9 @@ fn what_a_page_sends() {
     let send =
         DtmfSend { call, tones: "1w4242#".parse().unwrap(), duration: Some(100), gap: Some(70) };
     let tone = Digit::from_char('5').unwrap();
+    let number = TransferTo::Number("+49 40 7654321".parse().unwrap());
+    let blind = CallTransfer { call, to: number };
+    let attended = CallTransfer { call, to: TransferTo::Call(other_call()) };
     let table = [
         ("hello", Request::Hello(hello.clone())),
         (
@@ -68,6 +71,10 @@ fn what_a_page_sends() {
             "call.media",
             Request::CallMedia(CallMedia { call, mode: MediaMode::NewPeer, sdp: SDP.into() }),
         ),
+        ("call.hold", Request::CallHold(CallHold { call })),
+        ("call.unhold", Request::CallUnhold(CallHold { call })),
+        ("call.transfer", Request::CallTransfer(blind)),
+        ("call.transfer.attended", Request::CallTransfer(attended)),
         ("call.mute", Request::CallMute(CallMute { call, muted: true })),
         ("ping", Request::Ping(Ping { last_seq: Some(41) })),
     ];
@@ -120,6 +127,8 @@ fn what_the_gateway_sends() {
             sdp: None,
             answered_at: Some(1_700_000_000_000),
             muted: false,
+            held: true,
+            held_by_remote: false,
             digits: "42".into(),
         }],
         features: vec![],
@@ -224,6 +233,13 @@ fn what_the_gateway_sends() {
                 at: 12_465,
             }),
         ),
+        ("transfer", granted(Reply::Transfer { status: TransferStatus::Accepted })),
+        ("call.held", event(Event::CallHeld { call, by: Some(HeldBy::Both) })),
+        ("call.held.no-more", event(Event::CallHeld { call, by: None })),
+        (
+            "call.transfer",
+            event(Event::CallTransfer { call, status: TransferStatus::Failed, sip: Some(486) }),
+        ),
         ("dtmf.sent", event(Event::DtmfSent { call, tone, receipt })),
         ("ice", event(Event::Ice { call, candidate: None })),
         ("token.expiring", event(Event::TokenExpiring { expires_at: 1_700_000_600 })),
@@ -252,6 +268,10 @@ fn what_the_gateway_sends() {
 
 fn call() -> CallId {
     "call_01HF7YAT00000000000000002A".parse().unwrap()
+}
+
+fn other_call() -> CallId {
+    "call_01HF7YAT00000000000000002B".parse().unwrap()
 }
 
 fn path(side: &str, name: &str) -> PathBuf {

@@ -8,7 +8,7 @@ use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::PlanQuestion;
-use crate::signaling::{Claims, MintError};
+use crate::signaling::{Claims, MintError, TransferTo};
 
 /// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
 /// `check_plan` and `put_plan`, which load a plan.
@@ -24,6 +24,18 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// No such call is in progress.
     fn hang_up(&self, id: CallId) -> Result<(), Unknown>;
+
+    /// Asks for a call to be held for its page, or let go.
+    ///
+    /// # Errors
+    /// No such call is in progress.
+    fn hold(&self, id: CallId, on: HoldWish) -> Result<(), Unknown>;
+
+    /// Asks for the far side of a call to be handed over; the plan of its user decides.
+    ///
+    /// # Errors
+    /// No such call is in progress.
+    fn transfer(&self, id: CallId, to: TransferTo) -> Result<(), Unknown>;
 
     /// The trunks of the configuration, in its order.
     fn trunks(&self) -> Vec<TrunkView>;
@@ -78,6 +90,15 @@ pub trait Backend: Send + Sync + 'static {
 /// No such call is in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unknown;
+
+/// What is wanted of a call's hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldWish {
+    /// Neither side hears the other.
+    Hold,
+    /// They do again.
+    Unhold,
+}
 
 /// A call in progress: its state and its record so far.
 #[derive(Debug, Clone, PartialEq, Serialize)]

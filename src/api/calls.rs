@@ -5,9 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, LiveCall, Problem, TrunkReport, TrunkView};
+use super::{Api, HoldWish, LiveCall, Problem, TrunkReport, TrunkView};
 use crate::base::{CallId, E164, TrunkId};
-use crate::signaling::ErrorCode;
+use crate::signaling::{ErrorCode, TransferTo};
 
 /// A whole list; live things are few enough for one page.
 #[derive(Serialize)]
@@ -48,6 +48,56 @@ pub(super) async fn hang_up(
     let id = call_id(&id)?;
     api.backend.hang_up(id).map_err(|_| no_call())?;
     tracing::info!(call.id = %id, "a call is hung up over HTTP");
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Holds a call for its page.
+pub(super) async fn hold(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    api.backend.hold(call_id(&id)?, HoldWish::Hold).map_err(|_| no_call())?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Lets a held call go on.
+pub(super) async fn unhold(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    api.backend.hold(call_id(&id)?, HoldWish::Unhold).map_err(|_| no_call())?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// `{"to": "+49 30 1234567"}` or `{"other_call": "call_…"}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TransferBody {
+    #[serde(default)]
+    to: Option<String>,
+    #[serde(default)]
+    other_call: Option<String>,
+}
+
+/// Hands a call's far side over. What becomes of it is told to the call's page.
+pub(super) async fn transfer(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Json(body): Json<TransferBody>,
+) -> Result<StatusCode, Problem> {
+    let id = call_id(&id)?;
+    let to = match (body.to, body.other_call) {
+        (Some(to), None) => TransferTo::Number(to.parse().map_err(|_| {
+            Problem::saying(ErrorCode::CallInvalidNumber, "`to` is no number".to_owned())
+        })?),
+        (None, Some(other)) => TransferTo::Call(call_id(&other)?),
+        _ => {
+            let words = "either `to` or `other_call`".to_owned();
+            return Err(Problem::saying(ErrorCode::RequestBadValue, words));
+        }
+    };
+    api.backend.transfer(id, to).map_err(|_| no_call())?;
+    tracing::info!(call.id = %id, "a call is handed over by HTTP");
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::backend::{
-    Backend, DemoPhone, Hint, LiveCall, PlanView, PutRefused, Readiness, RefusedPlan, Registration,
-    TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView, Unknown,
+    Backend, DemoPhone, Hint, HoldWish, LiveCall, PlanView, PutRefused, Readiness, RefusedPlan,
+    Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView, Unknown,
 };
 use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::{Gateway, PlanQuestion, PutPlanError, StepOutcome};
-use crate::signaling::{Claims, MintError};
+use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome};
+use crate::signaling::{Claims, MintError, TransferTo};
 use crate::trunk::Health;
 
 /// A running gateway behind the API.
@@ -48,6 +48,18 @@ impl Backend for GatewayBackend {
 
     fn hang_up(&self, id: CallId) -> Result<(), Unknown> {
         if self.gateway.hang_up(id) { Ok(()) } else { Err(Unknown) }
+    }
+
+    fn hold(&self, id: CallId, wish: HoldWish) -> Result<(), Unknown> {
+        let hold = match wish {
+            HoldWish::Hold => Hold::On,
+            HoldWish::Unhold => Hold::Off,
+        };
+        if self.gateway.hold(id, hold) { Ok(()) } else { Err(Unknown) }
+    }
+
+    fn transfer(&self, id: CallId, to: TransferTo) -> Result<(), Unknown> {
+        if self.gateway.transfer(id, to) { Ok(()) } else { Err(Unknown) }
     }
 
     fn trunks(&self) -> Vec<TrunkView> {

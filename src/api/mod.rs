@@ -22,8 +22,9 @@ mod tokens;
 
 pub use access::{Access, Admin};
 pub use backend::{
-    Backend, DemoPhone, Hint, LiveCall, MintedToken, PlanView, PutRefused, Readiness, RefusedPlan,
-    Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView, Unknown,
+    Backend, DemoPhone, Hint, HoldWish, LiveCall, MintedToken, PlanView, PutRefused, Readiness,
+    RefusedPlan, Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView,
+    Unknown,
 };
 pub use gateway::{Demo, GatewayBackend};
 pub use problem::Problem;

@@ -21,7 +21,7 @@ use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
 use crate::gateway::PlanQuestion;
-use crate::signaling::{Claims, MintError, TokenKey, mint};
+use crate::signaling::{Claims, MintError, TokenKey, TransferTo, mint};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
 
@@ -53,6 +53,14 @@ impl Backend for Fixed {
         self.call(id).ok_or(Unknown)?;
         self.hung_up.lock().unwrap().push(id);
         Ok(())
+    }
+
+    fn hold(&self, id: CallId, _: HoldWish) -> Result<(), Unknown> {
+        self.call(id).map(|_| ()).ok_or(Unknown)
+    }
+
+    fn transfer(&self, id: CallId, _: TransferTo) -> Result<(), Unknown> {
+        self.call(id).map(|_| ()).ok_or(Unknown)
     }
 
     fn trunks(&self) -> Vec<TrunkView> {

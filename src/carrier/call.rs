@@ -18,8 +18,8 @@ use super::stream::{Agreed, Beginnings, EventTypes, Returns, Stream, StreamOutpu
 use crate::codec::{Codec, FRAME};
 use crate::dtmf::{DigitId, InfoDigit, Phase};
 use crate::sdp::{
-    AddressPolicy, AudioCodec, Direction, LocalAudio, Negotiated, TelephoneEvents, accept, answer,
-    offer, parse,
+    AddressPolicy, AudioCodec, Direction, LocalAudio, Negotiated, Numbers, TelephoneEvents, accept,
+    answer, offer, parse,
 };
 use crate::sip::{Body, Command, Handle, Invite, Session};
 
@@ -105,6 +105,7 @@ impl Call {
             session_id: u64::from(random_u32()),
             version: 1,
             policy: AddressPolicy::Any,
+            numbers: Numbers::default(),
         };
         let negotiated = match beginning {
             Beginning::Offered(body) => {

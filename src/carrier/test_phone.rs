@@ -65,6 +65,7 @@ impl Phone {
             session_id: 1,
             version: 1,
             policy: AddressPolicy::Any,
+            numbers: Default::default(),
         };
         let addr = handle.local_addr(Transport::Udp).unwrap();
         Phone { handle, events, addr, ports, local }

@@ -38,6 +38,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::{media, signaling};
 
+pub use crate::media::Hold;
 pub use plans::{PlanInForce, PlanRefused, PutPlanError};
 use start::features as features_of;
 pub use start::{Gateway, StartError};

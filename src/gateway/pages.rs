@@ -8,6 +8,7 @@ use super::Inner;
 use super::call_task::{self, CallInput, PageAsk};
 use super::registry::LivePage;
 use crate::base::SessionId;
+use crate::media::Hold;
 use crate::signaling::socket::FromPage;
 use crate::signaling::{CallStart, CloseCode, ErrorCode, Refusal, Reply, Request, RequestId};
 
@@ -71,6 +72,9 @@ fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Req
         Request::CallReject(reject) => PageAsk::Reject { cause: reject.reason.cause() },
         Request::CallHangup(_) => PageAsk::HangUp,
         Request::CallMedia(media) => PageAsk::Media { mode: media.mode, sdp: media.sdp },
+        Request::CallHold(_) => PageAsk::Hold(Hold::On),
+        Request::CallUnhold(_) => PageAsk::Hold(Hold::Off),
+        Request::CallTransfer(transfer) => PageAsk::Transfer(transfer.to),
         Request::Ice(ice) => PageAsk::Candidate(ice.candidate.map(|c| c.candidate)),
         Request::DtmfSend(send) => PageAsk::SendTones(send.items()),
         Request::DtmfPress(press) => PageAsk::Press(press.tone),

@@ -113,6 +113,12 @@ impl Registry {
         self.lock().sip.remove(&session);
     }
 
+    /// The SIP sessions of a call that are alive.
+    pub fn sips_of(&self, call: CallId) -> Vec<sip::Session> {
+        let inner = self.lock();
+        inner.sip.iter().filter(|(_, own)| **own == call).map(|(session, _)| *session).collect()
+    }
+
     pub fn call_of_sip(&self, session: sip::Session) -> Option<LiveCall> {
         let inner = self.lock();
         inner.sip.get(&session).and_then(|call| inner.calls.get(call)).cloned()

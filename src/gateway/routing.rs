@@ -97,6 +97,43 @@ pub(super) fn from_page(gateway: &Arc<Inner>, session: SessionId, call: &Call) -
     Routed { counted, ..routed }
 }
 
+/// Why the plan does not let a call be handed over.
+pub(super) struct NoTransfer {
+    pub cause: Cause,
+    pub words: String,
+    pub rule: Option<String>,
+    pub trace: Vec<String>,
+}
+
+/// What the plan says to the number that a user hands a call over to: the same as to a call of the
+/// user's own, which it is in all but the sound.
+pub(super) fn transfer(
+    gateway: &Inner,
+    user: &UserId,
+    dialled: &str,
+) -> Result<Dial, Box<NoTransfer>> {
+    let in_force = gateway.plans.in_force();
+    let plan = &in_force.plan;
+    let request =
+        outbound_request(&gateway.users, user, dialled.to_owned(), None, Timestamp::now());
+    let decision = plan.evaluate_outbound(&request);
+    let trace = plan.explain(&decision);
+    let routed = connect(&gateway.trunks, plan, &decision, trace.clone(), Caller::User(user));
+    let refused = |cause, words| {
+        let rule = decision.rule().map(str::to_owned);
+        Box::new(NoTransfer { cause, words, rule, trace })
+    };
+    match (routed.decision, routed.dial) {
+        (Decision::Connect(_), Some(dial)) if dial.to.is_some() => Ok(dial),
+        (Decision::Refuse(refusal), dial) => {
+            let words = dial.and_then(|dial| dial.words);
+            let cause = refusal.cause;
+            Err(refused(cause, words.unwrap_or_else(|| cause.message().to_owned())))
+        }
+        _ => Err(refused(Cause::Unreachable, "nobody can be called there".to_owned())),
+    }
+}
+
 /// What the plan is asked about a call of a user: by a call and by `explain` alike.
 pub(super) fn outbound_request(
     users: &BTreeMap<UserId, User>,

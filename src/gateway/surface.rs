@@ -11,7 +11,8 @@ use super::{Gateway, Timeline, features_of, routing};
 use crate::base::{CallId, Cause, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
-use crate::signaling::{self, Claims, MintError};
+use crate::media::Hold;
+use crate::signaling::{self, Claims, MintError, TransferTo};
 use crate::sip::TlsError;
 use crate::store::Store;
 use crate::telemetry::{Gauges, Metrics};
@@ -169,6 +170,24 @@ impl Gateway {
         let call = self.inner.registry.call(id);
         if let Some(call) = &call {
             call.tell(CallInput::End(Cause::Hangup));
+        }
+        call.is_some()
+    }
+
+    /// Holds a call for its page, or lets it go; `false` where no such call is in progress.
+    pub fn hold(&self, id: CallId, hold: Hold) -> bool {
+        let call = self.inner.registry.call(id);
+        if let Some(call) = &call {
+            call.tell(CallInput::Hold(hold));
+        }
+        call.is_some()
+    }
+
+    /// Hands a call's far side over; `false` where no such call is in progress.
+    pub fn transfer(&self, id: CallId, to: TransferTo) -> bool {
+        let call = self.inner.registry.call(id);
+        if let Some(call) = &call {
+            call.tell(CallInput::Transfer(to));
         }
         call.is_some()
     }

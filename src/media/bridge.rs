@@ -15,12 +15,15 @@ use super::outbox::{Outbox, TrunkPort};
 use super::trunk_leg::{Received, Seeds};
 use super::trunk_side::{Hearing, TrunkSide};
 use super::watch::Watch;
-use super::{Error, Feed, LegSide, LegStats, MediaEvent, OpusSettings, TrunkAudio, TrunkMedia};
+use super::{
+    Error, Feed, Hold, LegSide, LegStats, MediaEvent, OpusSettings, TrunkAudio, TrunkMedia,
+};
 use crate::base::Digit;
-use crate::codec::{Cadence, FRAME, ringback};
+use crate::codec::{Cadence, ComfortNoise, FRAME, ringback};
 use crate::dtmf::{
     DigitEvent, DigitId, EncoderInput, EndReason, InfoSupport, Mode, Phase, ToneItem,
 };
+use crate::sdp::Direction;
 use crate::webrtc::{Negotiated, RtpIn};
 
 pub(super) use super::outbox::Output;
@@ -66,6 +69,9 @@ pub(super) struct Bridge {
     trunk: Option<TrunkSide>,
     feed: Feed,
     ringback: Option<Cadence>,
+    /// Whether the page holds the trunk.
+    hold: Hold,
+    comfort: ComfortNoise,
     connected: bool,
     /// Presses of the page's JSON, so that the end finds its start.
     pressed: Option<DigitEvent>,
@@ -98,6 +104,8 @@ impl Bridge {
             trunk: None,
             feed: Feed::Silence,
             ringback: None,
+            hold: Hold::Off,
+            comfort: ComfortNoise::new(),
             connected: false,
             pressed: None,
             presses: 0,
@@ -164,7 +172,33 @@ impl Bridge {
     }
 
     pub(super) fn trunk_accept(&mut self, now: Instant, answer: &str) -> Result<TrunkAudio, Error> {
-        self.trunk_side()?.accept(now, answer)
+        let before = self.trunk_ways();
+        let audio = self.trunk_side()?.accept(now, answer)?;
+        self.renegotiated(now, before);
+        Ok(audio)
+    }
+
+    /// Our offer within the session. The hold has its effect at once, whatever the trunk says to it.
+    pub(super) fn trunk_reoffer(&mut self, hold: Hold) -> Result<String, Error> {
+        let direction = match hold {
+            Hold::On => Direction::SendOnly,
+            Hold::Off => Direction::SendRecv,
+        };
+        let offer = self.trunk_side()?.leg.reoffer(direction);
+        if hold != self.hold {
+            self.hold = hold;
+            if let Some(browser) = &mut self.browser {
+                browser.downlink.switch();
+            }
+        }
+        Ok(offer)
+    }
+
+    /// The trunk refused our offer.
+    pub(super) fn trunk_withdraw(&mut self) {
+        if let Some(trunk) = &mut self.trunk {
+            trunk.leg.withdraw();
+        }
     }
 
     pub(super) fn trunk_answer(
@@ -172,7 +206,10 @@ impl Bridge {
         now: Instant,
         offer: &str,
     ) -> Result<(String, TrunkAudio), Error> {
-        self.trunk_side()?.answer(now, offer)
+        let before = self.trunk_ways();
+        let answer = self.trunk_side()?.answer(now, offer)?;
+        self.renegotiated(now, before);
+        Ok(answer)
     }
 
     pub(super) fn has_trunk(&self) -> bool {
@@ -378,7 +415,7 @@ impl Bridge {
             Received::Audio(packet) => {
                 let receives = trunk.leg.receives();
                 let hearing = if receives { trunk.hear(now, &packet) } else { Hearing::Muted };
-                let heard = self.feed == Feed::Trunk && receives;
+                let heard = self.feed == Feed::Trunk && receives && self.hold == Hold::Off;
                 let browser = self.browser.as_mut().filter(|b| heard && b.is_open());
                 if let (Some(browser), Some(decoder)) = (browser, trunk.decoder()) {
                     let out = &mut self.outbox;
@@ -443,6 +480,9 @@ impl Bridge {
                 self.frame.resize(FRAME, 0);
             }
         }
+        if self.hold == Hold::On {
+            self.comfort.fill(&mut self.frame);
+        }
         if let Some(trunk) = &mut self.trunk {
             trunk.tick(now, &mut self.frame, &mut self.outbox);
             trunk.tell_digits(&mut self.outbox);
@@ -479,6 +519,22 @@ impl Bridge {
     fn tell_digits(&mut self) {
         if let Some(trunk) = &mut self.trunk {
             trunk.tell_digits(&mut self.outbox);
+        }
+    }
+
+    /// Whether the trunk holds us, and whether it is to be heard.
+    fn trunk_ways(&self) -> (bool, bool) {
+        self.trunk.as_ref().map_or((false, false), |t| (t.leg.is_held(), t.leg.receives()))
+    }
+
+    /// What an offer and answer changed.
+    fn renegotiated(&mut self, now: Instant, (was_held, was_heard): (bool, bool)) {
+        let (held, heard) = self.trunk_ways();
+        if held != was_held {
+            self.outbox.event(MediaEvent::HeldByTrunk { held });
+        }
+        if heard && !was_heard && self.connected {
+            self.trunk_watch.start(now);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::bridge::{Bridge, BridgeConfig, Input, Output};
 use super::outbox::TrunkPort;
-use super::{Error, Feed, LegSide, MediaEvent, ToneItem, TrunkAudio, TrunkMedia};
+use super::{Error, Feed, Hold, LegSide, MediaEvent, ToneItem, TrunkAudio, TrunkMedia};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, InfoSupport};
 use crate::webrtc::{self, Peer, PeerConfig};
@@ -116,6 +116,14 @@ impl MediaCall {
             self.bridge.open_trunk(local, media);
         }
         Ok(self.bridge.trunk_answer(now, sdp)?.0)
+    }
+
+    pub(super) fn trunk_reoffer(&mut self, hold: Hold) -> Result<String, Error> {
+        self.bridge.trunk_reoffer(hold)
+    }
+
+    pub(super) fn trunk_withdraw(&mut self) {
+        self.bridge.trunk_withdraw();
     }
 
     pub(super) fn has_trunk(&self) -> bool {

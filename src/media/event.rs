@@ -80,6 +80,11 @@ pub enum MediaEvent {
         /// Which leg.
         leg: LegSide,
     },
+    /// The trunk's SDP says that it holds us, or does so no more.
+    HeldByTrunk {
+        /// Whether it does now.
+        held: bool,
+    },
     /// Numbers of the legs, every `PoolConfig::stats_every` and once at the end.
     Stats {
         /// The page's leg.

@@ -23,6 +23,16 @@ pub enum Feed {
     Trunk,
 }
 
+/// Whether the page holds the trunk: neither hears the other, and the trunk's side gets comfort noise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// It does.
+    On,
+    /// It does not.
+    #[default]
+    Off,
+}
+
 /// Which answer of a trunk an SDP body came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

@@ -33,7 +33,7 @@ pub use crate::sdp::Protection;
 pub use config::{Interface, OpusSettings, PoolConfig};
 pub use error::Error;
 pub use event::{DigitWay, LegStats, MediaEvent};
-pub use leg::{Feed, LegSide, Phase};
+pub use leg::{Feed, Hold, LegSide, Phase};
 pub use pool::{Gauges, Pool};
 
 pub use trunk::{DigitPacing, TrunkAudio, TrunkCodec, TrunkMedia};

@@ -32,6 +32,11 @@ pub(super) struct TrunkLeg {
     session_id: u64,
     version: u64,
     negotiated: Option<sdp::Negotiated>,
+    /// What we want: both ways, or only to send while the page holds.
+    direction: sdp::Direction,
+    /// What an open offer of ours wants in its place.
+    offered: Option<sdp::Direction>,
+    numbers: sdp::Numbers,
     lock: Option<SourceLock>,
     crypto: TrunkCrypto,
     ssrc: Ssrc,
@@ -68,6 +73,9 @@ impl TrunkLeg {
             session_id: seeds.session_id >> 2,
             version: 1,
             negotiated: None,
+            direction: sdp::Direction::SendRecv,
+            offered: None,
+            numbers: sdp::Numbers::default(),
             lock: None,
             crypto: TrunkCrypto::new(&seeds.keys),
             ssrc,
@@ -85,12 +93,30 @@ impl TrunkLeg {
         sdp::offer(&self.audio()).to_string()
     }
 
+    /// Our offer within the session, with what we want from now on (RFC 3264 8).
+    pub(super) fn reoffer(&mut self, direction: sdp::Direction) -> String {
+        self.version += 1;
+        self.offered = Some(direction);
+        let local = sdp::LocalAudio { direction, ..self.audio() };
+        sdp::offer(&local).to_string()
+    }
+
+    /// Our offer was refused: all is as it was.
+    pub(super) fn withdraw(&mut self) {
+        self.offered = None;
+    }
+
     /// The answer to our offer; may come again, changed or not.
     pub(super) fn accept(&mut self, now: Instant, answer: &str) -> Result<TrunkAudio, Error> {
         let remote =
             sdp::parse(answer.as_bytes()).map_err(|error| Error::BadSdp(error.to_string()))?;
-        let negotiated = sdp::accept(&self.audio(), &remote).map_err(refused)?;
-        self.settle(now, negotiated)
+        let direction = self.offered.unwrap_or(self.direction);
+        let local = sdp::LocalAudio { direction, ..self.audio() };
+        let negotiated = sdp::accept(&local, &remote).map_err(refused)?;
+        let audio = self.settle(now, negotiated)?;
+        self.direction = direction;
+        self.offered = None;
+        Ok(audio)
     }
 
     /// Their offer: our answer, and what both came to.
@@ -117,12 +143,13 @@ impl TrunkLeg {
             codecs: self.media.codecs.iter().map(|codec| codec.in_sdp()).collect(),
             telephone_events: sdp::TelephoneEvents::Spoken,
             ptime_ms: 20,
-            direction: sdp::Direction::SendRecv,
+            direction: self.direction,
             session_id: self.session_id,
             version: self.version,
             policy: self.media.addresses,
             protection: self.media.protection,
             crypto: self.crypto.lines(),
+            numbers: self.numbers.clone(),
         }
     }
 
@@ -131,6 +158,11 @@ impl TrunkLeg {
         self.negotiated.as_ref().is_some_and(|n| {
             matches!(n.direction, sdp::Direction::SendRecv | sdp::Direction::SendOnly)
         })
+    }
+
+    /// Whether the trunk holds us: it wants nothing of what we would send.
+    pub(super) fn is_held(&self) -> bool {
+        self.negotiated.is_some() && !self.sends()
     }
 
     /// Whether the trunk is to be heard: it said that it sends.
@@ -316,6 +348,7 @@ impl TrunkLeg {
             telephone_event: negotiated.telephone_event.map(|e| e.clock_rate),
         };
         self.crypto.settle(negotiated.crypto.as_ref());
+        self.numbers.keep(&negotiated);
         self.negotiated = Some(negotiated);
         Ok(audio)
     }

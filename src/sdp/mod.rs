@@ -8,6 +8,7 @@ mod codec;
 mod crypto;
 mod model;
 mod negotiate;
+mod numbers;
 mod parse;
 mod write;
 
@@ -21,4 +22,5 @@ pub use negotiate::{
     LocalAudio, Negotiated, NegotiatedCodec, Refusal, TelephoneEvent, TelephoneEvents, accept,
     answer, offer,
 };
+pub use numbers::Numbers;
 pub use parse::{Fault, MAX_FORMATS, MAX_MEDIA, MAX_SDP, ParseError, parse};

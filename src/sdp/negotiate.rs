@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::parse::typed_address;
 use super::{
     Address, AddressPolicy, Attribute, AudioCodec, Crypto, Direction, Media, NegotiatedCrypto,
-    Origin, ParseError, Protection, Receives, Session,
+    Numbers, Origin, ParseError, Protection, Receives, Session,
 };
 
 /// Our side of a leg.
@@ -36,6 +36,8 @@ pub struct LocalAudio {
     pub protection: Protection,
     /// What we would send with: a line for each suite, with tags of their own, best first.
     pub crypto: Vec<Crypto>,
+    /// The payload types that the session has used so far.
+    pub numbers: Numbers,
 }
 
 /// Whether telephone events are spoken (RFC 4733).
@@ -117,15 +119,15 @@ pub enum Refusal {
 /// Our offer: one audio stream with every codec of ours.
 pub fn offer(local: &LocalAudio) -> Session {
     let codecs: Vec<(AudioCodec, u8)> =
-        local.codecs.iter().map(|c| (*c, c.payload_type())).collect();
+        local.codecs.iter().map(|c| (*c, local.numbers.codec(*c))).collect();
     let mut clocks: Vec<u32> = codecs.iter().map(|(c, _)| c.clock_rate()).collect();
     clocks.dedup();
     // The clock of each codec has an event of its own (RFC 4733 section 2.1); usually that is one.
     let events: Vec<(u32, u8)> = match local.telephone_events {
         TelephoneEvents::Off => vec![],
         TelephoneEvents::Spoken => {
-            let all = [(8000, EVENT_8000), (48_000, EVENT_48000)];
-            all.into_iter().filter(|(clock, _)| clocks.contains(clock)).collect()
+            let all = [8000, 48_000].into_iter().filter(|clock| clocks.contains(clock));
+            all.map(|clock| (clock, local.numbers.event(clock))).collect()
         }
     };
     let protocol = match local.protection {
@@ -215,13 +217,14 @@ pub fn accept(local: &LocalAudio, remote: &Session) -> Result<Negotiated, Refusa
         Ok::<_, Refusal>(NegotiatedCrypto { suite: ours.suite, send, receive })
     });
     let crypto = crypto.transpose()?;
-    let mut agreed = codecs_of(theirs)
-        .filter(|(codec, _)| local.codecs.contains(codec))
-        .map(|(codec, pt)| NegotiatedCodec { codec, send: pt, receive: codec.payload_type() });
+    let mut agreed =
+        codecs_of(theirs).filter(|(codec, _)| local.codecs.contains(codec)).map(|(codec, pt)| {
+            NegotiatedCodec { codec, send: pt, receive: local.numbers.codec(codec) }
+        });
     let codec = agreed.next().ok_or(Refusal::NoCodec)?;
     let others = agreed.collect();
     let event = events_for(local, theirs, codec.codec).map(|(clock_rate, pt)| {
-        let receive = if clock_rate == 8000 { EVENT_8000 } else { EVENT_48000 };
+        let receive = local.numbers.event(clock_rate);
         TelephoneEvent { send: pt, receive, clock_rate }
     });
     let negotiated = agree(local, remote, theirs, codec, others, event)?;
@@ -401,9 +404,6 @@ fn refused(media: &Media) -> Media {
     Media { port: 0, connection: None, attributes: vec![], ..media.clone() }
 }
 
-/// What almost everybody uses for telephone events.
-const EVENT_8000: u8 = 101;
-const EVENT_48000: u8 = 110;
 const PTIMES_MS: [u32; 5] = [10, 20, 30, 40, 60];
 const DEFAULT_PTIME_MS: u32 = 20;
 /// Narrowband, mono: what is on the other side of the gateway anyway (RFC 7587 section 6.1).

@@ -17,6 +17,7 @@ fn local(codecs: &[AudioCodec]) -> LocalAudio {
         session_id: 77,
         version: 1,
         policy: AddressPolicy::Public(PrivateAddresses::Refused),
+        numbers: Numbers::default(),
     }
 }
 
@@ -286,4 +287,25 @@ fn an_answer_takes_one_of_our_lines_by_its_tag() {
     let wrong = reply(&format!("a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:{KEY}\r\n"));
     assert_eq!(wrong, Err(Refusal::Mismatch), "the suite of another line");
     assert_eq!(reply(""), Err(Refusal::NoCrypto));
+}
+
+#[test]
+fn a_number_keeps_its_meaning_when_we_offer_again_rfc_3264_8_3_2() {
+    let theirs = remote("m=audio 5000 RTP/AVP 0 99|a=rtpmap:99 telephone-event/8000|a=ptime:20");
+    let mut ours = local(&G711);
+    let (_, agreed) = answer(&ours, &theirs).unwrap();
+    ours.numbers.keep(&agreed);
+    let again = offer(&ours).to_string();
+    assert!(again.contains("m=audio 40000 RTP/AVP 0 8 99\r\n"), "{again}");
+    assert!(again.contains("a=rtpmap:99 telephone-event/8000"), "{again}");
+    let agreed =
+        accept(&ours, &remote("m=audio 5000 RTP/AVP 0 99|a=rtpmap:99 telephone-event/8000"))
+            .unwrap();
+    assert_eq!(agreed.telephone_event.unwrap().receive, 99);
+    // The peer's Opus has our usual number of events.
+    let theirs = remote("m=audio 5000 RTP/AVP 101|a=rtpmap:101 opus/48000/2");
+    let mut ours = local(&[AudioCodec::Opus, AudioCodec::Pcmu]);
+    ours.numbers.keep(&answer(&ours, &theirs).unwrap().1);
+    let again = offer(&ours).to_string();
+    assert!(again.contains("m=audio 40000 RTP/AVP 101 0 96 110\r\n"), "{again}");
 }

@@ -89,6 +89,9 @@ fn request(kind: &str, body: Map<String, Value>) -> Result<Request, Refusal> {
             checked_sdp(&media.sdp)?;
             Request::CallMedia(media)
         }
+        "call.hold" => Request::CallHold(of(body)?),
+        "call.unhold" => Request::CallUnhold(of(body)?),
+        "call.transfer" => Request::CallTransfer(call_transfer(of(body)?)?),
         "call.mute" => Request::CallMute(of(body)?),
         "ice" => Request::Ice(ice(of(body)?)?),
         "dtmf.send" => {
@@ -131,6 +134,27 @@ fn checked_sdp(sdp: &str) -> Result<(), Refusal> {
     } else {
         Ok(())
     }
+}
+
+#[derive(Deserialize)]
+struct RawCallTransfer {
+    call: CallId,
+    #[serde(default)]
+    to: Option<String>,
+    #[serde(default)]
+    other_call: Option<CallId>,
+}
+
+fn call_transfer(raw: RawCallTransfer) -> Result<super::CallTransfer, Refusal> {
+    let to = match (raw.to, raw.other_call) {
+        (Some(to), None) => {
+            let number = to.parse().map_err(|_| Refusal::new(ErrorCode::CallInvalidNumber))?;
+            super::TransferTo::Number(number)
+        }
+        (None, Some(other)) if other != raw.call => super::TransferTo::Call(other),
+        _ => return Err(bad("either `to` or `other_call`, which is another call")),
+    };
+    Ok(super::CallTransfer { call: raw.call, to })
 }
 
 #[derive(Deserialize)]

@@ -108,6 +108,10 @@ pub struct CallView {
     pub answered_at: Option<u64>,
     /// Whether the page has muted it.
     pub muted: bool,
+    /// Whether the page holds it.
+    pub held: bool,
+    /// Whether the far side holds it.
+    pub held_by_remote: bool,
     /// What the phone side has pressed before the first event that is replayed; the last 256 keys.
     pub digits: String,
 }

@@ -1,7 +1,7 @@
 //! The messages of `crosspoint.v1`, as the page sends and gets them.
 //!
 //! New fields and types may appear at any time; unknown fields of a request are ignored. Hold and
-//! transfer are further variants of [`Request`] and [`Event`]. The first messages of a connection are
+//! transfer are in `service`. The first messages of a connection are
 //! in `hello`.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hello, Refusal, TokenRefresh, Tones, Welcome};
+use super::{
+    CallHold, CallTransfer, HeldBy, Hello, Refusal, TokenRefresh, Tones, TransferStatus, Welcome,
+};
 use crate::base::{CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus};
 use crate::dtmf::ToneItem;
 
@@ -37,6 +39,12 @@ pub enum Request {
     CallMedia(CallMedia),
     /// `call.mute`: the page sends no sound, or sends it again.
     CallMute(CallMute),
+    /// `call.hold`: neither side hears the other from now on.
+    CallHold(CallHold),
+    /// `call.unhold`.
+    CallUnhold(CallHold),
+    /// `call.transfer`: the far side is handed over.
+    CallTransfer(CallTransfer),
     /// `ice`: a candidate of the page, or the end of them.
     Ice(Ice),
     /// `dtmf.send`: tones that the gateway sends, paced by it.
@@ -62,6 +70,8 @@ impl Request {
             Request::CallHangup(body) => Some(body.call),
             Request::CallMedia(body) => Some(body.call),
             Request::CallMute(body) => Some(body.call),
+            Request::CallHold(body) | Request::CallUnhold(body) => Some(body.call),
+            Request::CallTransfer(body) => Some(body.call),
             Request::Ice(body) => Some(body.call),
             Request::DtmfSend(body) => Some(body.call),
             Request::DtmfPress(body) => Some(body.call),
@@ -271,6 +281,11 @@ pub enum Reply {
         /// Our answer, with our candidates in it.
         sdp: String,
     },
+    /// To `call.transfer`.
+    Transfer {
+        /// `accepted`: it is under way, and `call.transfer` events follow.
+        status: TransferStatus,
+    },
     /// To everything else.
     Done {},
 }
@@ -306,6 +321,25 @@ pub enum Event {
         call: CallId,
         /// Our offer.
         sdp: String,
+    },
+    /// The hold of a call has changed.
+    #[serde(rename = "call.held")]
+    CallHeld {
+        /// The call.
+        call: CallId,
+        /// Who holds it; `null` where nobody does.
+        by: Option<HeldBy>,
+    },
+    /// How far a transfer is.
+    #[serde(rename = "call.transfer")]
+    CallTransfer {
+        /// The call that is handed over.
+        call: CallId,
+        /// How far.
+        status: TransferStatus,
+        /// The SIP status that said so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sip: Option<u16>,
     },
     /// A call that rang is over before it was answered here.
     #[serde(rename = "call.cancelled")]

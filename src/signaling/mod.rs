@@ -10,6 +10,7 @@ mod hello;
 mod kept;
 mod messages;
 mod revoked;
+mod service;
 mod session;
 mod token;
 mod tones;
@@ -28,6 +29,7 @@ pub use messages::{
     Receipt, RejectReason, Reply, Request, RequestId, Source, Verified, encode_event, encode_reply,
 };
 pub use revoked::Revoked;
+pub use service::{CallHold, CallTransfer, HeldBy, TransferStatus, TransferTo};
 pub use session::{CloseCode, Config, Error, Input, Loss, Output, Resumed, Session};
 pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenId, TokenKey, mint, verify};
 pub use tones::{Tones, TonesError};

@@ -2,7 +2,7 @@
 //! nothing stays alive.
 
 use super::call_flow_tests::{answer, hang_up, progress, reject, words};
-use super::command::{Body, Command, RequestKey, Transport};
+use super::command::{Body, Command, ReferTarget, RequestKey, Transport};
 use super::endpoint::EndpointConfig;
 use super::event::Event;
 use super::header::{ReferTo, TypedHeader};
@@ -49,7 +49,7 @@ fn any_call(seed: u64, transport: Transport) -> Vec<String> {
             23 => Command::Refer {
                 session: own,
                 request: RequestKey(2),
-                refer_to: Box::new(ReferTo::parse("<sip:1@h>").unwrap()),
+                target: Box::new(ReferTarget::Uri(ReferTo::parse("<sip:1@h>").unwrap())),
                 referred_by: None,
             },
             24 => Command::AcceptRefer { session: own },

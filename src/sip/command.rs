@@ -262,6 +262,16 @@ pub struct Invite {
     pub credentials: Option<Credentials>,
 }
 
+/// Whom a REFER of ours names.
+#[derive(Debug, Clone)]
+pub enum ReferTarget {
+    /// Somebody new.
+    Uri(ReferTo),
+    /// The far side of another answered session of ours, which the new call takes the place of
+    /// (RFC 3891): its contact and its dialog.
+    Session(Session),
+}
+
 /// An OPTIONS to send outside of any dialog.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -386,8 +396,8 @@ pub enum Command {
         session: Session,
         /// Comes back in [`crate::sip::Event::RequestDone`].
         request: RequestKey,
-        /// Who is to be called, with the dialog to replace in its URI where there is one.
-        refer_to: Box<ReferTo>,
+        /// Who is to be called.
+        target: Box<ReferTarget>,
         /// Who wants it.
         referred_by: Option<Box<ReferredBy>>,
     },

@@ -47,7 +47,7 @@ pub use address::NameAddr;
 pub use codec::{Limits, ParseError, Policy, Refusal, check, parse, write, write_into};
 pub use command::{
     Body, Challenged, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests,
-    Options, Register, RequestKey, Session, TlsPeer, Transport,
+    Options, ReferTarget, Register, RequestKey, Session, TlsPeer, Transport,
 };
 pub use driver::{Dns, DnsStartError, DriverConfig, Handle, StartError, Stopped};
 pub use endpoint::{

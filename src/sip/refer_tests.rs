@@ -1,7 +1,7 @@
 //! REFER, its NOTIFYs and Replaces between two endpoints in virtual time (RFC 3515, RFC 3891).
 
 use super::call_flow_tests::{hang_up, words};
-use super::command::{Body, Command, RequestKey, Session};
+use super::command::{Body, Command, ReferTarget, RequestKey, Session};
 use super::event::Event;
 use super::header::{ReferTo, ReferredBy, Replaces, TypedHeader};
 use super::virtual_network::{Network, Side};
@@ -10,7 +10,7 @@ fn refer(session: Session, to: &str) -> Command {
     Command::Refer {
         session,
         request: RequestKey(5),
-        refer_to: Box::new(ReferTo::parse(to).unwrap()),
+        target: Box::new(ReferTarget::Uri(ReferTo::parse(to).unwrap())),
         referred_by: Some(Box::new(ReferredBy::parse("<sip:alice@example.org>").unwrap())),
     }
 }

@@ -18,6 +18,7 @@ pub mod postgres;
 pub mod process;
 pub mod raw_phone;
 pub mod sip_wire;
+pub mod sipp_script;
 pub mod socket;
 pub mod sound;
 pub mod uas;

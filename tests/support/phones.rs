@@ -134,16 +134,21 @@ impl Baresip {
         .collect()
     }
 
-    /// Places a call, by its control port (a netstring of JSON).
+    /// Places a call, by its control port.
     pub fn dial(&self, uri: &str) {
+        self.command("dial", uri);
+    }
+
+    /// Gives a command of its menu by its control port, a netstring of JSON: `hold`, `resume`.
+    pub fn command(&self, name: &str, params: &str) {
         let mut control = TcpStream::connect(("127.0.0.1", self.control_port)).unwrap();
-        let command = format!("{{\"command\":\"dial\",\"params\":\"{uri}\"}}");
-        write!(control, "{}:{command},", command.len()).unwrap();
+        let text = serde_json::json!({"command": name, "params": params}).to_string();
+        write!(control, "{}:{text},", text.len()).unwrap();
         control.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let mut answer = [0; 256];
+        let mut answer = [0; 4096];
         let length = control.read(&mut answer).unwrap();
-        let said = String::from_utf8_lossy(&answer[..length]).into_owned();
-        assert!(said.contains("\"response\":true"), "baresip does not dial: {said}");
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(answer.contains("\"response\":true"), "{name}: {answer}");
     }
 
     /// Presses and holds a key in its call, through its web page.
@@ -198,15 +203,40 @@ impl Sipp {
         Sipp::start("answer-and-listen.xml", rtp_port)
     }
 
+    /// sipp as the called side with a scenario made by the test; its sound goes to nobody's port.
+    pub fn script(scenario: &str) -> Sipp {
+        let dir = TempDir::new("sipp-script");
+        let file = dir.join("scenario.xml");
+        fs::write(&file, scenario).unwrap();
+        Sipp::with(dir, file, free_port())
+    }
+
+    /// The scenario came to its end.
+    pub fn is_content(&mut self) {
+        let status = self.process.wait(Duration::from_secs(40));
+        let errors = fs::read_dir(self.dir.path()).unwrap().filter_map(|entry| {
+            let path = entry.unwrap().path();
+            path.to_string_lossy().ends_with("errors.log").then(|| fs::read_to_string(path))
+        });
+        let errors: Vec<String> = errors.map(Result::unwrap).collect();
+        assert!(status.success(), "sipp is not content: {errors:?}");
+    }
+
     fn start(scenario: &str, rtp_port: u16) -> Sipp {
         let dir = TempDir::new("sipp");
-        let port = free_port();
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(scenario);
+        Sipp::with(dir, file, rtp_port)
+    }
+
+    fn with(dir: TempDir, file: PathBuf, rtp_port: u16) -> Sipp {
+        let port = free_port();
         let mut command = Command::new("sipp");
         command.current_dir(dir.path()).arg("-sf").arg(file);
         command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1"]);
         command.args(["-mi", "127.0.0.1", "-nostdin", "-timeout", "120"]);
         command.args(["-key", "rtp_port", &rtp_port.to_string()]);
+        command.args(["-trace_err", "-deadcall_wait", "0", "-trace_msg", "-message_file"]);
+        command.arg(dir.join("messages"));
         command.args(["-trace_logs", "-log_file"]).arg(dir.join("log"));
         let process = Process::start("sipp", &mut command);
         Sipp { port, process, dir }

@@ -7,6 +7,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::legs::{Callee, Caller};
 use super::media_side::Dropped;
+use super::renegotiate::Holding;
+use super::transfer::Transfer;
 use super::{CallInput, PageAsk};
 use crate::base::{CallId, Cause, SessionId};
 use crate::call::{Call, Input, Leg, LegEvent, Output};
@@ -48,6 +50,10 @@ pub(super) struct CallTask {
     pub digits_dropped: u64,
     /// Numbers the digits that came as SIP INFO.
     pub infos: u64,
+    /// Who holds whom.
+    pub holding: Holding,
+    /// The far side is being handed over.
+    pub transfer: Option<Transfer>,
     /// Packets of the trunk's side that metrics have counted already.
     pub dropped: Dropped,
     pub over: bool,
@@ -104,6 +110,16 @@ impl CallTask {
             CallInput::Sip(event) => self.sip_event(*event).await,
             CallInput::Media(of, event) => self.media_event(of, event).await,
             CallInput::RecordKept => self.feed(Input::RecordKept),
+            CallInput::Transfer(to) => {
+                if let Err(refusal) = self.transfer(to).await {
+                    tracing::info!(call.id = %self.id, ?refusal, "transfer refused");
+                }
+            }
+            CallInput::Hold(hold) => {
+                if let Err(refusal) = self.hold(hold).await {
+                    tracing::info!(call.id = %self.id, ?refusal, "hold refused");
+                }
+            }
             CallInput::End(cause) => self.feed(Input::End(cause)),
         }
     }

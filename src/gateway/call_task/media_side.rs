@@ -50,6 +50,7 @@ impl CallTask {
             MediaEvent::InfoWanted { request, digit, duration } => {
                 self.send_info(of, request, digit, duration).await;
             }
+            MediaEvent::HeldByTrunk { held } => self.held_by_trunk(held),
             MediaEvent::DigitWay { to: LegSide::Trunk, way } => self.digit_way(way),
             MediaEvent::DigitsUnavailable { .. } => {
                 tracing::warn!(call.id = %self.id, "the leg took no digits");

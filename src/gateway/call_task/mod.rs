@@ -7,14 +7,16 @@ mod machine;
 mod media_side;
 mod outputs;
 mod page_leg;
+mod renegotiate;
 mod spawn;
+mod transfer;
 mod trunk_leg;
 
 use crate::base::{Cause, Digit, SessionId};
 use crate::dtmf::ToneItem;
-use crate::media::MediaEvent;
+use crate::media::{Hold, MediaEvent};
 use crate::signaling::socket::Page;
-use crate::signaling::{CallStart, MediaMode, RequestId};
+use crate::signaling::{CallStart, MediaMode, RequestId, TransferTo};
 use crate::sip;
 
 use super::registry::LivePage;
@@ -28,6 +30,10 @@ pub(super) enum CallInput {
     Page { session: SessionId, ask: PageAsk, reply: Option<(Page, RequestId)> },
     /// A page's session is over; it may not be one of this call's.
     PageGone(SessionId),
+    /// The operator holds the call for its page, or lets it go.
+    Hold(Hold),
+    /// The operator hands the call's far side over.
+    Transfer(TransferTo),
     /// Something happened on one of the call's SIP sessions.
     Sip(Box<sip::Event>),
     /// Something happened to the call's media.
@@ -50,6 +56,8 @@ pub(super) enum PageAsk {
     Press(Digit),
     Release,
     CancelTones,
+    Hold(Hold),
+    Transfer(TransferTo),
 }
 
 /// Which media session of a call: the one of the calling page (with the trunk leg in it), or that

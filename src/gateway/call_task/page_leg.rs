@@ -80,6 +80,8 @@ impl CallTask {
             }
             PageAsk::Release => self.with_trunk_media(leg, |m| m.release(LegSide::Trunk)),
             PageAsk::CancelTones => self.with_trunk_media(leg, |m| m.cancel_digits(LegSide::Trunk)),
+            PageAsk::Transfer(to) => return self.transfer(to).await,
+            PageAsk::Hold(hold) => self.hold(hold).await,
         };
         done.map(|()| Reply::Done {})
     }

@@ -11,6 +11,7 @@ use super::legs::{Caller, CallerPage, CallerTrunk};
 use super::machine::CallTask;
 use super::media_side::{Dropped, follow};
 use super::page_leg::media_refusal;
+use super::renegotiate::Holding;
 use super::{CallInput, MediaOf, PageOrigin};
 use crate::base::{CallId, Cause, EndedBy, Party};
 use crate::call::{Call, Input, LegKind, Limits, Setup, Who};
@@ -164,6 +165,8 @@ impl Born {
             digit_way: None,
             digits_dropped: 0,
             infos: 0,
+            holding: Holding::default(),
+            transfer: None,
             dropped: Dropped::default(),
             over: false,
         };

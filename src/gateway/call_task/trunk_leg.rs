@@ -1,12 +1,16 @@
 //! A trunk's leg: dialling it, and what its SIP session says in the words of legs.
 
+use std::sync::Arc;
+
 use super::legs::{Callee, CalleeTrunk, Caller};
 use super::machine::CallTask;
+use super::transfer::REFER;
 use crate::base::{Cause, SipStatus, TrunkId, mask_numbers};
 use crate::call::{Early, Input, Leg, LegEvent, Rejection, Retry};
 use crate::dtmf::parse_info;
 use crate::gateway::health::News;
 use crate::gateway::sip_words;
+use crate::gateway::trunks::Trunk;
 use crate::media::{self, Phase, TrunkCodec, TrunkMedia};
 use crate::sip::{
     Answer, Body, Command, End, Event, Invite, LocateError, Method, OfferIn, Origin, Session,
@@ -88,7 +92,7 @@ impl CallTask {
                 self.gateway.dns.unreachable(failed).await;
             }
             Event::Rejected { session, answer, origin } => self.rejected(session, &answer, origin),
-            Event::Acked { body, .. } => self.acked(body).await,
+            Event::Acked { session, body } => self.acked(session, body).await,
             Event::Cancelled { session, .. } => self.gone(session, Cause::Cancelled),
             Event::Ended { session, end, reasons } => {
                 let cause = match (end, sip_words::q850_of(&reasons)) {
@@ -101,6 +105,10 @@ impl CallTask {
             }
             Event::Reinvite { session, body } => self.reinvited(session, body).await,
             Event::Info { session, body } => self.info(session, &body),
+            Event::RequestDone { request: REFER, answer, .. } => {
+                self.refer_answered(answer.status);
+            }
+            Event::ReferProgress { session, status } => self.refer_progress(session, status),
             Event::RequestDone { session: Some(session), request, answer, .. } => {
                 self.info_done(session, request, answer.status);
             }
@@ -109,10 +117,11 @@ impl CallTask {
                 let headers = sip_words::refusal_headers(Cause::Declined, None);
                 self.gateway.sip(Command::RejectRefer { session, status: 603, headers }).await;
             }
-            Event::ReinviteDone { .. }
-            | Event::Reoffer { .. }
-            | Event::UpdateDone { .. }
-            | Event::ReferProgress { .. }
+            Event::ReinviteDone { session, answer, offer, .. } => {
+                self.reinvite_done(session, &answer, offer).await;
+            }
+            Event::Reoffer { .. } => self.offer_hold().await,
+            Event::UpdateDone { .. }
             | Event::RequestDone { .. }
             | Event::FlowLost { .. }
             | Event::Incoming(_) => {}
@@ -207,21 +216,6 @@ impl CallTask {
         self.feed(Input::Leg(leg, LegEvent::Rejected(Rejection { cause, sip, q850, retry })));
     }
 
-    /// The ACK of our 200: holds the answer where the 200 held the offer.
-    async fn acked(&mut self, body: Option<Body>) {
-        let Caller::Trunk(trunk) = &self.caller else { return };
-        if trunk.offer.is_some() {
-            return;
-        }
-        let taken = match sdp_of(body.as_ref()) {
-            Some(sdp) => self.take_trunk_sdp(Leg::Caller, sdp, Phase::Final).await,
-            None => Err(media::Error::BadSdp("the ACK has no answer".to_owned())),
-        };
-        if taken.is_err() {
-            self.feed(Input::End(Cause::MediaFailed));
-        }
-    }
-
     fn gone(&mut self, session: Session, cause: Cause) {
         let Some(leg) = self.leg_of_sip(session) else { return };
         match (&mut self.caller, leg) {
@@ -236,54 +230,6 @@ impl CallTask {
         }
         self.gateway.registry.remove_sip(session);
         self.feed(Input::Leg(leg, LegEvent::Ended(cause)));
-    }
-
-    /// A new offer within the call: answered by media; one it cannot take leaves all as it was.
-    async fn reinvited(&mut self, session: Session, body: Option<Body>) {
-        let reply = match self.answer_offer(session, sdp_of(body.as_ref())).await {
-            Ok(sdp) => Command::Answer { session, headers: Vec::new(), body: Some(Body::sdp(sdp)) },
-            Err(error) => {
-                tracing::info!(call.id = %self.id, %error, "re-INVITE refused");
-                let headers = sip_words::refusal_headers(Cause::MediaFailed, None);
-                Command::Reject { session, status: 488, phrase: None, headers }
-            }
-        };
-        self.gateway.sip(reply).await;
-    }
-
-    /// The same by UPDATE (RFC 3311).
-    async fn updated(&mut self, session: Session, body: Body) {
-        let reply = match self.answer_offer(session, sdp_of(Some(&body))).await {
-            Ok(sdp) => Command::AnswerUpdate { session, body: Body::sdp(sdp) },
-            Err(error) => {
-                tracing::info!(call.id = %self.id, %error, "UPDATE refused");
-                let headers = sip_words::refusal_headers(Cause::MediaFailed, None);
-                Command::RejectUpdate { session, status: 488, headers }
-            }
-        };
-        self.gateway.sip(reply).await;
-    }
-
-    async fn answer_offer(
-        &mut self,
-        session: Session,
-        sdp: Option<String>,
-    ) -> Result<String, media::Error> {
-        let leg = self.leg_of_sip(session).ok_or(media::Error::OutOfOrder("no such leg"))?;
-        let trunk = match (&self.caller, leg) {
-            (Caller::Trunk(trunk), Leg::Caller) => Some(trunk.channel.trunk.clone()),
-            (_, Leg::Callee(n)) => match self.callees.get(usize::from(n)) {
-                Some(Callee::Trunk(trunk)) => Some(trunk.trunk.clone()),
-                _ => None,
-            },
-            _ => None,
-        };
-        match (trunk, sdp, self.media_of_trunk(leg)) {
-            (Some(trunk), Some(sdp), Some(media)) => {
-                media.answer_trunk(sdp, trunk.media.clone()).await
-            }
-            _ => Err(media::Error::OutOfOrder("a re-INVITE without an offer")),
-        }
     }
 
     /// Digits in SIP INFO.
@@ -301,6 +247,7 @@ impl CallTask {
         let Caller::Trunk(trunk) = &self.caller else { return };
         let settings = TrunkMedia { info: trunk.info, ..trunk.channel.trunk.media.clone() };
         let (session, offer) = (trunk.sip, trunk.offer.clone());
+        let late = offer.is_none();
         let Some(Callee::Page(page)) = self.callees.get(usize::from(n)) else { return };
         let answer = match offer {
             Some(offer) => page.media.answer_trunk(offer, settings).await,
@@ -313,6 +260,9 @@ impl CallTask {
                     self.feed(Input::Leg(Leg::Caller, LegEvent::Codec(codec.to_owned())));
                 }
                 let body = Some(Body::sdp(sdp));
+                if late {
+                    self.holding.owes_answer(session);
+                }
                 self.gateway.sip(Command::Answer { session, headers: Vec::new(), body }).await;
                 if let Caller::Trunk(trunk) = &mut self.caller {
                     trunk.answered = true;
@@ -334,7 +284,7 @@ impl CallTask {
         }
     }
 
-    async fn take_trunk_sdp(
+    pub(super) async fn take_trunk_sdp(
         &mut self,
         leg: Leg,
         sdp: String,
@@ -349,7 +299,7 @@ impl CallTask {
     }
 
     /// Whether the trunk takes INFO: media plans with it at the SDP that comes with it.
-    fn hear_allow(&self, leg: Leg, allow: &[Method]) {
+    pub(super) fn hear_allow(&self, leg: Leg, allow: &[Method]) {
         if allow.is_empty() {
             return;
         }
@@ -389,6 +339,18 @@ impl CallTask {
         let _ = self.gateway.trunk_news.try_send(News { trunk: trunk.clone(), input });
     }
 
+    /// The trunk of a leg.
+    pub(super) fn trunk_of(&self, leg: Leg) -> Option<Arc<Trunk>> {
+        match (leg, &self.caller) {
+            (Leg::Caller, Caller::Trunk(trunk)) => Some(trunk.channel.trunk.clone()),
+            (Leg::Callee(n), _) => match self.callees.get(usize::from(n)) {
+                Some(Callee::Trunk(trunk)) => Some(trunk.trunk.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The live SIP session of a leg.
     pub(super) fn sip_of(&self, leg: Leg) -> Option<Session> {
         match (leg, &self.caller) {
@@ -415,13 +377,13 @@ impl CallTask {
     }
 }
 
-fn sdp_of(body: Option<&Body>) -> Option<String> {
+pub(super) fn sdp_of(body: Option<&Body>) -> Option<String> {
     let body = body.filter(|body| body.is("application/sdp"))?;
     String::from_utf8(body.bytes.clone()).ok()
 }
 
 /// The codec of an SDP of ours: its one format beside telephone events comes first.
-fn first_codec(sdp: &str) -> Option<&'static str> {
+pub(super) fn first_codec(sdp: &str) -> Option<&'static str> {
     let formats = sdp.lines().find_map(|line| line.strip_prefix("m=audio "))?;
     match formats.split(' ').nth(2)? {
         "0" => Some("PCMU"),

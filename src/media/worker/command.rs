@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::base::{CallId, Digit};
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
-use crate::media::{Error, Feed, LegSide, MediaEvent, Phase, TrunkAudio, TrunkMedia};
+use crate::media::{Error, Feed, Hold, LegSide, MediaEvent, Phase, TrunkAudio, TrunkMedia};
 
 /// A call within its pool; never used twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +38,8 @@ pub(in crate::media) enum Command {
     BrowserCandidate { candidate: Option<String> },
     TrunkOffer { media: TrunkMedia, reply: Reply<String> },
     TrunkAnswer { sdp: String, phase: Phase, reply: Reply<TrunkAudio> },
+    ReofferTrunk { hold: Hold, reply: Reply<String> },
+    WithdrawTrunkOffer,
     AnswerTrunk { sdp: String, media: TrunkMedia, reply: Reply<String> },
     Feed(Feed),
     Connect,

@@ -499,6 +499,10 @@ impl Slot {
                 debug!(call.id = %self.id, phase = ?phase, "trunk answered");
                 let _ = reply.send(self.call.trunk_accept(now, &sdp));
             }
+            Command::ReofferTrunk { hold, reply } => {
+                let _ = reply.send(self.call.trunk_reoffer(hold));
+            }
+            Command::WithdrawTrunkOffer => self.call.trunk_withdraw(),
             Command::AnswerTrunk { sdp, media, reply } => {
                 let answer = self.answer_trunk(now, &sdp, media, browsers, worker);
                 let _ = reply.send(answer);

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::command::{CallKey, Command, Inbox, Message, Reply};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
-use crate::media::{Error, Feed, LegSide, Phase, TrunkAudio, TrunkMedia};
+use crate::media::{Error, Feed, Hold, LegSide, Phase, TrunkAudio, TrunkMedia};
 
 /// Media of one call. Dropping it ends the media and frees its ports.
 ///
@@ -66,6 +66,17 @@ impl Session {
     /// same body or (another fork) with a new one: the last one counts.
     pub async fn trunk_answer(&self, sdp: String, phase: Phase) -> Result<TrunkAudio, Error> {
         self.ask(|reply| Command::TrunkAnswer { sdp, phase, reply }).await
+    }
+
+    /// Our offer on the open RTP leg: with a changed hold, or as things are (the trunk asks for one).
+    /// The hold has its effect at once; the answer goes to [`Session::trunk_answer`].
+    pub async fn reoffer_trunk(&self, hold: Hold) -> Result<String, Error> {
+        self.ask(|reply| Command::ReofferTrunk { hold, reply }).await
+    }
+
+    /// The trunk refused that offer: what was agreed before holds.
+    pub fn withdraw_trunk_offer(&self) -> Result<(), Error> {
+        self.tell(Command::WithdrawTrunkOffer)
     }
 
     /// The trunk offered: gives our answer. Opens the RTP leg, or renegotiates the open one.

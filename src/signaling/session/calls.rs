@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{CallId, DialString, Digit, E164, Party};
 use crate::signaling::{
-    CallIncoming, CallStart, CallState, CallView, Direction, ErrorCode, Event, Phase as Key,
-    Refusal, Reply, RequestId, Verified,
+    CallIncoming, CallStart, CallState, CallView, Direction, ErrorCode, Event, HeldBy,
+    Phase as Key, Refusal, Reply, RequestId, Verified,
 };
 
 /// The calls of one session, ended ones among them: a retry must find its call.
@@ -25,6 +25,7 @@ pub(super) struct PageCall {
     /// Whether an offer of the gateway waits for the page's answer.
     pub(super) offered: bool,
     pub(super) muted: bool,
+    held: Option<HeldBy>,
     state: CallState,
     from: Party,
     to: Party,
@@ -105,6 +106,11 @@ impl Calls {
                     call.end();
                 }
             }
+            Event::CallHeld { call, by } => {
+                if let Some(call) = self.find_mut(*call) {
+                    call.held = *by;
+                }
+            }
             Event::CallMedia { call, .. } => {
                 if let Some(call) = self.find_mut(*call) {
                     call.offered = true;
@@ -165,6 +171,7 @@ impl PageCall {
             outcome: None,
             offered: false,
             muted: false,
+            held: None,
             state,
             from: Party::default(),
             to: Party::default(),
@@ -222,6 +229,8 @@ impl PageCall {
             sdp: self.sdp.clone().filter(|_| self.phase == Phase::Incoming),
             answered_at: self.answered_at,
             muted: self.muted,
+            held: matches!(self.held, Some(HeldBy::Local | HeldBy::Both)),
+            held_by_remote: matches!(self.held, Some(HeldBy::Remote | HeldBy::Both)),
             digits: before.map(|(_, digit)| digit.as_char()).collect(),
         }
     }

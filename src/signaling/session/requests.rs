@@ -6,7 +6,7 @@ use super::calls::Phase;
 use super::{Error, Identity, Line, Output, Session};
 use crate::base::{CallId, E164};
 use crate::signaling::{
-    CallStart, Claims, ErrorCode, MediaMode, Refusal, Reply, Request, RequestId, Scope,
+    CallStart, Claims, ErrorCode, MediaMode, Refusal, Reply, Request, RequestId, Scope, TransferTo,
 };
 
 impl Session {
@@ -90,7 +90,22 @@ impl Session {
                 }
                 self.answer(id, Ok(Reply::Done {}));
             }
-            Request::DtmfSend(_)
+            Request::CallTransfer(ref body) => {
+                match &body.to {
+                    TransferTo::Call(other) => self.may_serve(*other)?,
+                    TransferTo::Number(to) => {
+                        if !claims.allows(Scope::CallOut) || !claims.may_dial(to.as_str()) {
+                            return Err(Refusal::new(ErrorCode::AuthForbidden)
+                                .saying("The token does not allow a call to this number."));
+                        }
+                    }
+                }
+                self.may_serve(body.call)?;
+                self.ask(id, request, None)?;
+            }
+            Request::CallHold(_)
+            | Request::CallUnhold(_)
+            | Request::DtmfSend(_)
             | Request::DtmfPress(_)
             | Request::DtmfRelease(_)
             | Request::DtmfCancel(_) => {
@@ -103,6 +118,15 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Whether a call is answered and on.
+    fn may_serve(&self, call: CallId) -> Result<(), Refusal> {
+        match self.calls.find(call)?.phase {
+            Phase::Ended => Err(ErrorCode::CallEnded.into()),
+            Phase::Incoming => Err(ErrorCode::SignalWrongState.into()),
+            Phase::Starting | Phase::Live => Ok(()),
+        }
     }
 
     fn call_start(

@@ -328,8 +328,8 @@ impl Endpoint {
             Command::RejectUpdate { session, status, headers } => {
                 self.reject_update(now, session, status, headers)
             }
-            Command::Refer { session, request, refer_to, referred_by } => {
-                self.refer(now, session, request, refer_to, referred_by)
+            Command::Refer { session, request, target, referred_by } => {
+                self.refer(now, session, request, *target, referred_by)
             }
             Command::AcceptRefer { session } => self.accept_refer(now, session),
             Command::RejectRefer { session, status, headers } => {

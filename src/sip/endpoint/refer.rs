@@ -14,7 +14,7 @@ use super::client::User;
 use super::receive::Received;
 use super::session::{Deadline, Phase};
 use super::{Endpoint, Error};
-use crate::sip::command::{Body, ExtraHeader, RequestKey, Session};
+use crate::sip::command::{Body, ExtraHeader, ReferTarget, RequestKey, Session};
 use crate::sip::event::{Event, Refer};
 use crate::sip::header::{
     EventPackage, ReferTo, ReferredBy, Replaces, SubscriptionState, TypedHeader,
@@ -175,9 +175,13 @@ impl Endpoint {
         now: Instant,
         key: Session,
         request: RequestKey,
-        refer_to: Box<ReferTo>,
+        target: ReferTarget,
         referred_by: Option<Box<ReferredBy>>,
     ) -> Result<(), Error> {
+        let refer_to = match target {
+            ReferTarget::Uri(refer_to) => refer_to,
+            ReferTarget::Session(other) => self.replacing(other).ok_or(Error::WrongState(other))?,
+        };
         let session = self.sessions.get_mut(&key).ok_or(Error::NoSession(key))?;
         if session.phase != Phase::Confirmed || session.refer_out {
             return Err(Error::WrongState(key));
@@ -200,6 +204,20 @@ impl Endpoint {
         self.start(now, sending);
         self.schedule_session(key);
         Ok(())
+    }
+
+    /// The far side of an answered session, and the dialog with it as it sees it.
+    fn replacing(&mut self, key: Session) -> Option<ReferTo> {
+        let session = self.sessions.get_mut(&key).filter(|s| s.phase == Phase::Confirmed)?;
+        let from_tag = session.local_tag.clone();
+        let dialog = &session.main_fork()?.dialog;
+        let replaces = Replaces {
+            call_id: dialog.call_id.clone(),
+            to_tag: dialog.remote_tag.clone(),
+            from_tag,
+            early_only: false,
+        };
+        ReferTo::replacing(&dialog.target, &replaces).ok()
     }
 
     /// Our REFER got its final response: a refusal has no subscription.

@@ -1,0 +1,330 @@
+//! Calls that change while they are on, between a page and real SIP peers through the gateway's own
+//! binary: hold and resume from either side, other codecs and addresses, late offers, UPDATE, transfer.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::time::Duration;
+
+use crosspoint::selftest::{Call, Event, Page};
+use serde_json::json;
+use support::bystander::{PLAN, place};
+use support::gateway::Gateway;
+use support::interop;
+use support::phones::{Baresip, Sipp};
+use support::sipp_script::{Script, plain, sdp};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A page in a call with the trunk's phone.
+struct Talk {
+    gateway: Gateway,
+    page: Page,
+    call: Call,
+}
+
+impl Talk {
+    async fn with(port: u16) -> Talk {
+        let gateway = Gateway::serve_trunk(port, PLAN, "options_interval = \"0s\"\n");
+        let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+        let call = place(&page, "700").await;
+        call.state(&mut page, "active").await.unwrap();
+        call.peer.connected(LIMIT).await.expect("ICE and DTLS");
+        Talk { gateway, page, call }
+    }
+
+    async fn ask(&self, kind: &str) {
+        self.page.ask(json!({"type": kind, "call": self.call.id})).await.unwrap();
+    }
+
+    /// The next `call.held`: who holds.
+    async fn held(&mut self) -> Option<String> {
+        let event = self.event("call.held").await;
+        event.body["by"].as_str().map(str::to_owned)
+    }
+
+    async fn event(&mut self, kind: &str) -> Event {
+        let id = self.call.id.clone();
+        let wanted = |e: &Event| e.text("type") == kind && e.text("call") == id;
+        self.page.event(LIMIT, kind, wanted).await.unwrap()
+    }
+
+    /// Waits until so much of this tone is heard, or none of it.
+    async fn hears(&self, hz: f64, wanted: bool) {
+        self.call.peer.heard.lock().unwrap().clear();
+        let deadline = tokio::time::Instant::now() + LIMIT;
+        let mut step = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            step.tick().await;
+            let heard = self.call.peer.heard.lock().unwrap();
+            let level = heard.level_at(hz);
+            if wanted && heard.seconds() >= 0.4 && level > -30.0 {
+                return;
+            }
+            drop(heard);
+            assert!(tokio::time::Instant::now() < deadline, "{hz} Hz is at {level} dBm0");
+        }
+    }
+
+    async fn hang_up(mut self) {
+        let ended = self.call.hang_up(&mut self.page).await.unwrap();
+        assert_eq!(ended.text("code"), "hangup");
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[tokio::test]
+async fn the_page_holds_and_resumes_sipp() {
+    let held = sdp(2, "[media_port]", "0", "a=recvonly\n");
+    let scenario = Script::callee()
+        .answer("200 OK", "", Some(&plain(1)))
+        .ack()
+        .expect("INVITE", &["a=sendonly", "Contact:", "o=- [0-9]+ 2 "])
+        .confirm("200 OK", "", Some(&held))
+        .ack()
+        .expect("INVITE", &["a=sendrecv", "o=- [0-9]+ 3 "])
+        .confirm("200 OK", "", Some(&plain(3)))
+        .ack()
+        .until_bye();
+    let mut sipp = Sipp::script(&scenario);
+    let mut talk = Talk::with(sipp.port).await;
+    talk.ask("call.hold").await;
+    assert_eq!(talk.held().await, some("local"));
+    talk.ask("call.unhold").await;
+    assert_eq!(talk.held().await, None);
+    talk.trunk_knows(2).await;
+    talk.hang_up().await;
+    sipp.is_content();
+    interop::record("sipp", "hold by the gateway");
+}
+
+#[tokio::test]
+async fn sipp_holds_in_every_way_and_resumes() {
+    let mut script = Script::callee().answer("200 OK", "", Some(&plain(1))).ack();
+    let old_style = plain(9).replace("c=IN IP4 [media_ip]", "c=IN IP4 0.0.0.0");
+    let ways = [
+        (sdp(2, "[media_port]", "0", "a=sendonly\n"), "a=recvonly"),
+        (plain(3), "a=sendrecv"),
+        (sdp(4, "[media_port]", "0", "a=inactive\n"), "a=inactive"),
+        (plain(5), "a=sendrecv"),
+        (old_style, "a=recvonly"),
+        (plain(10), "a=sendrecv"),
+    ];
+    for (cseq, (offer, answer)) in (1..).zip(&ways) {
+        script = script
+            .ask("INVITE", cseq, "", Some(offer))
+            .response(200, &[answer])
+            .ask("ACK", cseq, "", None);
+    }
+    let mut sipp = Sipp::script(&script.until_bye());
+    let mut talk = Talk::with(sipp.port).await;
+    for _ in 0..3 {
+        assert_eq!(talk.held().await, some("remote"));
+        assert_eq!(talk.held().await, None);
+    }
+    talk.hang_up().await;
+    sipp.is_content();
+    interop::record_with("sipp", "hold by the peer", "`sendonly`, `inactive` and 0.0.0.0");
+}
+
+#[tokio::test]
+async fn sipp_changes_the_codec_the_address_and_the_events() {
+    let events = "a=rtpmap:8 PCMA/8000\na=rtpmap:97 telephone-event/8000\n";
+    let scenario = Script::callee()
+        .answer("200 OK", "", Some(&plain(1)))
+        .ack()
+        .ask("INVITE", 1, "", Some(&sdp(2, "[auto_media_port]", "8 97", events)))
+        .response(200, &["RTP/AVP 8 97", "a=rtpmap:97 telephone-event/8000"])
+        .ask("ACK", 1, "", None)
+        // Without an offer: ours is to keep the numbers.
+        .ask("INVITE", 2, "", None)
+        .response(200, &["RTP/AVP [0-9 ]*97", "a=sendrecv"])
+        .ask("ACK", 2, "", Some(&sdp(3, "[media_port]", "0", "")))
+        .ask("UPDATE", 3, "", Some(&sdp(4, "[media_port]", "8", "")))
+        .response(200, &["RTP/AVP 8"])
+        .ask("UPDATE", 4, "", None)
+        .response(200, &["Contact:"])
+        .ask("INVITE", 5, "", Some(&sdp(5, "[media_port]", "3", "a=rtpmap:3 GSM/8000\n")))
+        .response(488, &["Warning: 399", "Reason: Q.850"])
+        .ask("ACK", 5, "", None)
+        .until_bye();
+    let mut sipp = Sipp::script(&scenario);
+    let talk = Talk::with(sipp.port).await;
+    tokio::time::timeout(LIMIT, codec_becomes(&talk, "PCMA")).await.unwrap();
+    tokio::time::timeout(LIMIT, talk.gateway_says("re-INVITE refused")).await.unwrap();
+    talk.hang_up().await;
+    sipp.is_content();
+    for feature in
+        ["codec change", "new media address", "re-INVITE without an offer", "UPDATE by the peer"]
+    {
+        interop::record("sipp", feature);
+    }
+}
+
+impl Talk {
+    async fn gateway_says(&self, words: &str) {
+        let mut step = tokio::time::interval(Duration::from_millis(20));
+        while !self.gateway.process.output().contains(words) {
+            step.tick().await;
+        }
+    }
+}
+
+async fn codec_becomes(talk: &Talk, codec: &str) {
+    let mut step = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        step.tick().await;
+        let calls = support::http::calls(&talk.gateway.base);
+        if calls.iter().any(|call| call["codec"] == codec) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn glare_with_sipp_is_tried_again() {
+    let held = sdp(2, "[media_port]", "0", "a=recvonly\n");
+    let scenario = Script::callee()
+        .answer("200 OK", "", Some(&plain(1)))
+        .ack()
+        .expect("INVITE", &["a=sendonly"])
+        .confirm("491 Request Pending", "", None)
+        .ack()
+        // After 2.1 to 4 s (RFC 3261 14.1).
+        .expect("INVITE", &["a=sendonly"])
+        .confirm("200 OK", "", Some(&held))
+        .ack()
+        .until_bye();
+    let mut sipp = Sipp::script(&scenario);
+    let mut talk = Talk::with(sipp.port).await;
+    talk.ask("call.hold").await;
+    assert_eq!(talk.held().await, some("local"));
+    talk.trunk_knows(1).await;
+    talk.hang_up().await;
+    sipp.is_content();
+    interop::record("sipp", "glare");
+}
+
+impl Talk {
+    /// Waits until the trunk has answered that many changes of the hold.
+    async fn trunk_knows(&self, times: usize) {
+        let offered = async {
+            let mut step = tokio::time::interval(Duration::from_millis(20));
+            while self.gateway.process.output().matches("the trunk knows of the hold").count()
+                < times
+            {
+                step.tick().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, offered).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn baresip_is_held_and_holds() {
+    let phone = Baresip::start(880.0, -20.0);
+    let mut talk = Talk::with(phone.port).await;
+    talk.hears(880.0, true).await;
+    talk.ask("call.hold").await;
+    assert_eq!(talk.held().await, some("local"));
+    talk.ask("call.unhold").await;
+    assert_eq!(talk.held().await, None);
+    talk.hears(880.0, true).await;
+    interop::record("baresip", "hold by the gateway");
+    phone.command("hold", "");
+    assert_eq!(talk.held().await, some("remote"));
+    phone.command("resume", "");
+    assert_eq!(talk.held().await, None);
+    talk.hears(880.0, true).await;
+    talk.hang_up().await;
+    interop::record("baresip", "hold by the peer");
+    interop::record("baresip", "call from a page");
+}
+
+#[tokio::test]
+async fn the_page_hands_sipp_over() {
+    let sipfrag = |state: &str, line: &str| {
+        format!(
+            "Event: refer\nSubscription-State: {state}\nContent-Type: message/sipfrag\n\
+             Content-Length: [len]\n\n{line}\n"
+        )
+    };
+    let notify = |script: Script, cseq, state: &str, line: &str| {
+        script.ask_with("NOTIFY", cseq, &sipfrag(state, line)).response(200, &[])
+    };
+    let script = Script::callee()
+        .answer("200 OK", "", Some(&plain(1)))
+        .ack()
+        .expect("REFER", &["Refer-To: .sip:.4930[0-9]*@127.0.0.1", "Referred-By: "])
+        .confirm("202 Accepted", "", None);
+    let script = notify(script, 1, "active;expires=60", "SIP/2.0 100 Trying");
+    let script = notify(script, 2, "active;expires=60", "SIP/2.0 180 Ringing");
+    let script = notify(script, 3, "terminated;reason=noresource", "SIP/2.0 486 Busy Here")
+        .expect("REFER", &["Refer-To: .sip:.4930"])
+        .confirm("202 Accepted", "", None);
+    let script = notify(script, 4, "terminated;reason=noresource", "SIP/2.0 200 OK");
+    let mut sipp = Sipp::script(&script.until_bye());
+    let mut talk = Talk::with(sipp.port).await;
+    let transfer = |to: &str| json!({"type": "call.transfer", "call": talk.call.id, "to": to});
+    let refused = talk.page.ask(transfer("+1 900 555 1234")).await.unwrap_err().to_string();
+    assert!(refused.contains("call/blocked-by-dialplan"), "{refused}");
+    for told in [&["accepted", "ringing", "failed"][..], &["accepted", "answered"]] {
+        let request =
+            json!({"type": "call.transfer", "call": talk.call.id, "to": "+49 30 23125 111"});
+        let reply = talk.page.ask(request).await.unwrap();
+        assert_eq!(reply["status"], "accepted");
+        for status in told {
+            assert_eq!(talk.event("call.transfer").await.text("status"), *status);
+        }
+    }
+    let ended = talk.call.ended(&mut talk.page, LIMIT).await.unwrap();
+    assert_eq!(ended.text("code"), "hangup");
+    sipp.is_content();
+    interop::record("sipp", "blind, from the page");
+}
+
+#[tokio::test]
+async fn the_page_hands_baresip_over_to_itself() {
+    let phone = Baresip::start(880.0, -20.0);
+    let mut talk = Talk::with(phone.port).await;
+    talk.hears(880.0, true).await;
+    let request = json!({"type": "call.transfer", "call": talk.call.id, "to": "700"});
+    talk.page.ask(request).await.unwrap();
+    assert_eq!(talk.event("call.transfer").await.text("status"), "accepted");
+    phone.process.line_with("transferring call", LIMIT);
+    let last = loop {
+        let event = talk.event("call.transfer").await;
+        if !matches!(event.text("status"), "accepted" | "ringing") {
+            break event;
+        }
+    };
+    assert_eq!(last.text("status"), "answered");
+    talk.call.ended(&mut talk.page, LIMIT).await.unwrap();
+    interop::record("baresip", "blind, from the page");
+}
+
+#[tokio::test]
+async fn sipp_forks_with_early_media_and_an_18x_storm() {
+    let early = |n| plain(n);
+    let mut script = Script::callee()
+        .answer_as("forkA", "183 Session Progress", "", Some(&early(1)))
+        .answer_as("forkB", "183 Session Progress", "", Some(&early(2)));
+    for _ in 0..30 {
+        script = script.answer_as("forkB", "180 Ringing", "", None);
+    }
+    let scenario = script
+        .answer_as("forkA", "200 OK", "", Some(&early(1)))
+        .expect("ACK", &["tag=forkA"])
+        .until_bye();
+    let mut sipp = Sipp::script(&scenario);
+    let talk = Talk::with(sipp.port).await;
+    talk.hang_up().await;
+    sipp.is_content();
+    for feature in ["early media", "several early dialogs", "18x storm"] {
+        interop::record("sipp", feature);
+    }
+}

@@ -1,0 +1,142 @@
+//! sipp scenarios of a called side, step by step: what it waits for, what it answers, what it asks.
+
+/// A scenario under construction.
+pub struct Script(String);
+
+impl Script {
+    /// The called side of one call.
+    pub fn callee() -> Script {
+        let head = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<!DOCTYPE scenario SYSTEM \"sipp.dtd\">\n\
+                    <scenario name=\"script\">\n<recv request=\"INVITE\"><action>\
+                    <ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" assign_to=\"via\"/>\
+                    <ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" assign_to=\"first\"/>\
+                    <ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" assign_to=\"called\"/>\
+                    <ereg regexp=\".*\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"cseq\"/>\
+                    </action></recv>\n";
+        Script(head.to_owned())
+    }
+
+    /// Waits for a request whose whole text matches every one of these.
+    pub fn expect(mut self, method: &str, regexps: &[&str]) -> Script {
+        let checks: String = regexps
+            .iter()
+            .map(|regexp| {
+                format!(
+                    "<ereg regexp=\"{regexp}\" search_in=\"msg\" check_it=\"true\" assign_to=\"seen\"/>"
+                )
+            })
+            .collect();
+        self.0 += &format!("<recv request=\"{method}\"><action>{checks}{NAMES}</action></recv>\n");
+        self
+    }
+
+    /// Waits for the ACK of the answer.
+    pub fn ack(self) -> Script {
+        self.expect("ACK", &[])
+    }
+
+    /// Answers the last request; `lines` are further headers.
+    pub fn answer(self, status: &str, lines: &str, sdp: Option<&str>) -> Script {
+        self.answer_as("SIPpTag01", status, lines, sdp)
+    }
+
+    /// The same with another To tag, where the request has none: another fork.
+    pub fn answer_as(mut self, tag: &str, status: &str, lines: &str, sdp: Option<&str>) -> Script {
+        let body = body(sdp);
+        let again = if status.starts_with("200") { " retrans=\"500\"" } else { "" };
+        self.0 += &format!(
+            "<send{again}><![CDATA[\n\nSIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:];tag={tag}\n\
+             [last_Call-ID:]\n[last_CSeq:]\nContact: <sip:[local_ip]:[local_port]>\n\
+             Allow: INVITE, ACK, CANCEL, BYE, UPDATE, REFER, NOTIFY\n{lines}{body}\n]]></send>\n"
+        );
+        self
+    }
+
+    /// Answers a request within the dialog, whose To has a tag.
+    pub fn confirm(mut self, status: &str, lines: &str, sdp: Option<&str>) -> Script {
+        let body = body(sdp);
+        self.0 += &format!(
+            "<send><![CDATA[\n\nSIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n\
+             [last_CSeq:]\nContact: <sip:[local_ip]:[local_port]>\n{lines}{body}\n]]></send>\n"
+        );
+        self
+    }
+
+    /// Asks something within the dialog; the names are those of the last request that was expected.
+    pub fn ask(mut self, method: &str, cseq: u32, lines: &str, sdp: Option<&str>) -> Script {
+        let again = if method == "ACK" { "" } else { " retrans=\"500\"" };
+        let body = body(sdp);
+        self.0 += &format!(
+            "<send{again}><![CDATA[\n\n{method} sip:gateway@127.0.0.1 SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom:[$to]\nTo:[$from]\n\
+             Call-ID: [call_id]\nCSeq: {cseq} {method}\nMax-Forwards: 70\n\
+             Contact: <sip:[local_ip]:[local_port]>\n{lines}{body}\n]]></send>\n"
+        );
+        self
+    }
+
+    /// The same with headers and a body of any kind, `Content-Type` and `Content-Length` among them.
+    pub fn ask_with(mut self, method: &str, cseq: u32, rest: &str) -> Script {
+        self.0 += &format!(
+            "<send retrans=\"500\"><![CDATA[\n\n{method} sip:gateway@127.0.0.1 SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom:[$to]\nTo:[$from]\n\
+             Call-ID: [call_id]\nCSeq: {cseq} {method}\nMax-Forwards: 70\n\
+             Contact: <sip:[local_ip]:[local_port]>\n{rest}\n]]></send>\n"
+        );
+        self
+    }
+
+    /// Waits for a response that matches.
+    pub fn response(mut self, status: u16, regexps: &[&str]) -> Script {
+        let checks: String = regexps
+            .iter()
+            .map(|regexp| {
+                format!(
+                    "<ereg regexp=\"{regexp}\" search_in=\"msg\" check_it=\"true\" assign_to=\"seen\"/>"
+                )
+            })
+            .collect();
+        self.0 += "<recv response=\"100\" optional=\"true\"></recv>\n";
+        self.0 +=
+            &format!("<recv response=\"{status}\"><action>{checks}{NOTHING}</action></recv>\n");
+        self
+    }
+
+    /// Waits for the gateway's BYE and ends.
+    pub fn until_bye(self) -> String {
+        self.expect("BYE", &[]).confirm("200 OK", "", None).end()
+    }
+
+    /// Ends.
+    pub fn end(self) -> String {
+        format!(
+            "{}<Reference variables=\"seen,from,to,via,first,called,cseq\"/>\n</scenario>\n",
+            self.0
+        )
+    }
+}
+
+/// An SDP of one stream: payload types, port and attributes.
+pub fn sdp(version: u32, port: &str, formats: &str, lines: &str) -> String {
+    format!(
+        "v=0\no=sipp 1 {version} IN IP4 [local_ip]\ns=-\nc=IN IP4 [media_ip]\nt=0 0\n\
+         m=audio {port} RTP/AVP {formats}\n{lines}"
+    )
+}
+
+/// The plain one: mu-law at its own port.
+pub fn plain(version: u32) -> String {
+    sdp(version, "[media_port]", "0", "a=rtpmap:0 PCMU/8000\na=sendrecv\n")
+}
+
+fn body(sdp: Option<&str>) -> String {
+    match sdp {
+        Some(sdp) => format!("Content-Type: application/sdp\nContent-Length: [len]\n\n{sdp}"),
+        None => "Content-Length: 0\n".to_owned(),
+    }
+}
+
+const NAMES: &str = "<ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" assign_to=\"from\"/>\
+    <ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" assign_to=\"to\"/>\
+    <ereg regexp=\".\" search_in=\"msg\" assign_to=\"seen\"/>";
+const NOTHING: &str = "<ereg regexp=\".\" search_in=\"msg\" assign_to=\"seen\"/>";
