@@ -1,6 +1,6 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-long bench-calls interop fuzz web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long bench bench-calls interop fuzz web gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make web            build web/dist from web/client"
 	@echo "make fuzz           plan texts and dialled values at random, FUZZ_SECONDS (60) each"
 	@echo "make bench-calls    call set-up under load: calls/s, INVITE to 180, CPU, memory (minutes, two cores)"
+	@echo "make bench          media: calls a core, delay, quality, conversation; tables into docs/performance.md"
 	@echo "make test-long      the tests that take longer than a run of CI may"
 	@echo
 	@echo "CROSSPOINT_CHROMIUM=/path   the browser for the tests, where it is not on PATH"
@@ -68,6 +69,19 @@ interop: setup-test
 	rm -rf target/interop
 	cargo test --no-fail-fast $(INTEROP)
 	CROSSPOINT_RENDER=1 cargo test --test interop_table
+
+# Some ten minutes on two cores that do nothing else; needs espeak-ng and python3-venv.
+target/load/venv/bin/python: tests/load/requirements.txt
+	@mkdir -p target/load
+	python3 -m venv target/load/venv
+	target/load/venv/bin/pip install --quiet -r tests/load/requirements.txt
+
+bench: setup-test target/load/venv/bin/python
+	cargo bench --bench load -- calls
+	cargo bench --bench load -- delay
+	cargo bench --bench load -- quality
+	cargo bench --bench load -- conversation
+	cargo bench --bench load -- render
 
 gates: fmt clippy doc deny
 

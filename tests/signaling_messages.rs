@@ -155,6 +155,18 @@ fn what_the_gateway_sends() {
         info_status: None,
         delay_ms: Some(0.5),
     };
+    let page = LegReport {
+        mos: 4.21,
+        rating: 87.5,
+        loss_percent: 3.0,
+        concealed_percent: 0.25,
+        jitter_ms: 12.5,
+        buffer_ms: 45.0,
+        round_trip_ms: Some(60.0),
+        one_way_delay_ms: 95.0,
+        remote_loss_percent: Some(1.5),
+    };
+    let trunk = LegReport { round_trip_ms: None, remote_loss_percent: None, ..page };
     let granted = |reply| encode_reply(RequestId(7), &Ok(reply));
     let event = |event| encode_event(4, &event);
     let refusal = Refusal::new(ErrorCode::CallBlocked)
@@ -242,6 +254,10 @@ fn what_the_gateway_sends() {
         ),
         ("dtmf.sent", event(Event::DtmfSent { call, tone, receipt })),
         ("ice", event(Event::Ice { call, candidate: None })),
+        (
+            "call.stats",
+            event(Event::CallStats { call, page: Box::new(page), trunk: Box::new(trunk) }),
+        ),
         ("token.expiring", event(Event::TokenExpiring { expires_at: 1_700_000_600 })),
         (
             "closing",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, HoldWish, LiveCall, Problem, TrunkReport, TrunkView};
 use crate::base::{CallId, E164, TrunkId};
+use crate::call::Quality;
 use crate::signaling::{ErrorCode, TransferTo};
 
 /// A whole list; live things are few enough for one page.
@@ -38,6 +39,15 @@ pub(super) async fn trace(
 ) -> Result<Json<List<String>>, Problem> {
     let call = api.backend.call(call_id(&id)?).ok_or_else(no_call)?;
     Ok(Json(List { items: call.record.trace, next: None }))
+}
+
+/// How both sides of a call in progress sound: the newest measures.
+pub(super) async fn quality(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<Quality>, Problem> {
+    let call = api.backend.call(call_id(&id)?).ok_or_else(no_call)?;
+    Ok(Json(call.record.quality))
 }
 
 /// Ends a call. Doing it twice is the same as once while the call ends.

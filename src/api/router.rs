@@ -33,6 +33,7 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::show))
         .route("/v1/calls/{id}/trace", get(calls::trace))
+        .route("/v1/calls/{id}/quality", get(calls::quality))
         .route("/v1/calls/{id}/actions/hangup", post(calls::hang_up))
         .route("/v1/calls/{id}/actions/hold", post(calls::hold))
         .route("/v1/calls/{id}/actions/unhold", post(calls::unhold))

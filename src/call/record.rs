@@ -130,4 +130,23 @@ pub struct LegQuality {
     pub loss_percent: f32,
     /// Interarrival jitter (RFC 3550 6.4.1) in ms.
     pub jitter_ms: f32,
+    /// Transmission rating of the E-model, 0 to 100; the opinion score is made of it.
+    #[serde(default)]
+    pub rating: f32,
+    /// Share of what was played that was made up, 0 to 100.
+    #[serde(default)]
+    pub concealed_percent: f32,
+    /// What the playout buffer aims at, in ms; 0 on a leg without one.
+    #[serde(default)]
+    pub buffer_ms: f32,
+    /// Round trip of the leg in ms, where its RTCP says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f32>,
+    /// From the sender's microphone to where the sound leaves the gateway, in ms: half a round trip,
+    /// a packet, the buffer.
+    #[serde(default)]
+    pub one_way_delay_ms: f32,
+    /// What the other end says it lost of what we sent, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_loss_percent: Option<f32>,
 }

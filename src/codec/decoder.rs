@@ -1,6 +1,6 @@
 //! One direction of one leg: payloads to PCM, and PCM for what did not come.
 
-use super::{Codec, CodecError, ComfortNoise, Concealer, FRAME, g711, opus};
+use super::{Codec, CodecError, ComfortNoise, Concealer, FRAME, Rate, g711, g722, opus};
 
 /// A decoder of one stream, with concealment that becomes comfort noise after 60 ms.
 #[derive(Debug)]
@@ -10,22 +10,49 @@ pub struct Decoder {
 
 #[derive(Debug)]
 enum Kind {
-    G711 { law: fn(u8) -> i16, codec: Codec, concealer: Concealer },
-    Opus { raw: opus::Decoder, noise: ComfortNoise, concealed: usize },
+    /// G.711, L16.
+    Stateless {
+        codec: Codec,
+        concealer: Box<Concealer>,
+    },
+    G722 {
+        raw: Box<g722::Decoder>,
+        concealer: Box<Concealer>,
+    },
+    Opus {
+        raw: opus::Decoder,
+        noise: ComfortNoise,
+        concealed: usize,
+    },
 }
 
 impl Decoder {
-    /// A decoder of a codec.
+    /// A decoder of a codec, to 8 kHz.
     ///
     /// # Errors
     /// [`CodecError::Setup`] when libopus has no memory.
     pub fn new(codec: Codec) -> Result<Decoder, CodecError> {
-        let g711 = |law| Kind::G711 { law, codec, concealer: Concealer::new() };
+        Decoder::at(codec, Rate::Narrow)
+    }
+
+    /// The same to PCM of this rate. G.711 and L16 only have 8 kHz.
+    ///
+    /// # Errors
+    /// [`CodecError::Setup`] when libopus has no memory, or for a rate the codec does not have.
+    pub fn at(codec: Codec, rate: Rate) -> Result<Decoder, CodecError> {
+        let concealer = || Box::new(Concealer::at(rate));
         let kind = match codec {
-            Codec::Pcmu => g711(g711::from_ulaw),
-            Codec::Pcma => g711(g711::from_alaw),
-            Codec::Opus => {
-                Kind::Opus { raw: opus::Decoder::new()?, noise: ComfortNoise::new(), concealed: 0 }
+            Codec::Opus => Kind::Opus {
+                raw: opus::Decoder::new(rate)?,
+                noise: ComfortNoise::new(),
+                concealed: 0,
+            },
+            Codec::G722 => {
+                Kind::G722 { raw: Box::new(g722::Decoder::new(rate)), concealer: concealer() }
+            }
+            _ if rate == Rate::Wide => return Err(CodecError::Setup),
+            Codec::Pcmu | Codec::Pcma | Codec::L16 => {
+                Kind::Stateless { codec, concealer: concealer() }
             }
         };
         Ok(Decoder { kind })
@@ -34,8 +61,18 @@ impl Decoder {
     /// What it decodes.
     pub fn codec(&self) -> Codec {
         match &self.kind {
-            Kind::G711 { codec, .. } => *codec,
+            Kind::Stateless { codec, .. } => *codec,
+            Kind::G722 { .. } => Codec::G722,
             Kind::Opus { .. } => Codec::Opus,
+        }
+    }
+
+    /// The rate of the PCM it gives.
+    pub fn rate(&self) -> Rate {
+        match &self.kind {
+            Kind::Stateless { .. } => Rate::Narrow,
+            Kind::G722 { raw, .. } => raw.rate(),
+            Kind::Opus { raw, .. } => raw.rate(),
         }
     }
 
@@ -46,11 +83,21 @@ impl Decoder {
     pub fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), CodecError> {
         out.clear();
         match &mut self.kind {
-            Kind::G711 { law, concealer, .. } => {
+            Kind::Stateless { codec, concealer } => {
+                codec.duration(payload).ok_or(CodecError::Payload)?;
+                match codec {
+                    Codec::Pcma => out.extend(payload.iter().map(|b| g711::from_alaw(*b))),
+                    Codec::L16 => out
+                        .extend(payload.chunks_exact(2).map(|b| i16::from_be_bytes([b[0], b[1]]))),
+                    _ => out.extend(payload.iter().map(|b| g711::from_ulaw(*b))),
+                }
+                concealer.good(out);
+            }
+            Kind::G722 { raw, concealer } => {
                 if payload.is_empty() {
                     return Err(CodecError::Payload);
                 }
-                out.extend(payload.iter().map(|b| law(*b)));
+                raw.decode(payload, out);
                 concealer.good(out);
             }
             Kind::Opus { raw, noise, concealed } => {
@@ -74,7 +121,7 @@ impl Decoder {
         out: &mut Vec<i16>,
     ) -> Result<(), CodecError> {
         match &mut self.kind {
-            Kind::G711 { .. } => {
+            Kind::Stateless { .. } | Kind::G722 { .. } => {
                 self.conceal(lost, out);
                 Ok(())
             }
@@ -86,17 +133,19 @@ impl Decoder {
     pub fn conceal(&mut self, lost: usize, out: &mut Vec<i16>) {
         out.clear();
         match &mut self.kind {
-            Kind::G711 { concealer, .. } => {
+            Kind::Stateless { concealer, .. } | Kind::G722 { concealer, .. } => {
                 out.resize(lost, 0);
                 concealer.conceal(out);
             }
             Kind::Opus { raw, noise, concealed } => {
-                // libopus refuses nothing here; silence would be the honest answer if it did.
+                // libopus fades by itself; the last 20 of the 60 ms go over to noise.
+                // It refuses nothing here; silence would be the honest answer if it did.
                 if raw.conceal(lost, out).is_err() {
                     out.resize(lost, 0);
                 }
+                let frame = FRAME * raw.rate().factor();
                 for sample in out.iter_mut() {
-                    let fade = concealed.saturating_sub(OPUS_FADE_START) as f64 / FRAME as f64;
+                    let fade = concealed.saturating_sub(2 * frame) as f64 / frame as f64;
                     let kept = f64::from(*sample) * (1.0 - fade.min(1.0));
                     let noise = f64::from(noise.next_sample()) * fade.min(1.0);
                     *sample = (kept + noise).round() as i16;
@@ -112,14 +161,13 @@ impl Decoder {
         out.clear();
         out.resize(samples, 0);
         match &mut self.kind {
-            Kind::G711 { concealer, .. } => concealer.comfort_noise(out),
+            Kind::Stateless { concealer, .. } | Kind::G722 { concealer, .. } => {
+                concealer.comfort_noise(out);
+            }
             Kind::Opus { noise, .. } => noise.fill(out),
         }
     }
 }
-
-/// libopus fades by itself; the last 20 of the 60 ms go over to noise.
-const OPUS_FADE_START: usize = 2 * FRAME;
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +179,7 @@ mod tests {
         goertzel_dbm0, is_discontinuous, level_dbm0,
     };
 
-    const CODECS: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::Opus];
+    const CODECS: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16, Codec::Opus];
 
     fn test_tone() -> Tones {
         Tones::new(&[Tone { frequency: 1004.0, dbm0: -16.0 }])
@@ -151,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_tone_keeps_level_and_pitch_through_each_codec() {
-        for (codec, tolerance) in [(Codec::Pcmu, 0.1), (Codec::Pcma, 0.1), (Codec::Opus, 1.0)] {
+        let tolerances = [0.1, 0.1, 0.1, 0.01, 1.0];
+        for (codec, tolerance) in CODECS.into_iter().zip(tolerances) {
             let mut encoder = Encoder::new(codec).unwrap();
             let mut decoder = Decoder::new(codec).unwrap();
             let (mut pcm, mut all) = (vec![], vec![]);
@@ -167,6 +216,33 @@ mod tests {
             assert!((goertzel_dbm0(settled, 1004.0) + 16.0).abs() <= tolerance, "{codec:?}");
             assert!((dominant_frequency(settled).unwrap() - 1004.0).abs() < 1.0, "{codec:?}");
         }
+    }
+
+    #[test]
+    fn wideband_keeps_a_tone_above_4_khz_and_only_codecs_that_have_it_take_it() {
+        // As 16 kHz: 3 kHz at the 8 kHz scale of the generator is 6 kHz.
+        let mut tones = Tones::new(&[Tone { frequency: 3000.0, dbm0: -16.0 }]);
+        for codec in [Codec::G722, Codec::Opus] {
+            let mut encoder = Encoder::at(codec, Rate::Wide).unwrap();
+            let mut decoder = Decoder::at(codec, Rate::Wide).unwrap();
+            assert_eq!((encoder.rate(), decoder.rate()), (Rate::Wide, Rate::Wide));
+            let (mut payload, mut pcm, mut all) = (vec![], vec![], vec![]);
+            let mut frame = [0; Rate::Wide.frame()];
+            for _ in 0..50 {
+                tones.fill(&mut frame);
+                encoder.encode(&frame, &mut payload).unwrap();
+                assert_eq!(codec.duration(&payload), Some(codec.clock_rate() / 50));
+                decoder.decode(&payload, &mut pcm).unwrap();
+                assert_eq!(pcm.len(), frame.len());
+                all.extend_from_slice(&pcm);
+            }
+            decoder.conceal(Rate::Wide.frame(), &mut pcm);
+            assert_eq!(pcm.len(), Rate::Wide.frame());
+            let level = goertzel_dbm0(&all[all.len() / 2..], 3000.0);
+            assert!((level + 16.0).abs() < 1.0, "{codec:?}: {level}");
+        }
+        assert!(Encoder::at(Codec::Pcmu, Rate::Wide).is_err());
+        assert!(Decoder::at(Codec::L16, Rate::Wide).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Opus at 8 kHz mono both ways (RFC 6716, RFC 7587): the only file that names audiopus.
+//! Opus at 8 or 16 kHz mono both ways (RFC 6716, RFC 7587): the only file that names audiopus.
 //!
 //! libopus takes and gives 8 kHz directly whatever band the other side uses, so nothing is
 //! resampled between a browser and G.711.
@@ -9,11 +9,13 @@ use audiopus::coder::{Decoder as RawDecoder, Encoder as RawEncoder};
 use audiopus::packet::Packet;
 use audiopus::{Application, Bitrate, Channels, SampleRate};
 
-use super::{CodecError, Encoded, SAMPLE_RATE};
+use super::{CodecError, Encoded, Rate, SAMPLE_RATE};
 
-/// What an encoder does; all but the bit rate and DTX can change during a call.
+/// What an encoder does; all but the rate and DTX can change during a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpusSettings {
+    /// Of the PCM that goes in.
+    pub rate: Rate,
     /// In bit/s, 6000 to 64000. 24000 is transparent for narrowband and leaves room for FEC.
     pub bit_rate: u32,
     /// 0 to 10: CPU against quality. Complexity 0 never carries FEC.
@@ -38,6 +40,7 @@ impl Default for OpusSettings {
     /// The gateway's defaults: 24 kbit/s, complexity 5, no FEC until loss is reported, no DTX.
     fn default() -> OpusSettings {
         OpusSettings {
+            rate: Rate::Narrow,
             bit_rate: 24_000,
             complexity: 5,
             expected_loss_percent: 0,
@@ -66,12 +69,11 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn new(settings: OpusSettings) -> Result<Encoder, CodecError> {
-        let mut raw = RawEncoder::new(SampleRate::Hz8000, Channels::Mono, Application::Voip)
+        let mut raw = RawEncoder::new(raw_rate(settings.rate), Channels::Mono, Application::Voip)
             .map_err(|_| CodecError::Setup)?;
-        let bit_rate = settings.bit_rate.clamp(6000, 64_000) as i32;
-        raw.set_bitrate(Bitrate::BitsPerSecond(bit_rate)).map_err(|_| CodecError::Setup)?;
         raw.set_dtx(settings.discontinuous == Discontinuous::On).map_err(|_| CodecError::Setup)?;
         let mut encoder = Encoder { raw, settings };
+        encoder.set_bit_rate(settings.bit_rate)?;
         encoder.set_complexity(settings.complexity)?;
         encoder.set_expected_loss(settings.expected_loss_percent)?;
         Ok(encoder)
@@ -79,6 +81,14 @@ impl Encoder {
 
     pub(super) fn settings(&self) -> OpusSettings {
         self.settings
+    }
+
+    pub(super) fn set_bit_rate(&mut self, bit_rate: u32) -> Result<(), CodecError> {
+        let bit_rate = bit_rate.clamp(6000, 64_000);
+        let raw = Bitrate::BitsPerSecond(bit_rate as i32);
+        self.raw.set_bitrate(raw).map_err(|_| CodecError::Setup)?;
+        self.settings.bit_rate = bit_rate;
+        Ok(())
     }
 
     pub(super) fn set_complexity(&mut self, complexity: u8) -> Result<(), CodecError> {
@@ -114,20 +124,24 @@ impl Encoder {
 /// A decoder of one stream.
 pub(super) struct Decoder {
     raw: RawDecoder,
+    rate: Rate,
 }
 
 impl Decoder {
-    pub(super) fn new() -> Result<Decoder, CodecError> {
-        let raw =
-            RawDecoder::new(SampleRate::Hz8000, Channels::Mono).map_err(|_| CodecError::Setup)?;
-        Ok(Decoder { raw })
+    pub(super) fn new(rate: Rate) -> Result<Decoder, CodecError> {
+        let raw = RawDecoder::new(raw_rate(rate), Channels::Mono).map_err(|_| CodecError::Setup)?;
+        Ok(Decoder { raw, rate })
+    }
+
+    pub(super) fn rate(&self) -> Rate {
+        self.rate
     }
 
     pub(super) fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), CodecError> {
         out.clear();
         // Also refuses what libopus would read beyond: its length table needs no header to lie.
         let samples = packet_samples(payload).ok_or(CodecError::Payload)?;
-        self.run(Some(payload), samples, Forward::No, out)
+        self.run(Some(payload), samples * self.rate.factor(), Forward::No, out)
     }
 
     /// Fills exactly the lost length from the packet after it (RFC 6716 section 2.1.7); where
@@ -140,16 +154,22 @@ impl Decoder {
     ) -> Result<(), CodecError> {
         out.clear();
         packet_samples(next).ok_or(CodecError::Payload)?;
-        self.run(Some(next), granule(lost), Forward::Yes, out)?;
+        self.run(Some(next), self.granule(lost), Forward::Yes, out)?;
         out.resize(lost, 0);
         Ok(())
     }
 
     pub(super) fn conceal(&mut self, lost: usize, out: &mut Vec<i16>) -> Result<(), CodecError> {
         out.clear();
-        self.run(None, granule(lost), Forward::No, out)?;
+        self.run(None, self.granule(lost), Forward::No, out)?;
         out.resize(lost, 0);
         Ok(())
+    }
+
+    /// libopus conceals whole multiples of 2.5 ms, at most 120 ms at a time.
+    fn granule(&self, samples: usize) -> usize {
+        let (least, most) = (GRANULE * self.rate.factor(), MAX * self.rate.factor());
+        samples.next_multiple_of(least).clamp(least, most)
     }
 
     fn run(
@@ -196,9 +216,11 @@ enum Forward {
     No,
 }
 
-/// libopus conceals whole multiples of 2.5 ms, at most 120 ms at a time.
-fn granule(samples: usize) -> usize {
-    samples.next_multiple_of(GRANULE).clamp(GRANULE, MAX)
+fn raw_rate(rate: Rate) -> SampleRate {
+    match rate {
+        Rate::Narrow => SampleRate::Hz8000,
+        Rate::Wide => SampleRate::Hz16000,
+    }
 }
 
 const GRANULE: usize = SAMPLE_RATE as usize / 400;

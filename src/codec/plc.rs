@@ -1,11 +1,13 @@
 //! Packet-loss concealment for codecs without their own (after ITU-T G.711 appendix I): the last
 //! pitch period is repeated, fades, and after 60 ms has become comfort noise.
 
-use super::ComfortNoise;
+use super::{ComfortNoise, Rate};
 
 /// Concealment of one stream: hears every good frame, fills the gaps.
 #[derive(Debug, Clone)]
 pub struct Concealer {
+    /// Samples for one of 8 kHz, in which all lengths below are.
+    factor: usize,
     /// The newest samples, oldest first.
     history: Vec<i16>,
     /// Length of the period being repeated, while a gap lasts.
@@ -18,10 +20,16 @@ pub struct Concealer {
 }
 
 impl Concealer {
-    /// A concealer that has heard nothing: it gives comfort noise.
+    /// A concealer of 8 kHz that has heard nothing: it gives comfort noise.
     pub fn new() -> Concealer {
+        Concealer::at(Rate::Narrow)
+    }
+
+    /// The same at any rate.
+    pub fn at(rate: Rate) -> Concealer {
         Concealer {
-            history: vec![0; HISTORY],
+            factor: rate.factor(),
+            history: vec![0; HISTORY * rate.factor()],
             period: 0,
             position: 0,
             concealed: 0,
@@ -34,7 +42,7 @@ impl Concealer {
     pub fn good(&mut self, pcm: &mut [i16]) {
         self.noise.observe(pcm);
         if self.concealed > 0 {
-            let blend = BLEND.min(pcm.len());
+            let blend = (BLEND * self.factor).min(pcm.len());
             for (i, sample) in pcm.iter_mut().take(blend).enumerate() {
                 let weight = (i as f64 + 0.5) / blend as f64;
                 let old = f64::from(self.next_concealed());
@@ -59,24 +67,25 @@ impl Concealer {
     /// Noise of the talker's background, over what `pcm` held.
     pub fn comfort_noise(&mut self, pcm: &mut [i16]) {
         self.noise.fill(pcm);
-        self.concealed = self.concealed.max(FADE_END);
+        self.concealed = self.concealed.max(FADE_END * self.factor);
     }
 
     fn next_concealed(&mut self) -> i16 {
         let noise = self.noise.next_sample();
         let done = self.concealed;
         self.concealed = done.saturating_add(1);
-        if done >= FADE_END {
+        let (start, end) = (FADE_START * self.factor, FADE_END * self.factor);
+        if done >= end {
             return noise;
         }
         let repeated = self.repeated();
-        let fade = (done.saturating_sub(FADE_START)) as f64 / (FADE_END - FADE_START) as f64;
+        let fade = done.saturating_sub(start) as f64 / (end - start) as f64;
         (f64::from(repeated) * (1.0 - fade) + f64::from(noise) * fade).round() as i16
     }
 
     /// The next sample of the repeated period; its end is blended into its own beginning.
     fn repeated(&mut self) -> i16 {
-        let start = HISTORY - self.period;
+        let start = self.history.len() - self.period;
         let here = f64::from(self.history[start + self.position]);
         let overlap = self.period / 4;
         let left = self.period - self.position;
@@ -94,9 +103,10 @@ impl Concealer {
 
     /// The lag at which the newest samples look most like what came before, 5 to 15 ms.
     fn pitch(&self) -> usize {
-        let newest = &self.history[HISTORY - WINDOW..];
+        let (length, window) = (self.history.len(), WINDOW * self.factor);
+        let newest = &self.history[length - window..];
         let likeness = |lag: usize| {
-            let older = &self.history[HISTORY - WINDOW - lag..HISTORY - lag];
+            let older = &self.history[length - window - lag..length - lag];
             let (mut cross, mut energy) = (0.0, 1.0);
             for (a, b) in newest.iter().zip(older) {
                 cross += f64::from(*a) * f64::from(*b);
@@ -104,8 +114,9 @@ impl Concealer {
             }
             if cross > 0.0 { cross * cross / energy } else { 0.0 }
         };
-        let mut best = (PITCH_MIN, f64::MIN);
-        for lag in PITCH_MIN..=PITCH_MAX {
+        let (least, most) = (PITCH_MIN * self.factor, PITCH_MAX * self.factor);
+        let mut best = (least, f64::MIN);
+        for lag in least..=most {
             let value = likeness(lag);
             if value > best.1 {
                 best = (lag, value);
@@ -115,9 +126,10 @@ impl Concealer {
     }
 
     fn remember(&mut self, pcm: &[i16]) {
-        let kept = pcm.len().min(HISTORY);
+        let length = self.history.len();
+        let kept = pcm.len().min(length);
         self.history.copy_within(kept.., 0);
-        self.history[HISTORY - kept..].copy_from_slice(&pcm[pcm.len() - kept..]);
+        self.history[length - kept..].copy_from_slice(&pcm[pcm.len() - kept..]);
     }
 }
 

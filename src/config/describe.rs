@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::settings::{Config, StoreUrl};
 use crate::base::document::{Item, Value};
+use crate::media::Silence;
 use crate::trunk::{Definition, Registering};
 
 /// One setting.
@@ -35,6 +36,12 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.add("media.webrtc_port", config.media.webrtc_port.to_string());
     list.add("media.rtp_ports", quoted(&config.media.rtp_ports));
     list.optional("media.address", config.media.address.as_ref().map(quoted));
+    let opus = &config.media.opus;
+    list.add("media.opus_bitrate", opus.bitrate.to_string());
+    list.add("media.opus_complexity", opus.complexity.to_string());
+    list.add("media.opus_least_complexity", opus.least_complexity.to_string());
+    let suppressed = opus.silence == Silence::Suppressed;
+    list.add("media.opus_silence_suppression", suppressed.to_string());
     let url = match &config.store.url {
         StoreUrl::Sqlite(path) => quoted(&format!("sqlite:{path}")),
         StoreUrl::Postgres(_) => SECRET.to_owned(),

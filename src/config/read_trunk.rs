@@ -139,10 +139,7 @@ fn codecs(list: Vec<Field<&str>>, table: &Reader<'_>) -> Vec<Codec> {
         let Some(codec) = document::choice(field, "codecs", Codec::WORDS, table.findings()) else {
             continue;
         };
-        if matches!(codec.value, Codec::G722 | Codec::Opus) {
-            let message = format!("codec {} on a trunk is not supported yet", codec.value.word());
-            table.findings().error(&codec.at, message);
-        } else if codecs.contains(&codec.value) {
+        if codecs.contains(&codec.value) {
             let message = format!("codec {} is named twice", codec.value.word());
             table.findings().error(&codec.at, message);
         }

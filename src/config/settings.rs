@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use crate::base::{Network, Secret, TrunkId, UserId};
 use crate::dialplan::{Known, Region};
+use crate::media::{OpusSettings, PoolConfig};
 use crate::trunk::{Definition, Target, Transport};
 
 /// Everything that can be configured.
@@ -178,11 +179,19 @@ pub struct Media {
     pub rtp_ports: PortRange,
     /// What SDP and candidates advertise; `None` is the socket's own.
     pub address: Option<IpAddr>,
+    /// How Opus is sent to browsers.
+    pub opus: OpusSettings,
 }
 
 impl Default for Media {
     fn default() -> Media {
-        Media { workers: 0, webrtc_port: 40_000, rtp_ports: PortRange::default(), address: None }
+        Media {
+            workers: 0,
+            webrtc_port: 40_000,
+            rtp_ports: PortRange::default(),
+            address: None,
+            opus: PoolConfig::default().opus,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::{Inner, health, pages, registrations, sip_events, spawn};
 use crate::base::Cause;
 use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
 use crate::dialplan::{Plan, SHORT_CALL};
-use crate::media::{Interface, Pool, PoolConfig};
+use crate::media::{Band, Interface, Pool, PoolConfig};
 use crate::signaling::socket::Server;
 use crate::signaling::{self, CloseCode, IceSource, TokenKey};
 use crate::sip::{
@@ -331,6 +331,12 @@ fn pool_config(config: &Config) -> PoolConfig {
     };
     PoolConfig {
         workers: usize::from(media.workers),
+        opus: media.opus,
+        band: if config.trunks.values().any(|trunk| trunk.codecs.iter().any(|c| c.is_wide())) {
+            Band::Wide
+        } else {
+            Band::Narrow
+        },
         interfaces,
         rtp_bind,
         rtp_advertise,

@@ -11,11 +11,11 @@ use super::{Gateway, Timeline, features_of, routing};
 use crate::base::{CallId, Cause, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
-use crate::media::Hold;
+use crate::media::{self, Hold};
 use crate::signaling::{self, Claims, MintError, TransferTo};
 use crate::sip::TlsError;
 use crate::store::Store;
-use crate::telemetry::{Gauges, Metrics};
+use crate::telemetry::{Gauges, Metrics, TickLateness};
 use crate::trunk::Health;
 
 /// A call in progress: where it is and its record so far.
@@ -264,7 +264,7 @@ impl Gateway {
             let registered = trunk.registration().map(|own| own.is_ok());
             self.inner.metrics.trunk(id, trunk.health() == Health::Up, registered);
         }
-        let media = self.inner.pool.gauges();
+        let media: media::Gauges = self.inner.pool.gauges();
         let sip = self.inner.sip.counts();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         self.inner.metrics.set(&Gauges {
@@ -278,6 +278,13 @@ impl Gateway {
             ],
             dialogs: count(sip.dialogs),
             media_sessions: count(media.sessions),
+            media_busy: u64::from(media.busy),
+            opus_complexity: u64::from(media.complexity),
+            media_tick_late: TickLateness {
+                upper_us: media::Gauges::LATE_US,
+                counts: media.late,
+                sum_us: media.late_sum_us,
+            },
             spool_bytes: self.inner.store.spool_bytes(),
         });
     }

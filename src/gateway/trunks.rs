@@ -13,7 +13,7 @@ use crate::call::Retry;
 use crate::dialplan::{Route, Spread};
 use crate::dtmf::InfoSupport;
 use crate::media::{
-    AddressPolicy, DigitPacing, PrivateAddresses, Protection, TrunkCodec, TrunkMedia,
+    AddressPolicy, DigitPacing, PrivateAddresses, Protection, RelayPolicy, TrunkCodec, TrunkMedia,
 };
 use crate::sip::digest::Hash;
 use crate::sip::{
@@ -333,11 +333,11 @@ impl Drop for Channel {
 }
 
 fn media_of(definition: &Definition) -> TrunkMedia {
-    let codecs = definition.codecs.iter().filter_map(|codec| match codec {
-        Codec::Pcma => Some(TrunkCodec::Pcma),
-        Codec::Pcmu => Some(TrunkCodec::Pcmu),
-        // Refused by the configuration until they are built.
-        Codec::G722 | Codec::Opus => None,
+    let codecs = definition.codecs.iter().map(|codec| match codec {
+        Codec::Pcma => TrunkCodec::Pcma,
+        Codec::Pcmu => TrunkCodec::Pcmu,
+        Codec::G722 => TrunkCodec::G722,
+        Codec::Opus => TrunkCodec::Opus,
     });
     let local = definition.target.address().is_some_and(is_private)
         || definition.accept_from.iter().any(|range| is_private(range.address()));
@@ -359,6 +359,7 @@ fn media_of(definition: &Definition) -> TrunkMedia {
             trunk::Srtp::SdesRequired => Protection::Required,
         },
         info: InfoSupport::Unknown,
+        relay: RelayPolicy::default(),
     }
 }
 

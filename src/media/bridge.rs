@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 
-use super::browser_side::BrowserSide;
+use super::browser_side::{BrowserSide, Way};
 use super::outbox::{Outbox, TrunkPort};
 use super::trunk_leg::{Received, Seeds};
-use super::trunk_side::{Hearing, TrunkSide};
+use super::trunk_side::{Hearing, Heeded, TrunkSide};
+use super::uplink::packet_of;
 use super::watch::Watch;
 use super::{
-    Error, Feed, Hold, LegSide, LegStats, MediaEvent, OpusSettings, TrunkAudio, TrunkMedia,
+    Error, Feed, Hold, LegSide, LegStats, MediaEvent, OpusSettings, Playout, TrunkAudio, TrunkMedia,
 };
 use crate::base::Digit;
-use crate::codec::{Cadence, ComfortNoise, FRAME, ringback};
+use crate::codec::{Cadence, ComfortNoise, FRAME, Rate, ringback};
 use crate::dtmf::{
     DigitEvent, DigitId, EncoderInput, EndReason, InfoSupport, Mode, Phase, ToneItem,
 };
@@ -32,6 +33,7 @@ pub(super) use super::outbox::Output;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BridgeConfig {
     pub(super) opus: OpusSettings,
+    pub(super) playout: Playout,
     pub(super) lost_after: Duration,
     pub(super) stats_every: Duration,
     /// For all numbers that must not be guessed.
@@ -114,7 +116,7 @@ impl Bridge {
             next_tick: now + config.first_tick,
             next_stats: now + config.stats_every,
             next_report: now + Duration::from_millis(REPORT_EVERY_MS / 2),
-            frame: Vec::with_capacity(FRAME),
+            frame: Vec::with_capacity(Rate::Wide.frame()),
             digits_dropped: 0,
             outbox: Outbox::default(),
         }
@@ -132,12 +134,12 @@ impl Bridge {
             self.carry_digits(now);
         }
         let (seq, timestamp) = (self.rng.next_u32() as u16, self.rng.next_u32());
-        let mut side = BrowserSide::new(now, negotiated, self.config.opus, seq, timestamp)?;
+        let mut side = BrowserSide::new(now, negotiated, &self.config, seq, timestamp)?;
         if let Some(before) = self.browser.take() {
             side.follow(before);
         }
         self.browser = Some(side);
-        Ok(())
+        self.settle_rate()
     }
 
     /// Opens a leg that receives at `local`; one that was open is gone. Its reports end with a
@@ -174,6 +176,7 @@ impl Bridge {
     pub(super) fn trunk_accept(&mut self, now: Instant, answer: &str) -> Result<TrunkAudio, Error> {
         let before = self.trunk_ways();
         let audio = self.trunk_side()?.accept(now, answer)?;
+        self.settle_rate()?;
         self.renegotiated(now, before);
         Ok(audio)
     }
@@ -208,8 +211,17 @@ impl Bridge {
     ) -> Result<(String, TrunkAudio), Error> {
         let before = self.trunk_ways();
         let answer = self.trunk_side()?.answer(now, offer)?;
+        self.settle_rate()?;
         self.renegotiated(now, before);
         Ok(answer)
+    }
+
+    /// The complexity of Opus toward the page from now on.
+    pub(super) fn set_complexity(&mut self, complexity: u8) {
+        self.config.opus.complexity = complexity;
+        if let Some(browser) = &mut self.browser {
+            browser.downlink.set_complexity(complexity);
+        }
     }
 
     pub(super) fn has_trunk(&self) -> bool {
@@ -366,7 +378,7 @@ impl Bridge {
             }
             Input::TrunkDatagram { port: TrunkPort::Rtcp, source, contents } => {
                 if let Some(trunk) = &mut self.trunk {
-                    trunk.leg.on_rtcp(now, source, contents);
+                    trunk.on_rtcp(now, source, contents);
                 }
             }
             Input::Timeout => self.on_timeout(now),
@@ -390,14 +402,21 @@ impl Bridge {
         let mut trunk = self.trunk.as_ref().map_or_else(LegStats::default, |t| t.leg.stats());
         trunk.digits_dropped = self.trunk.as_ref().map_or(0, |t| t.listener.dropped());
         trunk.late = self.browser.as_ref().map_or(0, |b| b.downlink.late());
+        browser.late += self.trunk.as_ref().map_or(0, TrunkSide::late);
         trunk.codec = self.trunk.as_ref().and_then(|t| t.leg.codec());
         (browser, trunk)
     }
 
     fn on_browser_rtp(&mut self, now: Instant, packet: &RtpIn) {
         let Some(browser) = &mut self.browser else { return };
-        if !browser.on_rtp(now, packet) {
+        let held = self.hold == Hold::On;
+        let relay = self.trunk.as_mut().filter(|t| !held && t.relays(browser.uplink.codec()));
+        let way = if relay.is_some() { Way::Relayed } else { Way::Played };
+        if !browser.on_rtp(now, packet, way) {
             return;
+        }
+        if let Some(trunk) = relay.filter(|_| browser.is_sound(packet)) {
+            trunk.relay(now, &packet_of(packet), &mut self.outbox);
         }
         self.browser_watch.heard(now, &mut self.outbox);
         self.carry_digits(now);
@@ -405,7 +424,15 @@ impl Bridge {
 
     fn on_trunk_rtp(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
         let Some(trunk) = &mut self.trunk else { return };
-        match trunk.on_rtp(now, source, datagram) {
+        let received = trunk.on_rtp(now, source, datagram);
+        if let Received::Audio(packet) = &received
+            && trunk.listen_to(packet.payload_type.get()) == Heeded::Changed
+            && self.settle_rate().is_err()
+        {
+            return;
+        }
+        let Some(trunk) = &mut self.trunk else { return };
+        match received {
             Received::Nothing => return,
             Received::Event(packet) => {
                 if let Some(browser) = &mut self.browser {
@@ -473,20 +500,41 @@ impl Bridge {
             trunk.listener.on_tick(now);
         }
         self.carry_digits(now);
+        let Some(trunk) = &mut self.trunk else {
+            // Nobody hears the page; its buffer goes on, so that it is not behind later.
+            if let Some(browser) = &mut self.browser {
+                browser.uplink.frame(now, &mut self.frame);
+            }
+            return;
+        };
         match &mut self.browser {
+            Some(browser) if self.hold == Hold::Off && trunk.relays(browser.uplink.codec()) => {
+                trunk.relay_tick(now, &mut self.outbox);
+                trunk.tell_digits(&mut self.outbox);
+                return;
+            }
             Some(browser) => browser.uplink.frame(now, &mut self.frame),
             None => {
                 self.frame.clear();
-                self.frame.resize(FRAME, 0);
+                self.frame.resize(trunk.rate().unwrap_or_default().frame(), 0);
             }
         }
         if self.hold == Hold::On {
             self.comfort.fill(&mut self.frame);
         }
-        if let Some(trunk) = &mut self.trunk {
-            trunk.tick(now, &mut self.frame, &mut self.outbox);
-            trunk.tell_digits(&mut self.outbox);
-        }
+        trunk.tick(now, &mut self.frame, &mut self.outbox);
+        trunk.tell_digits(&mut self.outbox);
+    }
+
+    /// 16 kHz where both legs have it, 8 elsewhere.
+    fn settle_rate(&mut self) -> Result<(), Error> {
+        let (Some(browser), Some(trunk)) = (&mut self.browser, &mut self.trunk) else {
+            return Ok(());
+        };
+        let wide = browser.uplink.codec().is_wide() && trunk.is_wide();
+        let rate = if wide { Rate::Wide } else { Rate::Narrow };
+        browser.set_rate(rate)?;
+        trunk.set_rate(rate)
     }
 
     fn report(&mut self, now: Instant) {

@@ -2,14 +2,25 @@
 
 use std::time::{Duration, Instant};
 
+use super::bridge::BridgeConfig;
 use super::digits::Listener;
 use super::downlink::Downlink;
 use super::outbox::Outbox;
-use super::uplink::Uplink;
-use super::{Error, LegSide, LegStats, MediaEvent, OpusSettings};
+use super::uplink::{Uplink, packet_of};
+use super::{Error, LegSide, LegStats, MediaEvent};
+use crate::codec::Rate;
 use crate::dtmf::{EncoderConfig, EncoderInput, EncoderOutput, ReceivedEvent, Rfc4733Encoder};
-use crate::rtp::{Packet, PayloadType, ReceiverStats, Seq, Ssrc, Timestamp};
+use crate::rtp::ReceiverStats;
 use crate::webrtc::{Negotiated, RtpIn};
+
+/// What becomes of the page's sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It goes through the playout buffer.
+    Played,
+    /// It goes on as it comes.
+    Relayed,
+}
 
 /// The page's side of a bridge.
 #[derive(Debug)]
@@ -31,7 +42,7 @@ impl BrowserSide {
     pub(super) fn new(
         now: Instant,
         negotiated: &Negotiated,
-        opus: OpusSettings,
+        config: &BridgeConfig,
         seq: u16,
         timestamp: u32,
     ) -> Result<Self, Error> {
@@ -41,8 +52,8 @@ impl BrowserSide {
         let own = negotiated.events.iter().find(|e| e.clock_rate == clock);
         Ok(Self {
             payload_type: negotiated.payload_type,
-            uplink: Uplink::new(negotiated)?,
-            downlink: Downlink::new(now, negotiated, opus, seq, timestamp)?,
+            uplink: Uplink::new(negotiated, config.playout)?,
+            downlink: Downlink::new(now, negotiated, config.opus, seq, timestamp)?,
             listener: Listener::of_browser(&types),
             digits: own.map(|e| Rfc4733Encoder::new(EncoderConfig::new(e.payload_type, clock))),
             up: false,
@@ -60,10 +71,23 @@ impl BrowserSide {
         }
     }
 
-    /// Takes a packet; says whether it was sound or a digit.
-    pub(super) fn on_rtp(&mut self, now: Instant, packet: &RtpIn) -> bool {
-        if packet.payload_type == self.payload_type {
-            self.uplink.on_audio(now, packet);
+    /// The rate of the sound both ways from now on.
+    pub(super) fn set_rate(&mut self, rate: Rate) -> Result<(), Error> {
+        self.uplink.set_rate(rate)?;
+        self.downlink.set_rate(rate)
+    }
+
+    /// Whether a packet is sound.
+    pub(super) fn is_sound(&self, packet: &RtpIn) -> bool {
+        packet.payload_type == self.payload_type
+    }
+
+    /// Takes a packet; says whether it was sound or a digit. Sound that is relayed is only counted.
+    pub(super) fn on_rtp(&mut self, now: Instant, packet: &RtpIn, way: Way) -> bool {
+        if self.is_sound(packet) {
+            if way == Way::Played {
+                self.uplink.on_audio(now, packet);
+            }
         } else if self.listener.takes(packet.payload_type) {
             self.uplink.on_event(now, packet);
             let event = ReceivedEvent {
@@ -78,17 +102,7 @@ impl BrowserSide {
         } else {
             return false;
         }
-        self.receiver.on_packet(
-            now,
-            &Packet {
-                marker: packet.marker,
-                payload_type: PayloadType::from_low_bits(packet.payload_type),
-                seq: Seq(packet.seq),
-                timestamp: Timestamp(packet.timestamp),
-                ssrc: Ssrc(packet.ssrc),
-                payload: &packet.payload,
-            },
-        );
+        self.receiver.on_packet(now, &packet_of(packet));
         true
     }
 

@@ -217,6 +217,16 @@ impl MediaCall {
         }
     }
 
+    /// How late the tick is that is due; `None` where none is.
+    pub(super) fn tick_late(&self, now: Instant) -> Option<Duration> {
+        now.checked_duration_since(self.bridge.timeout())
+    }
+
+    /// The complexity of Opus toward the page from now on.
+    pub(super) fn set_complexity(&mut self, complexity: u8) {
+        self.bridge.set_complexity(complexity);
+    }
+
     /// When to call again at the latest.
     pub(super) fn timeout(&self) -> Instant {
         let bridge = self.bridge.timeout();

@@ -39,8 +39,10 @@ pub(super) enum NotTaken {
 /// What an interval of the stream carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interval {
-    /// Sound, or a tone that was written over it.
+    /// Sound.
     Sound,
+    /// A tone was written over the sound.
+    Tone,
     /// An event is on: no sound.
     Event,
 }
@@ -173,12 +175,25 @@ impl DigitsOut {
                 if events.is_on() { Interval::Event } else { Interval::Sound }
             }
             Some(Mode::Inband) => {
-                let _: Tone = self.inband.fill(now, frame);
+                let tone = self.inband.fill(now, frame);
                 self.told.extend(self.inband.take_receipts().map(sent));
-                Interval::Sound
+                match tone {
+                    Tone::On => Interval::Tone,
+                    Tone::Off => Interval::Sound,
+                }
             }
             Some(Mode::Info | Mode::Client) | None => Interval::Sound,
         }
+    }
+
+    /// Whether an event is on, so that no sound may go out.
+    pub(super) fn is_on(&self) -> bool {
+        self.events.as_ref().is_some_and(Rfc4733Encoder::is_on)
+    }
+
+    /// Whether digits are tones in the sound now.
+    pub(super) fn are_tones(&self) -> bool {
+        self.speaker() == Some(Mode::Inband)
     }
 
     /// The next thing for the owner.

@@ -13,11 +13,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::loss_control::LossControl;
 use super::outbox::{Head, Outbox};
+use super::pause::{Pauses, Sending};
 use super::trunk_side::Hearing;
 use super::uplink::coding;
-use super::{Error, OpusSettings};
-use crate::codec::{self, Codec, Decoder, Encoded, Encoder, FRAME};
+use super::{Error, OpusSettings, Silence};
+use crate::codec::{self, Codec, Decoder, Doubler, Encoded, Encoder, Rate};
 use crate::rtp::{Packet, SeqExtender, Ssrc, Timestamp};
 use crate::webrtc::Negotiated;
 
@@ -27,6 +29,16 @@ pub(super) struct Downlink {
     payload_type: u8,
     codec: Codec,
     encoder: Encoder,
+    /// Without loss, in bit/s.
+    bit_rate: u32,
+    loss_control: LossControl,
+    /// From what is made here at 8 kHz to an encoder of 16.
+    doubler: Doubler,
+    wide: Vec<i16>,
+    /// `None` where every frame is sent.
+    pauses: Option<Pauses>,
+    /// The first byte of the last packet.
+    head: u8,
     seq: u64,
     /// A moment and what the media clock showed then.
     origin: (Instant, u32),
@@ -57,6 +69,8 @@ struct Trunk {
     ssrc: Ssrc,
     extender: SeqExtender,
     newest: u64,
+    /// Its clock in Hz.
+    clock: u32,
     /// The trunk's timestamp that stands for `out` on ours.
     anchor: Timestamp,
     out: u32,
@@ -69,8 +83,8 @@ struct Trunk {
 const PCMU_SILENCE: u8 = 0xFF;
 /// The same in A-law.
 const PCMA_SILENCE: u8 = 0xD5;
-/// A jump of the trunk's timestamps beyond this is a new stream, not a pause.
-const LONGEST_PAUSE: u32 = 60 * codec::SAMPLE_RATE;
+/// A jump of the trunk's timestamps beyond this many seconds is a new stream, not a pause.
+const LONGEST_PAUSE: u32 = 60;
 /// As many lost packets are a new stream, not loss.
 const LONGEST_LOSS: u64 = 100;
 
@@ -97,32 +111,70 @@ impl Downlink {
             payload_type: negotiated.payload_type,
             codec,
             encoder: encoder.map_err(|_| Error::Internal)?,
+            bit_rate: opus.bitrate,
+            loss_control: LossControl::default(),
+            doubler: Doubler::new(),
+            wide: Vec::new(),
+            pauses: (codec == Codec::Opus && opus.silence == Silence::Suppressed)
+                .then(Pauses::default),
+            head: 0,
             seq: u64::from(seq & 0x7FFF),
             origin: (now, timestamp),
             end: None,
             source: Source::None,
             marker: true,
-            pcm: Vec::with_capacity(8 * FRAME),
+            pcm: Vec::with_capacity(8 * Rate::Wide.frame()),
             payload: Vec::with_capacity(1500),
             sent: 0,
             late: 0,
         })
     }
 
+    /// The rate of the sound from now on. What G.711 is, it stays.
+    pub(super) fn set_rate(&mut self, rate: Rate) -> Result<(), Error> {
+        if self.encoder.rate() == rate {
+            return Ok(());
+        }
+        if let Some(settings) = self.encoder.opus_settings() {
+            let settings = codec::OpusSettings { rate, ..settings };
+            self.encoder = Encoder::opus(settings).map_err(|_| Error::Internal)?;
+            self.switch();
+        }
+        Ok(())
+    }
+
+    /// The complexity of Opus from now on.
+    pub(super) fn set_complexity(&mut self, complexity: u8) {
+        // An encoder that refuses keeps what it had.
+        let _ = self.encoder.set_complexity(complexity);
+    }
+
     /// Another feed: what comes next starts a talk spurt at the moment it comes.
     pub(super) fn switch(&mut self) {
         self.source = Source::None;
         self.marker = true;
+        if let Some(pauses) = &mut self.pauses {
+            pauses.restart();
+        }
     }
 
-    /// A frame made here (ringback), every tick.
+    /// A frame of 8 kHz made here (ringback), every tick.
     pub(super) fn local_frame(&mut self, now: Instant, frame: &[i16], outbox: &mut Outbox) {
         let timestamp = match self.source {
             Source::Local { next } => next,
             _ => self.timestamp_at(now),
         };
-        self.source = Source::Local { next: timestamp.wrapping_add(self.units(frame.len())) };
-        self.send_frame(timestamp, frame, outbox);
+        let next = timestamp.wrapping_add(frame.len() as u32 * (self.codec.clock_rate() / 8000));
+        self.source = Source::Local { next };
+        match self.encoder.rate() {
+            Rate::Narrow => self.send_frame(timestamp, frame, outbox),
+            Rate::Wide => {
+                let mut wide = std::mem::take(&mut self.wide);
+                self.doubler.double(frame, &mut wide);
+                self.send_frame(timestamp, &wide, outbox);
+                self.wide = wide;
+            }
+        }
     }
 
     /// A packet of the trunk's sound.
@@ -134,12 +186,15 @@ impl Downlink {
         hearing: Hearing,
         outbox: &mut Outbox,
     ) {
-        let Some((mut trunk, lost)) = self.place(now, packet) else {
+        let Some((mut trunk, lost)) = self.place(now, packet, decoder.codec()) else {
             self.late += 1;
             return;
         };
         if decoder.codec() == self.codec {
             self.relay(&mut trunk, lost, packet, hearing, outbox);
+        } else if decoder.rate() != self.encoder.rate() {
+            // Both are set by the bridge before a packet comes.
+            debug_assert!(false, "two rates in one bridge");
         } else if decoder.decode(packet.payload, &mut self.pcm).is_ok() {
             if hearing == Hearing::Muted {
                 self.pcm.fill(0);
@@ -163,9 +218,15 @@ impl Downlink {
 
     /// What the page reports lost: FEC is paid for only then.
     pub(super) fn on_reception(&mut self, loss: f32) {
-        let percent = (loss * 100.0).round().clamp(0.0, 100.0) as u8;
-        // An encoder that refuses keeps what it had.
-        let _ = self.encoder.set_expected_loss(percent);
+        let course = self.loss_control.on_report(loss, self.bit_rate);
+        let before = self.encoder.opus_settings();
+        if before.is_some_and(|s| s.expected_loss_percent != course.expected_loss) {
+            // An encoder that refuses keeps what it had.
+            let _ = self.encoder.set_expected_loss(course.expected_loss);
+        }
+        if before.is_some_and(|s| s.bit_rate != course.bit_rate) {
+            let _ = self.encoder.set_bit_rate(course.bit_rate);
+        }
     }
 
     /// Where the media clock stands: a packet that starts now has this timestamp.
@@ -203,7 +264,13 @@ impl Downlink {
 
     /// Finds a packet's place: the stream's state and how many packets are missing before it.
     /// `None` for one that its successors have overtaken.
-    fn place(&mut self, now: Instant, packet: &Packet<'_>) -> Option<(Box<Trunk>, u64)> {
+    fn place(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        codec: Codec,
+    ) -> Option<(Box<Trunk>, u64)> {
+        let clock = codec.clock_rate();
         if let Source::Trunk(mut trunk) = std::mem::replace(&mut self.source, Source::None) {
             let number = trunk.extender.extend(packet.seq);
             if trunk.ssrc == packet.ssrc && number <= trunk.newest {
@@ -215,7 +282,9 @@ impl Downlink {
             } else if trunk.ssrc == packet.ssrc {
                 let lost = number - trunk.newest - 1;
                 let passed = packet.timestamp.since(trunk.fifo_start);
-                let sensible = passed >= 0 && passed.unsigned_abs() < LONGEST_PAUSE;
+                let sensible = passed >= 0
+                    && passed.unsigned_abs() < LONGEST_PAUSE * clock
+                    && trunk.clock == clock;
                 if lost < LONGEST_LOSS && sensible {
                     trunk.newest = number;
                     return Some((trunk, lost));
@@ -230,26 +299,28 @@ impl Downlink {
             ssrc: packet.ssrc,
             extender,
             newest,
+            clock,
             anchor: packet.timestamp,
             out,
             fifo_start: packet.timestamp,
-            fifo: Vec::with_capacity(8 * FRAME),
+            fifo: Vec::with_capacity(8 * Rate::Wide.frame()),
         };
         Some((Box::new(trunk), 0))
     }
 
     fn transcode(&mut self, trunk: &mut Trunk, lost: u64, start: Timestamp, outbox: &mut Outbox) {
-        let expected = trunk.fifo_start.plus(trunk.fifo.len() as u32);
-        let gap = start.since(expected);
+        let rate = self.encoder.rate();
+        let held = trunk.fifo.len() as u32 * (trunk.clock / 50) / rate.frame() as u32;
+        let gap = start.since(trunk.fifo_start.plus(held));
         if gap != 0 || lost > 0 {
             if !trunk.fifo.is_empty() {
-                trunk.fifo.resize(FRAME, 0);
+                trunk.fifo.resize(rate.frame(), 0);
                 self.drain(trunk, outbox);
             }
             if lost > 0 {
                 // What is missing, in our frames: at least one, for something is.
-                self.seq +=
-                    u64::from(gap.max(0).unsigned_abs() / FRAME as u32).clamp(1, LONGEST_LOSS);
+                self.seq += u64::from(gap.max(0).unsigned_abs() / (trunk.clock / 50))
+                    .clamp(1, LONGEST_LOSS);
             } else {
                 self.marker = true;
             }
@@ -262,13 +333,15 @@ impl Downlink {
     /// Sends all whole frames of a trunk's sound.
     fn drain(&mut self, trunk: &mut Trunk, outbox: &mut Outbox) {
         let mut fifo = std::mem::take(&mut trunk.fifo);
+        let length = self.encoder.rate().frame();
         let mut done = 0;
-        for frame in fifo.chunks_exact(FRAME) {
+        for frame in fifo.chunks_exact(length) {
             let passed = trunk.fifo_start.since(trunk.anchor).unsigned_abs();
-            let timestamp = trunk.out.wrapping_add(passed.wrapping_mul(self.per_sample()));
+            let units = u64::from(passed) * u64::from(self.codec.clock_rate());
+            let timestamp = trunk.out.wrapping_add((units / u64::from(trunk.clock)) as u32);
             self.send_frame(timestamp, frame, outbox);
-            trunk.fifo_start = trunk.fifo_start.plus(FRAME as u32);
-            done += FRAME;
+            trunk.fifo_start = trunk.fifo_start.plus(trunk.clock / 50);
+            done += length;
         }
         fifo.drain(..done);
         trunk.fifo = fifo;
@@ -290,23 +363,45 @@ impl Downlink {
         self.payload.clear();
         match hearing {
             Hearing::Heard => self.payload.extend_from_slice(packet.payload),
-            Hearing::Muted => {
-                let silence = if self.codec == Codec::Pcma { PCMA_SILENCE } else { PCMU_SILENCE };
-                self.payload.resize(packet.payload.len(), silence);
-            }
+            Hearing::Muted => match self.codec {
+                Codec::Pcma => self.payload.resize(packet.payload.len(), PCMA_SILENCE),
+                Codec::Pcmu => self.payload.resize(packet.payload.len(), PCMU_SILENCE),
+                // The head of a packet without frames: nothing was sent (RFC 6716 3.2.1).
+                _ => self.payload.extend(packet.payload.first()),
+            },
         }
-        self.send_payload(timestamp, packet.payload.len(), outbox);
+        let units = self.codec.duration(packet.payload).unwrap_or(0);
+        self.send_payload(timestamp, units, outbox);
     }
 
     fn send_frame(&mut self, timestamp: u32, frame: &[i16], outbox: &mut Outbox) {
+        match self.pauses.as_mut().map_or(Sending::Coded, |pauses| pauses.sending(frame)) {
+            Sending::Coded => {}
+            Sending::Head => {
+                self.payload.clear();
+                // Its low two bits say how many frames follow: one, of no length.
+                self.payload.push(self.head & 0xFC);
+                self.send_payload(timestamp, self.codec.clock_rate() / 50, outbox);
+                self.marker = true;
+                return;
+            }
+            Sending::Nothing => {
+                self.marker = true;
+                return;
+            }
+        }
         match self.encoder.encode(frame, &mut self.payload) {
-            Ok(Encoded::Frame) => self.send_payload(timestamp, frame.len(), outbox),
+            Ok(Encoded::Frame) => {
+                let units = frame.len() as u32 / self.encoder.rate().factor() as u32
+                    * (self.codec.clock_rate() / codec::SAMPLE_RATE);
+                self.send_payload(timestamp, units, outbox);
+            }
             // Silence that need not be sent, or nothing at all: the next one is a new spurt.
             Ok(Encoded::Nothing) | Err(_) => self.marker = true,
         }
     }
 
-    fn send_payload(&mut self, timestamp: u32, samples: usize, outbox: &mut Outbox) {
+    fn send_payload(&mut self, timestamp: u32, units: u32, outbox: &mut Outbox) {
         let head = Head {
             payload_type: self.payload_type,
             seq: self.seq,
@@ -314,9 +409,10 @@ impl Downlink {
             marker: std::mem::take(&mut self.marker),
         };
         outbox.send_browser(head, &self.payload);
+        self.head = self.payload.first().copied().unwrap_or(0);
         self.seq += 1;
         self.sent += 1;
-        self.end = Some(timestamp.wrapping_add(self.units(samples)));
+        self.end = Some(timestamp.wrapping_add(units));
     }
 
     fn clock(&self, now: Instant) -> u32 {
@@ -324,13 +420,5 @@ impl Downlink {
         let passed: Duration = now.saturating_duration_since(at);
         let units = passed.as_micros() * u128::from(self.codec.clock_rate()) / 1_000_000;
         timestamp.wrapping_add(units as u32)
-    }
-
-    fn per_sample(&self) -> u32 {
-        self.codec.clock_rate() / codec::SAMPLE_RATE
-    }
-
-    fn units(&self, samples: usize) -> u32 {
-        samples as u32 * self.per_sample()
     }
 }

@@ -15,9 +15,12 @@ mod downlink;
 mod error;
 mod event;
 mod leg;
+mod loss_control;
 mod outbox;
+mod pause;
 mod pool;
 mod ports;
+mod relay;
 mod source_lock;
 mod trunk;
 mod trunk_crypto;
@@ -30,13 +33,13 @@ mod watch;
 mod worker;
 
 pub use crate::sdp::Protection;
-pub use config::{Interface, OpusSettings, PoolConfig};
+pub use config::{Band, Interface, OpusSettings, Playout, PoolConfig, Repair, Silence};
 pub use error::Error;
 pub use event::{DigitWay, LegStats, MediaEvent};
 pub use leg::{Feed, Hold, LegSide, Phase};
 pub use pool::{Gauges, Pool};
 
-pub use trunk::{DigitPacing, TrunkAudio, TrunkCodec, TrunkMedia};
+pub use trunk::{DigitPacing, RelayPolicy, TrunkAudio, TrunkCodec, TrunkMedia};
 pub use worker::Session;
 
 pub use crate::base::DtmfMode;

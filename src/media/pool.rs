@@ -8,7 +8,7 @@ use mio::{Poll, Token, Waker};
 use tokio::sync::mpsc;
 
 use super::ports::Ports;
-use super::worker::{CallKey, Inbox, Load, Message, Worker, WorkerConfig, channel};
+use super::worker::{CallKey, Inbox, LATE_US, Load, Message, Worker, WorkerConfig, channel};
 use super::{Error, MediaEvent, PoolConfig, Session};
 use crate::base::CallId;
 
@@ -39,16 +39,27 @@ pub struct Gauges {
     pub ports: usize,
     /// How late the latest worker meets its deadlines, in microseconds, averaged.
     pub tick_late_us: u64,
+    /// How busy the busiest worker is, in thousandths.
+    pub busy: u32,
+    /// The complexity of Opus that load has brought the busiest worker to.
+    pub complexity: u8,
+    /// Ticks so far by lateness: one class for each of [`Gauges::LATE_US`] and one for what is later.
+    pub late: [u64; LATE_US.len() + 1],
+    /// The sum of all lateness so far, in microseconds.
+    pub late_sum_us: u64,
     /// Defects caught so far, each of which ended one call.
     pub panics: u64,
     /// Datagrams the system did not take and events that were not read, of ended calls.
     pub dropped: u64,
 }
 
+impl Gauges {
+    /// Upper ends of the classes of [`Gauges::late`], in microseconds.
+    pub const LATE_US: [u64; LATE_US.len()] = LATE_US;
+}
+
 /// Events that wait for a session's owner.
 const MAX_EVENTS: usize = 256;
-/// A worker this late takes no new call: half a packet interval, what a jitter buffer still hides.
-const TOO_LATE_US: u64 = 10_000;
 
 impl Pool {
     /// Binds the sockets and starts the threads.
@@ -81,6 +92,8 @@ impl Pool {
                 ports: ports.clone(),
                 rtp_advertise: config.rtp_advertise,
                 opus: config.opus,
+                opus_parameters: config.opus_parameters(),
+                playout: config.playout,
                 lost_after: config.lost_after,
                 stats_every: config.stats_every,
             };
@@ -96,9 +109,11 @@ impl Pool {
     /// # Errors
     /// [`Error::Overloaded`] when every worker is full or late; calls in progress are not touched.
     pub fn open(&self, call: CallId) -> Result<(Session, mpsc::Receiver<MediaEvent>), Error> {
-        let ready = self.workers.iter().filter(|w| w.load.late_us() < TOO_LATE_US);
-        let worker = ready.min_by_key(|w| w.inbox.calls()).ok_or(Error::Overloaded)?;
+        let ready = self.workers.iter().filter(|w| w.load.takes_more());
+        let worker =
+            ready.min_by_key(|w| (w.load.expected(), w.inbox.calls())).ok_or(Error::Overloaded)?;
         worker.inbox.reserve(self.calls_per_worker)?;
+        worker.load.placed();
         let key = CallKey(self.next_key.fetch_add(1, Ordering::Relaxed));
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
         if let Err(error) = worker.inbox.send(Message::Open { key, call, events }) {
@@ -111,7 +126,17 @@ impl Pool {
     /// Current numbers.
     pub fn gauges(&self) -> Gauges {
         let loads = self.workers.iter().map(|w| &w.load);
+        let (mut late, mut late_sum_us) = ([0; LATE_US.len() + 1], 0);
+        for load in loads.clone() {
+            let (counts, sum) = load.late();
+            late.iter_mut().zip(counts).for_each(|(all, more)| *all += more);
+            late_sum_us += sum;
+        }
         Gauges {
+            busy: loads.clone().map(|l| l.busy()).max().unwrap_or(0),
+            complexity: loads.clone().map(|l| l.complexity()).min().unwrap_or(0),
+            late,
+            late_sum_us,
             sessions: self.workers.iter().map(|w| w.inbox.calls()).sum(),
             capacity: self.calls_per_worker * self.workers.len(),
             ports: self.ports.in_use(),

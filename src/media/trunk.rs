@@ -15,6 +15,12 @@ pub enum TrunkCodec {
     Pcmu,
     /// G.711 A-law, payload type 8.
     Pcma,
+    /// G.722 at 64 kbit/s, payload type 9: wideband where the page speaks Opus.
+    G722,
+    /// Linear PCM of 16 bits, for tests that must see every sample.
+    L16,
+    /// Opus: passed on as it is where the page speaks it too.
+    Opus,
 }
 
 impl TrunkCodec {
@@ -22,21 +28,34 @@ impl TrunkCodec {
         match self {
             TrunkCodec::Pcmu => AudioCodec::Pcmu,
             TrunkCodec::Pcma => AudioCodec::Pcma,
+            TrunkCodec::G722 => AudioCodec::G722,
+            TrunkCodec::L16 => AudioCodec::L16,
+            TrunkCodec::Opus => AudioCodec::Opus,
         }
     }
 
-    pub(super) fn from_sdp(codec: AudioCodec) -> Option<Self> {
+    pub(super) fn from_sdp(codec: AudioCodec) -> Self {
         match codec {
-            AudioCodec::Pcmu => Some(TrunkCodec::Pcmu),
-            AudioCodec::Pcma => Some(TrunkCodec::Pcma),
-            AudioCodec::G722 | AudioCodec::Opus => None,
+            AudioCodec::Pcmu => TrunkCodec::Pcmu,
+            AudioCodec::Pcma => TrunkCodec::Pcma,
+            AudioCodec::G722 => TrunkCodec::G722,
+            AudioCodec::L16 => TrunkCodec::L16,
+            AudioCodec::Opus => TrunkCodec::Opus,
         }
+    }
+
+    /// Its name as SDP writes it.
+    pub fn name(self) -> &'static str {
+        self.in_sdp().name()
     }
 
     pub(super) fn coding(self) -> Codec {
         match self {
             TrunkCodec::Pcmu => Codec::Pcmu,
             TrunkCodec::Pcma => Codec::Pcma,
+            TrunkCodec::G722 => Codec::G722,
+            TrunkCodec::L16 => Codec::L16,
+            TrunkCodec::Opus => Codec::Opus,
         }
     }
 }
@@ -56,6 +75,18 @@ impl Default for DigitPacing {
     }
 }
 
+/// When the page's packets go to the trunk as they come, instead of through the playout buffer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RelayPolicy {
+    /// Where both legs speak Opus: who takes Opus has a jitter buffer of its own.
+    #[default]
+    Opus,
+    /// Where both legs speak the same codec: bit for bit, with the page's loss and jitter.
+    SameCodec,
+    /// Nowhere.
+    Never,
+}
+
 /// What a trunk's media may look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrunkMedia {
@@ -73,6 +104,8 @@ pub struct TrunkMedia {
     pub protection: Protection,
     /// Whether the peer takes SIP INFO, as far as it is known; `Session::peer_info` says more later.
     pub info: InfoSupport,
+    /// Whether the page's packets may go to it as they come.
+    pub relay: RelayPolicy,
 }
 
 impl Default for TrunkMedia {
@@ -85,6 +118,7 @@ impl Default for TrunkMedia {
             dtmf: DtmfMode::Auto,
             protection: Protection::None,
             info: InfoSupport::Unknown,
+            relay: RelayPolicy::default(),
         }
     }
 }

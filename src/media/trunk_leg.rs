@@ -59,7 +59,7 @@ pub(super) struct Seeds {
     pub(super) keys: KeySeeds,
 }
 
-/// All G.711: the clock of the leg in Hz.
+/// The clock of the leg in Hz until a codec is agreed on.
 const CLOCK: u32 = 8_000;
 
 impl TrunkLeg {
@@ -205,7 +205,8 @@ impl TrunkLeg {
             return Received::Nothing;
         };
         let payload_type = packet.payload_type.get();
-        let is_audio = payload_type == negotiated.codec.receive;
+        let is_audio = payload_type == negotiated.codec.receive
+            || negotiated.others.iter().any(|other| payload_type == other.receive);
         let is_event = negotiated.telephone_event.is_some_and(|e| payload_type == e.receive);
         if !is_audio && !is_event {
             self.unknown += 1;
@@ -252,9 +253,14 @@ impl TrunkLeg {
         self.timestamp.0
     }
 
-    /// The clock goes on by one frame, whether it was sent or not.
-    pub(super) fn advance(&mut self, samples: u32) {
-        self.timestamp = self.timestamp.plus(samples);
+    /// The clock goes on by so many units, whether something was sent or not.
+    pub(super) fn advance(&mut self, units: u32) {
+        self.timestamp = self.timestamp.plus(units);
+    }
+
+    /// Numbers of packets that were lost on their way here stay free.
+    pub(super) fn leave_out(&mut self, packets: u16) {
+        self.seq = Seq(self.seq.0.wrapping_add(packets));
     }
 
     /// Writes one packet over what `out` held.
@@ -328,13 +334,29 @@ impl TrunkLeg {
         }
     }
 
+    /// The codec of a payload type that was agreed on.
+    pub(super) fn codec_of(&self, payload_type: u8) -> Option<TrunkCodec> {
+        let n = self.negotiated.as_ref()?;
+        let all = std::iter::once(&n.codec).chain(&n.others);
+        let codec = all.into_iter().find(|codec| codec.receive == payload_type)?;
+        Some(TrunkCodec::from_sdp(codec.codec))
+    }
+
+    /// What the other end said it lost in its last interval, 0 to 1.
+    pub(super) fn remote_loss(&self) -> f32 {
+        f32::from(self.sender.fraction_lost()) / 256.0
+    }
+
     /// The name of the codec in force.
     pub(super) fn codec(&self) -> Option<TrunkCodec> {
-        self.negotiated.as_ref().and_then(|n| TrunkCodec::from_sdp(n.codec.codec))
+        self.negotiated.as_ref().map(|n| TrunkCodec::from_sdp(n.codec.codec))
     }
 
     fn settle(&mut self, now: Instant, negotiated: sdp::Negotiated) -> Result<TrunkAudio, Error> {
-        let codec = TrunkCodec::from_sdp(negotiated.codec.codec).ok_or(Error::NoCommonCodec)?;
+        let codec = TrunkCodec::from_sdp(negotiated.codec.codec);
+        let clock = negotiated.codec.codec.clock_rate();
+        self.sender.set_clock_rate(clock);
+        self.receiver.set_clock_rate(clock);
         match &mut self.lock {
             Some(lock) => lock.resignal(now, negotiated.remote),
             None => {

@@ -4,12 +4,14 @@
 use std::time::Instant;
 
 use super::digits::Listener;
-use crate::codec::{Decoder, FRAME};
+use crate::codec::{Codec, Decoder, FRAME, SAMPLE_RATE};
 use crate::rtp::{Packet, SeqExtender, Ssrc, Timestamp};
 
 /// Where the trunk's sound stands.
 #[derive(Debug)]
 pub(super) struct TrunkSound {
+    /// Its own: what another decoded is no longer in the state of a codec that has one.
+    decoder: Option<Decoder>,
     stream: Option<Stream>,
     pcm: Vec<i16>,
 }
@@ -25,7 +27,7 @@ struct Stream {
 
 impl TrunkSound {
     pub(super) fn new() -> Self {
-        Self { stream: None, pcm: Vec::with_capacity(8 * FRAME) }
+        Self { decoder: None, stream: None, pcm: Vec::with_capacity(8 * FRAME) }
     }
 
     /// A telephone event: its number is not lost.
@@ -40,10 +42,10 @@ impl TrunkSound {
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
-        decoder: &mut Decoder,
+        codec: Codec,
         listener: &mut Listener,
     ) {
-        let missing = match self.place(packet) {
+        let missing = match self.place(packet, codec) {
             Place::Old => return,
             Place::New => Missing::Silence(LONGEST_SILENCE),
             Place::Next(missing) => missing,
@@ -59,15 +61,21 @@ impl TrunkSound {
                 listener.hear(now, &self.pcm);
             }
         }
+        if self.decoder.as_ref().is_none_or(|decoder| decoder.codec() != codec) {
+            self.decoder = Decoder::new(codec).ok();
+        }
+        let Some(decoder) = &mut self.decoder else { return };
         if decoder.decode(packet.payload, &mut self.pcm).is_ok() {
             if let Some(stream) = &mut self.stream {
-                stream.end = packet.timestamp.plus(self.pcm.len() as u32);
+                let units = codec.duration(packet.payload).unwrap_or(0);
+                stream.end = packet.timestamp.plus(units);
             }
             listener.hear(now, &self.pcm);
         }
     }
 
-    fn place(&mut self, packet: &Packet<'_>) -> Place {
+    fn place(&mut self, packet: &Packet<'_>, codec: Codec) -> Place {
+        let per_sample = codec.clock_rate() / SAMPLE_RATE;
         if let Some(stream) = self.stream.as_mut().filter(|stream| stream.ssrc == packet.ssrc) {
             let number = stream.extender.extend(packet.seq);
             if number <= stream.newest && stream.newest - number < LONGEST_LOSS {
@@ -77,7 +85,7 @@ impl TrunkSound {
             let gap = packet.timestamp.since(stream.end);
             if number > stream.newest && lost < LONGEST_LOSS {
                 stream.newest = number;
-                let samples = gap.max(0).unsigned_abs() as usize;
+                let samples = (gap.max(0).unsigned_abs() / per_sample) as usize;
                 return Place::Next(match (lost, samples) {
                     (_, 0) => Missing::Nothing,
                     (0, samples) => Missing::Silence(samples.min(LONGEST_SILENCE)),

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use super::Error;
-use crate::codec::{self, Codec, Decoder, DriftCorrector, FRAME};
+use super::{Error, Playout, Repair};
+use crate::codec::{self, Codec, Decoder, DriftCorrector, Rate};
 use crate::jitter::{Activity, Config, Content, Counts, Decision, PlayoutBuffer};
 use crate::rtp::{Packet, PayloadType, Seq, Ssrc, Timestamp};
 use crate::webrtc::{BrowserCodec, Negotiated, RtpIn};
@@ -13,6 +13,7 @@ use crate::webrtc::{BrowserCodec, Negotiated, RtpIn};
 #[derive(Debug)]
 pub(super) struct Uplink {
     codec: Codec,
+    repair: Repair,
     buffer: PlayoutBuffer,
     decoder: Decoder,
     /// Between the page's clock and ours.
@@ -29,15 +30,20 @@ const SILENCE_DBM0: f64 = -45.0;
 const MAX_DECISIONS: usize = 16;
 
 impl Uplink {
-    pub(super) fn new(negotiated: &Negotiated) -> Result<Self, Error> {
+    pub(super) fn new(negotiated: &Negotiated, playout: Playout) -> Result<Self, Error> {
         let codec = coding(negotiated.codec);
+        let (min_delay, max_delay) = playout.delay;
+        let usual = Config::new(codec.clock_rate());
+        let start_delay = usual.start_delay.clamp(min_delay, max_delay);
+        let config = Config { min_delay, start_delay, max_delay, ..usual };
         Ok(Self {
             codec,
-            buffer: PlayoutBuffer::new(Config::new(codec.clock_rate())),
+            repair: playout.repair,
+            buffer: PlayoutBuffer::new(config),
             decoder: Decoder::new(codec).map_err(|_| Error::Internal)?,
             drift: DriftCorrector::new(),
-            pcm: Vec::with_capacity(8 * FRAME),
-            decoded: Vec::with_capacity(8 * FRAME),
+            pcm: Vec::with_capacity(8 * Rate::Wide.frame()),
+            decoded: Vec::with_capacity(8 * Rate::Wide.frame()),
             activity: Activity::Silence,
         })
     }
@@ -45,6 +51,16 @@ impl Uplink {
     /// What the page speaks.
     pub(super) fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// The rate of the sound from now on, one that the codec has.
+    pub(super) fn set_rate(&mut self, rate: Rate) -> Result<(), Error> {
+        if self.decoder.rate() != rate {
+            self.decoder = Decoder::at(self.codec, rate).map_err(|_| Error::Internal)?;
+            self.drift = DriftCorrector::at(rate);
+            self.pcm.clear();
+        }
+        Ok(())
     }
 
     /// Takes a packet of sound.
@@ -63,7 +79,8 @@ impl Uplink {
 
     /// The next 20 ms of sound, over what `frame` held.
     pub(super) fn frame(&mut self, now: Instant, frame: &mut Vec<i16>) {
-        self.drift.steer(self.buffer.excess());
+        let factor = self.decoder.rate().factor();
+        self.drift.steer(self.buffer.excess() * factor as i32);
         let needed = self.drift.needed();
         for _ in 0..MAX_DECISIONS {
             if self.pcm.len() >= needed {
@@ -87,8 +104,11 @@ impl Uplink {
     }
 
     fn decide(&mut self, now: Instant) {
-        let per_sample = self.codec.clock_rate() / codec::SAMPLE_RATE;
-        let samples = |duration: u32| (duration / per_sample).min(MAX_SAMPLES) as usize;
+        let rate = self.decoder.rate();
+        let samples = |duration: u32| {
+            let narrow = duration / (self.codec.clock_rate() / codec::SAMPLE_RATE);
+            narrow.min(MAX_SAMPLES) as usize * rate.factor()
+        };
         let decision = self.buffer.pull(now, self.activity);
         match decision {
             Decision::Decode { payload, duration } => {
@@ -96,9 +116,17 @@ impl Uplink {
                     self.decoder.conceal(samples(duration), &mut self.decoded);
                 }
             }
+            Decision::Fec { duration, .. } | Decision::Conceal { duration }
+                if self.repair == Repair::Nothing =>
+            {
+                self.decoded.clear();
+                self.decoded.resize(samples(duration), 0);
+            }
             Decision::Fec { next, duration } => {
                 let lost = samples(duration);
-                if self.decoder.decode_fec(next, lost, &mut self.decoded).is_err() {
+                let used = self.repair == Repair::Full
+                    && self.decoder.decode_fec(next, lost, &mut self.decoded).is_ok();
+                if !used {
                     self.decoder.conceal(lost, &mut self.decoded);
                 }
             }
@@ -131,7 +159,7 @@ pub(super) fn coding(codec: BrowserCodec) -> Codec {
     }
 }
 
-fn packet_of(packet: &RtpIn) -> Packet<'_> {
+pub(super) fn packet_of(packet: &RtpIn) -> Packet<'_> {
     Packet {
         marker: packet.marker,
         payload_type: PayloadType::from_low_bits(packet.payload_type),
@@ -142,5 +170,5 @@ fn packet_of(packet: &RtpIn) -> Packet<'_> {
     }
 }
 
-/// 120 ms, the longest packet of any codec here.
+/// 120 ms at 8 kHz, the longest packet of any codec here.
 const MAX_SAMPLES: u32 = 960;

@@ -58,6 +58,11 @@ impl ReceiverStats {
         }
     }
 
+    /// Another clock rate in Hz, of another codec: with a new offer and answer.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate.max(1);
+    }
+
     /// Counts one packet. A new SSRC, or two packets in a row beyond a jump, start over.
     pub fn on_packet(&mut self, now: Instant, packet: &Packet<'_>) -> Received {
         let fresh = match &mut self.source {

@@ -41,6 +41,12 @@ impl SenderStats {
         }
     }
 
+    /// Another clock rate in Hz, of another codec: before the first packet, or with a new offer and
+    /// answer.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate.max(1);
+    }
+
     /// The source of the stream.
     pub fn ssrc(&self) -> Ssrc {
         self.ssrc

@@ -9,14 +9,16 @@ pub enum AudioCodec {
     Pcma,
     /// G.722, payload type 9; its clock is written as 8000 (RFC 3551 section 4.5.2).
     G722,
+    /// Linear PCM of 16 bits at 8 kHz, mono, a dynamic payload type (RFC 3551 section 4.5.11).
+    L16,
     /// Opus, a dynamic payload type (RFC 7587 section 7).
     Opus,
 }
 
 impl AudioCodec {
     /// Every codec, in the order of their static payload types.
-    pub const ALL: [AudioCodec; 4] =
-        [AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722, AudioCodec::Opus];
+    pub const ALL: [AudioCodec; 5] =
+        [AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722, AudioCodec::L16, AudioCodec::Opus];
 
     /// The encoding name of its `a=rtpmap`, without regard to case when read.
     pub const fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl AudioCodec {
             AudioCodec::Pcmu => "PCMU",
             AudioCodec::Pcma => "PCMA",
             AudioCodec::G722 => "G722",
+            AudioCodec::L16 => "L16",
             AudioCodec::Opus => "opus",
         }
     }
@@ -31,7 +34,7 @@ impl AudioCodec {
     /// The clock rate of its `a=rtpmap` in Hz.
     pub const fn clock_rate(self) -> u32 {
         match self {
-            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 => 8000,
+            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 | AudioCodec::L16 => 8000,
             AudioCodec::Opus => 48_000,
         }
     }
@@ -40,7 +43,7 @@ impl AudioCodec {
     /// section 7).
     pub const fn channels(self) -> Option<u8> {
         match self {
-            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 => None,
+            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 | AudioCodec::L16 => None,
             AudioCodec::Opus => Some(2),
         }
     }
@@ -51,6 +54,7 @@ impl AudioCodec {
             AudioCodec::Pcmu => 0,
             AudioCodec::Pcma => 8,
             AudioCodec::G722 => 9,
+            AudioCodec::L16 => 108,
             AudioCodec::Opus => 107,
         }
     }

@@ -406,9 +406,9 @@ fn refused(media: &Media) -> Media {
 
 const PTIMES_MS: [u32; 5] = [10, 20, 30, 40, 60];
 const DEFAULT_PTIME_MS: u32 = 20;
-/// Narrowband, mono: what is on the other side of the gateway anyway (RFC 7587 section 6.1).
+/// Mono, and no more than a page is asked for (RFC 7587 section 6.1).
 const OPUS_PARAMETERS: &str =
-    "maxplaybackrate=8000;sprop-maxcapturerate=8000;stereo=0;useinbandfec=1";
+    "maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;useinbandfec=1";
 
 #[cfg(test)]
 #[path = "negotiate_tests.rs"]

@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallHold, CallTransfer, HeldBy, Hello, Refusal, TokenRefresh, Tones, TransferStatus, Welcome,
+    CallHold, CallTransfer, HeldBy, Hello, LegReport, Refusal, TokenRefresh, Tones, TransferStatus,
+    Welcome,
 };
 use crate::base::{CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus};
 use crate::dtmf::ToneItem;
@@ -404,6 +405,16 @@ pub enum Event {
         tone: Digit,
         /// What was measured.
         receipt: Receipt,
+    },
+    /// How both legs sound, every few seconds and once at the end.
+    #[serde(rename = "call.stats")]
+    CallStats {
+        /// The call.
+        call: CallId,
+        /// What comes from the page.
+        page: Box<LegReport>,
+        /// What comes from the trunk.
+        trunk: Box<LegReport>,
     },
     /// The token ends soon: send `token`.
     #[serde(rename = "token.expiring")]

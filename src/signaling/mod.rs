@@ -12,6 +12,7 @@ mod messages;
 mod revoked;
 mod service;
 mod session;
+mod stats;
 mod token;
 mod tones;
 mod turn;
@@ -31,6 +32,7 @@ pub use messages::{
 pub use revoked::Revoked;
 pub use service::{CallHold, CallTransfer, HeldBy, TransferStatus, TransferTo};
 pub use session::{CloseCode, Config, Error, Input, Loss, Output, Resumed, Session};
+pub use stats::LegReport;
 pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenId, TokenKey, mint, verify};
 pub use tones::{Tones, TonesError};
 pub use turn::IceSource;

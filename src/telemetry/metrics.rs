@@ -13,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::lateness::{Lateness, TickLateness};
+
 /// All metrics. Every method may be called from any thread and does not wait.
 #[derive(Debug)]
 pub struct Metrics {
@@ -24,7 +26,10 @@ pub struct Metrics {
     sip_transactions: Family<Labels<1>, Gauge>,
     dialogs: Gauge,
     media_sessions: Gauge,
-    media_tick_late: Histogram,
+    media_busy: Gauge,
+    opus_complexity: Gauge,
+    media_tick_late: Lateness,
+    call_mos: Family<Labels<1>, Histogram, fn() -> Histogram>,
     spool_bytes: Gauge,
     panics_caught: Counter,
     calls_capped: Family<Labels<1>, Counter>,
@@ -47,6 +52,12 @@ pub struct Gauges {
     pub dialogs: u64,
     /// Calls that media workers hold.
     pub media_sessions: u64,
+    /// How busy the busiest media worker is, in thousandths.
+    pub media_busy: u64,
+    /// The least complexity of Opus in force.
+    pub opus_complexity: u64,
+    /// Media ticks so far by lateness, counted by the workers.
+    pub media_tick_late: TickLateness,
     /// Bytes of records that are not in SQL yet.
     pub spool_bytes: u64,
 }
@@ -63,7 +74,10 @@ impl Metrics {
             sip_transactions: Family::default(),
             dialogs: Gauge::default(),
             media_sessions: Gauge::default(),
-            media_tick_late: Histogram::new(TICK_BUCKETS),
+            media_busy: Gauge::default(),
+            opus_complexity: Gauge::default(),
+            media_tick_late: Lateness::default(),
+            call_mos: Family::new_with_constructor(|| Histogram::new(MOS_BUCKETS)),
             spool_bytes: Gauge::default(),
             panics_caught: Counter::default(),
             calls_capped: Family::default(),
@@ -100,9 +114,20 @@ impl Metrics {
             metrics.media_sessions.clone(),
         );
         registry.register(
-            "media_tick_late_seconds",
-            "How late a media tick of 20 ms was",
-            metrics.media_tick_late.clone(),
+            "media_worker_busy_permille",
+            "How much of the last second the busiest media worker worked, in thousandths",
+            metrics.media_busy.clone(),
+        );
+        registry.register(
+            "opus_complexity",
+            "Complexity of Opus toward browsers where the load has lowered it most",
+            metrics.opus_complexity.clone(),
+        );
+        registry.register_collector(Box::new(metrics.media_tick_late.clone()));
+        registry.register(
+            "call_mos",
+            "Estimated opinion score (ITU-T G.107) of what came from each side of a call",
+            metrics.call_mos.clone(),
         );
         registry.register("trunk_up", "Whether a trunk is sent calls", metrics.trunk_up.clone());
         registry.register(
@@ -156,9 +181,9 @@ impl Metrics {
         self.calls.get_or_create(&[("direction", direction), ("result", result)]).inc();
     }
 
-    /// A media tick came this late.
-    pub fn media_tick_late(&self, late: Duration) {
-        self.media_tick_late.observe(late.as_secs_f64());
+    /// A call ended whose side (`caller`, `callee`) sounded like this, 1.0 to 4.5.
+    pub fn call_mos(&self, side: &'static str, mos: f64) {
+        self.call_mos.get_or_create(&[("side", side)]).observe(mos);
     }
 
     /// A panic ended one call.
@@ -210,6 +235,9 @@ impl Metrics {
         set(&self.rtp_ports_in_use, gauges.rtp_ports_in_use);
         set(&self.dialogs, gauges.dialogs);
         set(&self.media_sessions, gauges.media_sessions);
+        set(&self.media_busy, gauges.media_busy);
+        set(&self.opus_complexity, gauges.opus_complexity);
+        self.media_tick_late.set(&gauges.media_tick_late);
         set(&self.spool_bytes, gauges.spool_bytes);
         for (state, count) in gauges.sip_transactions.into_iter().filter(|(s, _)| !s.is_empty()) {
             set(&self.sip_transactions.get_or_create(&[("state", state)]), count);
@@ -246,8 +274,8 @@ type Labels<const N: usize> = [(&'static str, &'static str); N];
 const SETUP_BUCKETS: [f64; 12] =
     [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0];
 
-/// Seconds. A tick is 20 ms; a worker that is late by one of them is heard.
-const TICK_BUCKETS: [f64; 8] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];
+/// Below 3.1 nearly all users are dissatisfied (ITU-T G.107 annex B); G.711 at its best has 4.41.
+const MOS_BUCKETS: [f64; 8] = [1.5, 2.0, 2.6, 3.1, 3.6, 4.0, 4.2, 4.4];
 
 #[cfg(test)]
 mod tests {
@@ -260,8 +288,8 @@ mod tests {
         metrics.call_started("outbound");
         metrics.call_answered(Duration::from_millis(300));
         metrics.call_ended("outbound", "busy");
-        metrics.media_tick_late(Duration::from_millis(3));
         metrics.panic_caught();
+        metrics.call_mos("caller", 4.1);
         metrics.call_capped("held");
         metrics.fraud_alarm();
         metrics.plan_reloaded("refused");
@@ -275,6 +303,13 @@ mod tests {
             sip_transactions,
             dialogs: 1,
             media_sessions: 1,
+            media_busy: 250,
+            opus_complexity: 5,
+            media_tick_late: TickLateness {
+                upper_us: [500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000],
+                counts: [9, 0, 0, 1, 0, 0, 0, 0, 1],
+                sum_us: 204_000,
+            },
             spool_bytes: 600,
         });
         let text = metrics.render();
@@ -287,7 +322,14 @@ mod tests {
             "crosspoint_sip_transactions{state=\"proceeding\"} 2",
             "crosspoint_dialogs 1",
             "crosspoint_media_sessions 1",
-            "crosspoint_media_tick_late_seconds_bucket{le=\"0.005\"} 1",
+            "crosspoint_media_worker_busy_permille 250",
+            "crosspoint_opus_complexity 5",
+            "crosspoint_media_tick_late_seconds_bucket{le=\"0.0005\"} 9",
+            "crosspoint_media_tick_late_seconds_bucket{le=\"0.005\"} 10",
+            "crosspoint_media_tick_late_seconds_bucket{le=\"+Inf\"} 11",
+            "crosspoint_media_tick_late_seconds_count 11",
+            "crosspoint_media_tick_late_seconds_sum 0.204",
+            "crosspoint_call_mos_bucket{le=\"4.2\",side=\"caller\"} 1",
             "crosspoint_spool_bytes 600",
             "crosspoint_panics_caught_total 1",
             "crosspoint_calls_capped_total{cap=\"held\"} 1",

@@ -165,6 +165,11 @@ impl Codec {
         ("opus", Codec::Opus),
     ];
 
+    /// Whether its sound goes beyond 4 kHz.
+    pub fn is_wide(self) -> bool {
+        matches!(self, Codec::G722 | Codec::Opus)
+    }
+
     /// The word in files.
     pub fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(_, c)| *c == self).map_or("", |(word, _)| word)

@@ -184,12 +184,9 @@ pub(super) fn is_usable_candidate(value: &str) -> bool {
     udp && address.is_some_and(|address| !address.is_unspecified() && !address.is_multicast())
 }
 
-/// Writes what we take of Opus toward a narrowband leg into our description: nothing above 8 kHz
-/// reaches or leaves the telephone network, so the page need not code it (RFC 7587 6.1).
-pub(super) fn with_opus_parameters(sdp: &str, payload_type: u8) -> String {
-    let parameters = format!(
-        "a=fmtp:{payload_type} maxplaybackrate=8000;sprop-maxcapturerate=8000;stereo=0;useinbandfec=1"
-    );
+/// Writes what we ask of the page's Opus into our description (RFC 7587 6.1).
+pub(super) fn with_opus_parameters(sdp: &str, payload_type: u8, parameters: &str) -> String {
+    let parameters = format!("a=fmtp:{payload_type} {parameters}");
     let own = format!("a=fmtp:{payload_type} ");
     let map = format!("a=rtpmap:{payload_type} ");
     let mut text = String::with_capacity(sdp.len() + parameters.len());
@@ -323,9 +320,9 @@ mod tests {
         let sdp =
             "m=audio 9 X 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\na=mid:0\r\n";
         assert_eq!(
-            with_opus_parameters(sdp, 111),
+            with_opus_parameters(sdp, 111, "maxplaybackrate=8000;useinbandfec=1"),
             "m=audio 9 X 111\r\na=rtpmap:111 opus/48000/2\r\n\
-             a=fmtp:111 maxplaybackrate=8000;sprop-maxcapturerate=8000;stereo=0;useinbandfec=1\r\na=mid:0\r\n"
+             a=fmtp:111 maxplaybackrate=8000;useinbandfec=1\r\na=mid:0\r\n"
         );
     }
 }

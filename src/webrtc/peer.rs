@@ -27,6 +27,8 @@ pub struct PeerConfig {
     pub ice_lite: bool,
     /// Codecs we take, best first.
     pub codecs: Vec<BrowserCodec>,
+    /// What our descriptions ask of the page's Opus (RFC 7587 6.1), without `a=fmtp:111 `.
+    pub opus_parameters: Arc<str>,
 }
 
 /// What happened to the peer.
@@ -124,6 +126,7 @@ pub struct Negotiated {
 pub struct Peer {
     rtc: Rtc,
     codecs: Vec<BrowserCodec>,
+    opus_parameters: Arc<str>,
     fingerprint: Option<String>,
     pending: Option<SdpPendingOffer>,
     negotiated: Option<Negotiated>,
@@ -375,6 +378,7 @@ impl Peer {
         Self {
             rtc,
             codecs: codecs.to_vec(),
+            opus_parameters: Arc::clone(&config.opus_parameters),
             fingerprint: None,
             pending: None,
             negotiated: None,
@@ -423,7 +427,7 @@ impl Peer {
     fn with_parameters(&self, sdp: &str) -> String {
         let opus = self.rtc.codec_config().params().iter().find(|p| p.spec().codec == Codec::Opus);
         match opus {
-            Some(opus) => with_opus_parameters(sdp, *opus.pt()),
+            Some(opus) => with_opus_parameters(sdp, *opus.pt(), &self.opus_parameters),
             None => sdp.to_owned(),
         }
     }

@@ -1,17 +1,15 @@
 //! What media says, in the words of legs.
 
-use std::time::Duration;
-
 use tokio::sync::mpsc;
 
 use super::legs::{Callee, Caller};
 use super::machine::CallTask;
+use super::quality;
 use super::{CallInput, MediaOf};
 use crate::base::Cause;
-use crate::call::{Input, Leg, LegEvent, LegQuality};
+use crate::call::{Input, Leg, LegEvent};
 use crate::gateway::spawn;
 use crate::media::{self, LegSide, LegStats, MediaEvent};
-use crate::rtp::{CodecQuality, PathQuality, Quality};
 use crate::signaling::socket::Page;
 
 impl CallTask {
@@ -58,8 +56,13 @@ impl CallTask {
             MediaEvent::Stats { browser, trunk } => {
                 tracing::debug!(call.id = %self.id, ?browser, ?trunk, "media statistics");
                 self.count_dropped(&trunk);
-                self.on_leg(of, LegSide::Browser, LegEvent::Quality(quality(&browser)));
-                self.on_leg(of, LegSide::Trunk, LegEvent::Quality(quality(&trunk)));
+                let [page, phone] = [(LegSide::Browser, &browser), (LegSide::Trunk, &trunk)]
+                    .map(|(side, stats)| quality::of_leg(side, stats));
+                self.on_leg(of, LegSide::Browser, LegEvent::Quality(page));
+                self.on_leg(of, LegSide::Trunk, LegEvent::Quality(phone));
+                if let Some(told) = self.page_of_media(of).filter(|_| !self.over) {
+                    told.event(quality::event(self.id, &page, &phone));
+                }
                 let dropped = browser.digits_dropped + trunk.digits_dropped;
                 let more = dropped.saturating_sub(self.digits_dropped);
                 if more > 0 {
@@ -154,17 +157,4 @@ pub(super) fn follow(
             }
         }
     });
-}
-
-fn quality(stats: &LegStats) -> LegQuality {
-    let expected = (stats.received as f32 + stats.lost.max(0) as f32).max(1.0);
-    let loss_percent = 100.0 * stats.lost.max(0) as f32 / expected;
-    let delay_ms = stats.playout_ms + stats.round_trip_ms.unwrap_or(0.0) / 2.0;
-    let path = PathQuality {
-        one_way_delay: Duration::from_secs_f32(delay_ms.max(0.0) / 1000.0),
-        loss: f64::from(loss_percent) / 100.0,
-        burst_ratio: 1.0,
-    };
-    let mos = Quality::estimate(CodecQuality::G711, path).mos as f32;
-    LegQuality { mos, loss_percent, jitter_ms: stats.jitter_ms }
 }

@@ -7,6 +7,7 @@ mod machine;
 mod media_side;
 mod outputs;
 mod page_leg;
+mod quality;
 mod renegotiate;
 mod spawn;
 mod transfer;

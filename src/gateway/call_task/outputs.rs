@@ -312,6 +312,12 @@ impl CallTask {
             "call ended"
         );
         self.gateway.metrics.call_ended(record.direction.as_str(), cause_word(end.cause));
+        let quality = record.quality;
+        for (side, leg) in [("caller", quality.caller), ("callee", quality.callee)] {
+            if let Some(leg) = leg {
+                self.gateway.metrics.call_mos(side, f64::from(leg.mos));
+            }
+        }
         self.over = true;
     }
 }

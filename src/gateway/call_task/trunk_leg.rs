@@ -294,7 +294,7 @@ impl CallTask {
             return Err(media::Error::OutOfOrder("no media session"));
         };
         let audio = media.trunk_answer(sdp, phase).await?;
-        self.feed(Input::Leg(leg, LegEvent::Codec(codec_name(audio.codec).to_owned())));
+        self.feed(Input::Leg(leg, LegEvent::Codec(TrunkCodec::name(audio.codec).to_owned())));
         Ok(())
     }
 
@@ -388,15 +388,8 @@ pub(super) fn first_codec(sdp: &str) -> Option<&'static str> {
     match formats.split(' ').nth(2)? {
         "0" => Some("PCMU"),
         "8" => Some("PCMA"),
+        "9" => Some("G722"),
         _ => None,
-    }
-}
-
-/// As SDP names it.
-fn codec_name(codec: TrunkCodec) -> &'static str {
-    match codec {
-        TrunkCodec::Pcmu => "PCMU",
-        TrunkCodec::Pcma => "PCMA",
     }
 }
 

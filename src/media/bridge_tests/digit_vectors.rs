@@ -154,6 +154,7 @@ impl Connection {
             candidates: vec![address(GATEWAY)],
             ice_lite: false,
             codecs: vec![BrowserCodec::Opus],
+            opus_parameters: "useinbandfec=1".into(),
         };
         let mut page =
             TestBrowser::new(now, address(PAGE), &[BrowserCodec::Opus], &[(110, 48_000)]);

@@ -17,7 +17,7 @@ pub(super) use crate::media::DtmfMode;
 pub(super) use crate::media::bridge::{Bridge, BridgeConfig, Input, Output};
 pub(super) use crate::media::outbox::TrunkPort;
 pub(super) use crate::media::{
-    AddressPolicy, Feed, LegSide, MediaEvent, OpusSettings, ToneItem, TrunkMedia,
+    AddressPolicy, Feed, LegSide, MediaEvent, OpusSettings, Playout, Silence, ToneItem, TrunkMedia,
 };
 pub(super) use crate::rtp::{Packet, PayloadType, RtcpPacket, Seq, Ssrc, Timestamp, parse_rtcp};
 pub(super) use crate::webrtc::{BrowserCodec, EventFormat, Negotiated, RtpIn};
@@ -79,7 +79,13 @@ pub(super) struct Lab {
 
 pub(super) fn config() -> BridgeConfig {
     BridgeConfig {
-        opus: OpusSettings { bitrate: 24_000, complexity: 5 },
+        opus: OpusSettings {
+            bitrate: 24_000,
+            complexity: 5,
+            least_complexity: 0,
+            silence: Silence::Sent,
+        },
+        playout: Playout::default(),
         lost_after: Duration::from_secs(10),
         stats_every: Duration::from_secs(5),
         seed: [7; 32],
@@ -135,12 +141,16 @@ impl Lab {
 
     /// A bridge between a page and a trunk that has not answered yet.
     pub(super) fn unanswered(codec: BrowserCodec, wish: DtmfMode) -> Self {
+        Self::toward(codec, TrunkMedia { dtmf: wish, ..TrunkMedia::default() })
+    }
+
+    /// The same toward a trunk of any kind.
+    pub(super) fn toward(codec: BrowserCodec, media: TrunkMedia) -> Self {
         let now = epoch();
         let mut bridge = Bridge::new(now, config());
         bridge.set_browser(now, &negotiated(codec)).unwrap();
         bridge.handle_input(now, Input::BrowserUp);
-        let media =
-            TrunkMedia { addresses: AddressPolicy::Any, dtmf: wish, ..TrunkMedia::default() };
+        let media = TrunkMedia { addresses: AddressPolicy::Any, ..media };
         bridge.open_trunk(address(LOCAL), media);
         bridge.trunk_offer().unwrap();
         let codec = crate::media::uplink::coding(codec);
@@ -182,6 +192,7 @@ impl Lab {
             Codec::Opus => BrowserCodec::Opus,
             Codec::Pcmu => BrowserCodec::Pcmu,
             Codec::Pcma => BrowserCodec::Pcma,
+            other => panic!("no page speaks {other:?}"),
         };
         self.input(Input::BrowserDown);
         self.bridge.set_browser(self.now, &negotiated(codec)).unwrap();

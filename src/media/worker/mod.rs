@@ -1,6 +1,7 @@
 //! The worker threads: each owns its calls, their sockets, one poll and one heap of deadlines.
 
 mod command;
+mod load;
 mod run;
 mod session;
 mod sockets;
@@ -8,5 +9,6 @@ mod sockets;
 mod tests;
 
 pub(super) use command::{CallKey, Inbox, Message, channel};
-pub(super) use run::{Load, Worker, WorkerConfig};
+pub(super) use load::{LATE_US, Load};
+pub(super) use run::{Worker, WorkerConfig};
 pub use session::Session;

@@ -9,7 +9,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Token};
@@ -17,13 +16,14 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
 use super::command::{CallKey, Command, Mailbox, Message};
+use super::load::{Load, Meter};
 use super::sockets::{BrowserSocket, CallWire, TrunkSockets};
 use crate::base::CallId;
 use crate::media::bridge::BridgeConfig;
 use crate::media::call::MediaCall;
 use crate::media::outbox::TrunkPort;
 use crate::media::ports::Ports;
-use crate::media::{Error, Interface, MediaEvent, OpusSettings, TrunkMedia};
+use crate::media::{Error, Interface, MediaEvent, OpusSettings, Playout, TrunkMedia};
 use crate::webrtc::{BrowserCodec, PeerConfig};
 
 /// What a worker is made with.
@@ -35,31 +35,10 @@ pub(in crate::media) struct WorkerConfig {
     pub(in crate::media) ports: Ports,
     pub(in crate::media) rtp_advertise: Option<IpAddr>,
     pub(in crate::media) opus: OpusSettings,
+    pub(in crate::media) opus_parameters: Arc<str>,
+    pub(in crate::media) playout: Playout,
     pub(in crate::media) lost_after: Duration,
     pub(in crate::media) stats_every: Duration,
-}
-
-/// What a worker tells the pool while it runs.
-#[derive(Debug, Default)]
-pub(in crate::media) struct Load {
-    /// How late its deadlines are met, in microseconds, averaged.
-    late_us: AtomicU64,
-    panics: AtomicU64,
-    dropped: AtomicU64,
-}
-
-impl Load {
-    pub(in crate::media) fn late_us(&self) -> u64 {
-        self.late_us.load(Ordering::Relaxed)
-    }
-
-    pub(in crate::media) fn panics(&self) -> u64 {
-        self.panics.load(Ordering::Relaxed)
-    }
-
-    pub(in crate::media) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
 }
 
 /// One worker.
@@ -78,6 +57,9 @@ pub(in crate::media) struct Worker {
     deadlines: BinaryHeap<Reverse<(Instant, usize)>>,
     /// Sockets that had more than one turn's worth of datagrams.
     again: Vec<Token>,
+    /// Sockets of this turn; kept for its room.
+    ready: Vec<Token>,
+    meter: Meter,
     buffer: Vec<u8>,
     opened: u64,
 }
@@ -121,16 +103,17 @@ impl Worker {
                 .map_err(|error| Error::System(error.to_string()))?;
             browsers.push(browser);
         }
+        let (complexity, least) = (config.opus.complexity, config.opus.least_complexity);
         let peer_config = PeerConfig {
             candidates: browsers.iter().map(|b| b.candidate).collect(),
             ice_lite: config.ice_lite,
             codecs: vec![BrowserCodec::Opus, BrowserCodec::Pcmu, BrowserCodec::Pcma],
+            opus_parameters: Arc::clone(&config.opus_parameters),
         };
         Ok(Self {
             config,
             poll,
             mailbox,
-            load,
             browsers,
             peer_config,
             slots: Vec::new(),
@@ -139,6 +122,9 @@ impl Worker {
             addresses: HashMap::new(),
             deadlines: BinaryHeap::new(),
             again: Vec::new(),
+            ready: Vec::new(),
+            meter: Meter::new(Instant::now(), complexity, least, &load),
+            load,
             buffer: vec![0; DATAGRAM],
             opened: 0,
         })
@@ -155,16 +141,30 @@ impl Worker {
                 error!(error = %error, worker = self.config.number, "media worker cannot poll");
                 break;
             }
-            let mut ready = std::mem::take(&mut self.again);
-            ready.extend(events.iter().map(|event| event.token()).filter(|t| *t != WAKER));
-            for token in ready {
-                self.on_readable(token);
-            }
-            self.on_deadlines();
-            self.on_messages();
+            self.turn(&events);
         }
         for index in 0..self.slots.len() {
             self.close(index, None);
+        }
+    }
+
+    /// Everything there is to do now.
+    fn turn(&mut self, events: &Events) {
+        self.meter.wake(Instant::now());
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.append(&mut self.again);
+        ready.extend(events.iter().map(|event| event.token()).filter(|t| *t != WAKER));
+        for token in ready.drain(..) {
+            self.on_readable(token);
+        }
+        self.ready = ready;
+        self.on_deadlines();
+        self.on_messages();
+        if let Some(complexity) = self.meter.rest(Instant::now(), &self.load) {
+            info!(worker = self.config.number, complexity, "the load changes Opus' complexity");
+            for slot in self.slots.iter_mut().flatten() {
+                slot.call.set_complexity(complexity);
+            }
         }
     }
 
@@ -197,15 +197,21 @@ impl Worker {
     }
 
     fn on_deadlines(&mut self) {
-        let now = Instant::now();
+        let mut now = Instant::now();
         while let Some(Reverse((at, index))) = self.deadlines.peek().copied() {
             if at > now {
-                break;
+                now = Instant::now();
+                if at > now {
+                    break;
+                }
             }
             self.deadlines.pop();
-            let due = self.slots[index].as_ref().is_some_and(|slot| slot.scheduled == at);
-            if due {
-                self.measure(now.saturating_duration_since(at));
+            let due = self.slots[index].as_ref().filter(|slot| slot.scheduled == at);
+            if let Some(slot) = due {
+                now = Instant::now();
+                if let Some(late) = slot.call.tick_late(now) {
+                    self.load.tick(late);
+                }
                 self.guard(index, |slot, browsers, _| {
                     let Slot { call, trunk, events, dropped, .. } = slot;
                     let mut wire = CallWire { browsers, trunk: trunk.as_ref(), events, dropped };
@@ -286,7 +292,7 @@ impl Worker {
                 .or_else(|| (0..slots.len()).find(|index| accepts(*index)))
         }));
         found.unwrap_or_else(|_| {
-            self.load.panics.fetch_add(1, Ordering::Relaxed);
+            self.load.panicked();
             None
         })
     }
@@ -333,8 +339,10 @@ impl Worker {
         // 7.3 ms steps visit all of the 20 ms before they meet again.
         let first_tick = Duration::from_micros(self.opened.wrapping_mul(7_300) % 20_000);
         self.opened += 1;
+        let opus = OpusSettings { complexity: self.load.complexity(), ..self.config.opus };
         let config = BridgeConfig {
-            opus: self.config.opus,
+            opus,
+            playout: self.config.playout,
             lost_after: self.config.lost_after,
             stats_every: self.config.stats_every,
             seed,
@@ -382,7 +390,7 @@ impl Worker {
         let done = catch_unwind(AssertUnwindSafe(|| run(slot, browsers, &surroundings)));
         if done.is_err() {
             error!(call.id = %slot.id, "a defect ended the media of a call");
-            self.load.panics.fetch_add(1, Ordering::Relaxed);
+            self.load.panicked();
             self.close(index, Some(Error::Internal));
         }
     }
@@ -399,20 +407,20 @@ impl Worker {
                 call.close(now, &mut wire);
             }));
             if goodbye.is_err() {
-                self.load.panics.fetch_add(1, Ordering::Relaxed);
+                self.load.panicked();
             }
         }
         if let Some(trunk) = slot.trunk.take() {
             trunk.deregister(self.poll.registry());
         }
         let _ = slot.events.try_send(MediaEvent::Closed { error: fault });
-        self.load.dropped.fetch_add(slot.dropped, Ordering::Relaxed);
+        self.load.drop_more(slot.dropped);
         self.keys.remove(&slot.key);
         self.addresses.retain(|_, owner| *owner != index);
         self.free.push(index);
         self.mailbox.closed();
         if self.keys.is_empty() {
-            self.load.late_us.store(0, Ordering::Relaxed);
+            self.load.rest();
         }
         info!(call.id = %slot.id, dropped = slot.dropped, "media closed");
     }
@@ -430,14 +438,6 @@ impl Worker {
             slot.scheduled = at;
             self.deadlines.push(Reverse((at, index)));
         }
-    }
-
-    fn measure(&self, late: Duration) {
-        let late = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
-        let before = self.load.late_us.load(Ordering::Relaxed);
-        // The last hundred deadlines or so.
-        let average = (before.saturating_mul(99).saturating_add(late)) / 100;
-        self.load.late_us.store(average, Ordering::Relaxed);
     }
 }
 
