@@ -155,7 +155,10 @@ async fn beside<T: Send + 'static>(
 async fn text(body: Body) -> Result<String, Problem> {
     let bytes = match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_PLAN)).await {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(Problem::new(ErrorCode::RequestTooLarge)),
+        Ok(Err(_)) => {
+            let words = "A plan is at most 4 MiB.";
+            return Err(Problem::saying(ErrorCode::RequestTooLarge, words));
+        }
         Err(_) => return Err(Problem::new(ErrorCode::RequestTimeout)),
     };
     String::from_utf8(bytes.into())

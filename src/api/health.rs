@@ -29,9 +29,12 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
     let plan = api.backend.plan();
     if let Some(refused) = plan.refused {
         let words = format!(
-            "the dial plan of {} was not taken ({} findings); the one of {} is in force",
+            "the dial plan of {} was not taken ({}); the one of {} is in force",
             refused.at,
-            refused.findings.len(),
+            match refused.findings.len() {
+                1 => "1 finding".to_owned(),
+                several => format!("{several} findings"),
+            },
             plan.loaded_at
         );
         body["dialplan"] = words.into();

@@ -75,7 +75,12 @@ impl Findings {
 
     /// Whether an error is among them.
     pub fn has_errors(&self) -> bool {
-        self.0.borrow().iter().any(|f| f.severity == Severity::Error)
+        self.errors() > 0
+    }
+
+    /// How many errors are among them.
+    pub fn errors(&self) -> usize {
+        self.0.borrow().iter().filter(|f| f.severity == Severity::Error).count()
     }
 
     /// All of them, in the order of the file.

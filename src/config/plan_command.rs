@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::load::{Directory, LoadError, text};
 use super::read::read;
@@ -128,7 +129,16 @@ fn every(
         let name = path.display().to_string();
         reports.push(match text(path) {
             Ok(text) => one(&Source { name, text }, &known, &beside(path, against)),
-            Err(error) => error.report(),
+            Err(error) => match format {
+                Format::Json => Report {
+                    text: format!(
+                        "{}\n",
+                        json!({"file": name, "ok": false, "error": error.to_string()})
+                    ),
+                    exit: error.report().exit,
+                },
+                Format::Text | Format::Junit => error.report(),
+            },
         });
     }
     let exit = reports.iter().map(|report| report.exit).max().unwrap_or(2);

@@ -3,7 +3,11 @@
 //! Exact for one rule against one rule, condition by condition: digits by their sets, regions,
 //! types and users as sets, schedules by the minute of the week. Where two conditions hang together
 //! in the real world (`+49` and region DE) nothing is claimed, so what is reported is never wrong.
+//!
+//! Whether some patterns together take what another does is a question of exponential size at worst,
+//! so the analysis has a bounded effort; beyond it nothing more is claimed.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::index::Index;
@@ -19,16 +23,41 @@ pub(super) struct Shadow {
     pub message: String,
 }
 
-/// The outbound rules that can never match.
+/// What the analysis of one plan may still cost.
+#[derive(Debug)]
+pub(super) struct Effort(Cell<u32>);
+
+impl Effort {
+    pub(super) fn new() -> Effort {
+        Effort(Cell::new(MOST_STEPS))
+    }
+
+    /// Whether something was not looked at.
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    /// Takes `steps`; `false` where there is not that much left, and then there is nothing left.
+    fn spend(&self, steps: usize) -> bool {
+        let left = u32::try_from(steps).ok().and_then(|steps| self.0.get().checked_sub(steps));
+        self.0.set(left.unwrap_or(0));
+        left.is_some_and(|left| left > 0)
+    }
+}
+
+/// The outbound rules that can never match; without `groups` nothing is said of rules that have one.
 pub(super) fn outbound(
     rules: &[OutboundRule],
     index: &Index,
-    groups: &[(String, Group)],
+    groups: Option<&Vec<(String, Group)>>,
     schedules: &BTreeMap<String, Schedule>,
+    effort: &Effort,
 ) -> Vec<Shadow> {
+    let known = |rule: &OutboundRule| groups.is_some() || rule.group.is_none();
+    let groups = groups.map_or(&[][..], Vec::as_slice);
     let reaches: Vec<Reach> = rules.iter().map(|rule| Reach::of(rule, groups)).collect();
     let mut found = Vec::new();
-    for (number, rule) in rules.iter().enumerate() {
+    for (number, rule) in rules.iter().enumerate().filter(|(_, rule)| known(rule)) {
         let reach = &reaches[number];
         if reach.users.as_ref().is_some_and(BTreeSet::is_empty) {
             let message = format!(
@@ -56,7 +85,9 @@ pub(super) fn outbound(
         };
         let mut earlier = index.candidates(user, &text, region).take_while(|i| *i < number);
         let earlier = earlier.find(|earlier| {
-            reaches[*earlier].covers(reach)
+            known(&rules[*earlier])
+                && effort.spend(1)
+                && reaches[*earlier].covers(reach, effort)
                 && hours_cover(rules[*earlier].when.as_deref(), rule.when.as_deref(), schedules)
         });
         if let Some(earlier) = earlier {
@@ -71,10 +102,12 @@ pub(super) fn inbound(
     rules: &[InboundRule],
     index: &Index,
     schedules: &BTreeMap<String, Schedule>,
+    effort: &Effort,
 ) -> Vec<Shadow> {
     let covers = |a: &InboundRule, b: &InboundRule| {
-        patterns_cover(a.did.as_deref(), b.did.as_deref())
-            && patterns_cover(a.from.as_deref(), b.from.as_deref())
+        effort.spend(1)
+            && patterns_cover(a.did.as_deref(), b.did.as_deref(), effort)
+            && patterns_cover(a.from.as_deref(), b.from.as_deref(), effort)
             && match (&a.trunk, &b.trunk) {
                 (None | Some(Choice::Any), _) => true,
                 (Some(Choice::OneOf(own)), Some(Choice::OneOf(theirs))) => {
@@ -179,13 +212,13 @@ impl Reach {
         self.short.is_empty() && self.numbers.as_ref().is_some_and(Vec::is_empty)
     }
 
-    fn covers(&self, other: &Reach) -> bool {
+    fn covers(&self, other: &Reach, effort: &Effort) -> bool {
         let users = match (&self.users, &other.users) {
             (None, _) => true,
             (Some(own), Some(theirs)) => theirs.is_subset(own),
             (Some(_), None) => false,
         };
-        if !users || !other.short.iter().all(|b| union_covers(&self.short, b)) {
+        if !users || !other.short.iter().all(|b| union_covers(&self.short, b, effort)) {
             return false;
         }
         if other.numbers.as_ref().is_some_and(Vec::is_empty) {
@@ -198,15 +231,15 @@ impl Reach {
                 (Regions::OneOf(own), Regions::OneOf(theirs)) => theirs.is_subset(own),
                 _ => false,
             }
-            && patterns_cover(self.numbers.as_deref(), other.numbers.as_deref())
+            && patterns_cover(self.numbers.as_deref(), other.numbers.as_deref(), effort)
     }
 }
 
-fn patterns_cover(own: Option<&[Pattern]>, theirs: Option<&[Pattern]>) -> bool {
+fn patterns_cover(own: Option<&[Pattern]>, theirs: Option<&[Pattern]>, effort: &Effort) -> bool {
     match (own, theirs) {
         (None, _) => true,
         (Some(_), None) => false,
-        (Some(own), Some(theirs)) => theirs.iter().all(|b| union_covers(own, b)),
+        (Some(own), Some(theirs)) => theirs.iter().all(|b| union_covers(own, b, effort)),
     }
 }
 
@@ -223,13 +256,16 @@ fn hours_cover(own: Option<&str>, theirs: Option<&str>, all: &BTreeMap<String, S
 }
 
 /// Whether every value of `b` matches one of `patterns`, exactly: walks the values of `b` one
-/// character at a time and keeps who still matches.
-pub(super) fn union_covers(patterns: &[Pattern], b: &Pattern) -> bool {
+/// character at a time and keeps who still matches. `false` too where the effort does not suffice.
+pub(super) fn union_covers(patterns: &[Pattern], b: &Pattern, effort: &Effort) -> bool {
+    if !effort.spend(patterns.len()) {
+        return false;
+    }
     if patterns.iter().any(|a| a.covers(b)) {
         return true;
     }
     let alive: Vec<usize> = (0..patterns.len()).filter(|i| patterns[*i].overlaps(b)).collect();
-    alive.len() > 1 && walk(patterns, b, 0, alive, &mut HashMap::new())
+    alive.len() > 1 && walk(patterns, b, 0, alive, &mut HashMap::new(), effort)
 }
 
 fn walk(
@@ -238,6 +274,7 @@ fn walk(
     position: usize,
     alive: Vec<usize>,
     seen: &mut HashMap<(usize, Vec<usize>), bool>,
+    effort: &Effort,
 ) -> bool {
     if alive.is_empty() {
         return false;
@@ -255,6 +292,10 @@ fn walk(
     if let Some(known) = seen.get(&key) {
         return *known;
     }
+    // A state costs a look at each pattern and a place in memory.
+    if !effort.spend(STATE_STEPS + alive.len()) {
+        return false;
+    }
     let mut left = set;
     let mut all = true;
     while left != 0 && all {
@@ -267,11 +308,17 @@ fn walk(
             alike & if own & one != 0 { own } else { !own }
         });
         left &= !alike;
-        all = walk(patterns, b, position + 1, next, seen);
+        all = walk(patterns, b, position + 1, next, seen, effort);
     }
     seen.insert(key, all);
     all
 }
+
+/// A second or two of one core; a plan of 10,000 rules takes a hundredth of it.
+const MOST_STEPS: u32 = 20_000_000;
+
+/// What a state costs apart from its patterns: at most a hundred thousand of them for a plan.
+const STATE_STEPS: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -303,7 +350,7 @@ mod tests {
             let b: Pattern = b.parse().unwrap();
             let brute =
                 values().iter().all(|v| !b.matches(v) || own.iter().any(|a| a.matches(v)));
-            prop_assert_eq!(union_covers(&own, &b), brute, "{:?} over {:?}", own, b);
+            prop_assert_eq!(union_covers(&own, &b, &Effort::new()), brute, "{:?} over {:?}", own, b);
         }
     }
 
@@ -312,8 +359,21 @@ mod tests {
         let parse =
             |list: &[&str]| -> Vec<Pattern> { list.iter().map(|p| p.parse().unwrap()).collect() };
         let x: Pattern = "6X".parse().unwrap();
-        assert!(union_covers(&parse(&["6[0-4]", "6[5-9]"]), &x));
-        assert!(!union_covers(&parse(&["6[0-4]", "6[6-9]"]), &x));
-        assert!(union_covers(&parse(&["60.", "6Z.", "6X"]), &"6XX".parse().unwrap()));
+        let effort = Effort::new();
+        assert!(union_covers(&parse(&["6[0-4]", "6[5-9]"]), &x, &effort));
+        assert!(!union_covers(&parse(&["6[0-4]", "6[6-9]"]), &x, &effort));
+        assert!(union_covers(&parse(&["60.", "6Z.", "6X"]), &"6XX".parse().unwrap(), &effort));
+    }
+
+    #[test]
+    fn patterns_that_overlap_in_every_way_are_given_up_and_not_claimed() {
+        // Every subset of the first 21 can still match after 21 characters.
+        let one = |at: usize| format!("{}1{}", "X".repeat(at), "X".repeat(30 - at));
+        let mut own: Vec<Pattern> = (0..21).map(|at| one(at).parse().unwrap()).collect();
+        own.push(format!("[0-4]{}", "X".repeat(30)).parse().unwrap());
+        own.push(format!("[5-9]{}", "X".repeat(30)).parse().unwrap());
+        let effort = Effort::new();
+        assert!(!union_covers(&own, &"X".repeat(31).parse().unwrap(), &effort));
+        assert!(effort.is_spent());
     }
 }

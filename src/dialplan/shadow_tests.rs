@@ -146,7 +146,13 @@ proptest! {
         let plan = &*PLAN;
         let rules = [a, b];
         let index = Index::of_outbound(&rules);
-        let found = shadow::outbound(&rules, &index, &plan.groups, &plan.schedules);
+        let found = shadow::outbound(
+            &rules,
+            &index,
+            Some(&plan.groups),
+            &plan.schedules,
+            &shadow::Effort::new(),
+        );
         let said = found.iter().any(|shadow| shadow.message.starts_with("rule \"b\""));
         let [a, b] = &rules;
         let reached = callers().iter().any(|who| {

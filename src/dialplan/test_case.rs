@@ -5,11 +5,12 @@ use jiff::civil::{Date, DateTime};
 use serde::Serialize;
 
 use super::decision::{Decision, InboundRequest, OutboundRequest, Outcome};
+use super::load::Known;
 use super::number::Region;
 use super::plan::Plan;
 use super::schedule::Zone;
 use crate::base::document::{Field, Reader, duration};
-use crate::base::{Finding, Findings, Place, Severity, UserId};
+use crate::base::{Finding, Findings, Place, Severity, TrunkId, UserId, suggestion};
 
 /// A test of a plan.
 #[derive(Debug, Clone)]
@@ -89,8 +90,26 @@ impl TestResult {
 }
 
 /// Reads every `[[test]]`.
-pub(super) fn read(root: &Reader<'_>, zone: &Zone, findings: &Findings) -> Vec<TestCase> {
-    root.tables("test").iter().filter_map(|table| case(table, zone, findings)).collect()
+pub(super) fn read(
+    root: &Reader<'_>,
+    zone: &Zone,
+    known: &Known,
+    findings: &Findings,
+) -> Vec<TestCase> {
+    root.tables("test").iter().filter_map(|table| case(table, zone, known, findings)).collect()
+}
+
+/// Reports a name that the configuration does not have.
+fn known_name<'a>(
+    kind: &str,
+    name: &str,
+    at: &Place,
+    all: impl Iterator<Item = &'a str> + Clone,
+    findings: &Findings,
+) {
+    if !all.clone().any(|known| known == name) {
+        findings.error(at, format!("there is no {kind} {name:?}{}", suggestion(name, all)));
+    }
 }
 
 /// Runs every test of a plan.
@@ -119,7 +138,7 @@ pub(super) fn uncovered(plan: &Plan) -> Vec<Finding> {
         .collect()
 }
 
-fn case(table: &Reader<'_>, zone: &Zone, findings: &Findings) -> Option<TestCase> {
+fn case(table: &Reader<'_>, zone: &Zone, known: &Known, findings: &Findings) -> Option<TestCase> {
     let name = table.text("name").map(|field| field.value.to_owned());
     let (dial, call) = (table.table("dial"), table.table("call"));
     let expect = table.table("expect").map(|expect| expectations(&expect));
@@ -131,6 +150,10 @@ fn case(table: &Reader<'_>, zone: &Zone, findings: &Findings) -> Option<TestCase
             dial.required("from");
             dial.required("number");
             let from = dial.parsed::<UserId>("from");
+            if let (Some(from), Some(users)) = (&from, &known.users) {
+                let names = users.keys().map(UserId::as_str);
+                known_name("user", from.value.as_str(), &from.at, names, findings);
+            }
             // Anything may be dialled, and an empty value is a test worth having.
             let number = dial.item("number").and_then(|item| match &item.value {
                 crate::base::document::Value::Text(text) => Some(text.clone()),
@@ -146,7 +169,12 @@ fn case(table: &Reader<'_>, zone: &Zone, findings: &Findings) -> Option<TestCase
         (None, Some(call)) => {
             let did = call.required("did").map(|field| field.value.to_owned());
             let from = call.text("from").map(|field| field.value.to_owned());
-            let trunk = call.text("trunk").map(|field| field.value.to_owned());
+            let trunk = call.text("trunk");
+            if let (Some(trunk), Some(trunks)) = (&trunk, &known.trunks) {
+                let names = trunks.iter().map(TrunkId::as_str);
+                known_name("trunk", trunk.value, &trunk.at, names, findings);
+            }
+            let trunk = trunk.map(|field| field.value.to_owned());
             let press = call.text("press").map(|f| f.value.to_owned()).unwrap_or_default();
             let when = moment(&call, zone, findings);
             call.finish();

@@ -87,9 +87,10 @@ pub(super) fn from_page(gateway: &Arc<Inner>, session: SessionId, call: &Call) -
         }
     }
     let mut routed = connect(&gateway.trunks, plan, &decision, trace, Caller::User(&user));
-    // A token may allow less than the plan, never more.
-    if let (Decision::Connect(route), Some(seconds)) =
-        (&mut routed.decision, live.claims.max_call_s)
+    // A token may allow less than the plan, never more; no limit cuts an emergency call.
+    let emergency = matches!(&decision.outcome, Outcome::Dial(call) if call.emergency);
+    if let (Decision::Connect(route), Some(seconds), false) =
+        (&mut routed.decision, live.claims.max_call_s, emergency)
     {
         let most = Duration::from_secs(seconds);
         route.max_call = Some(route.max_call.map_or(most, |plan| plan.min(most)));

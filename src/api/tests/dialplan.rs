@@ -86,7 +86,7 @@ async fn the_brake_lets_go_of_a_user_and_a_country() {
 async fn a_plan_that_was_not_taken_is_told_without_its_findings() {
     let site = Site::open(Access::default(), Readiness::NotReady("a bad plan".into())).await;
     let words = json(site.ask("GET /readyz").await).await["dialplan"].as_str().unwrap().to_owned();
-    assert!(words.contains("was not taken (1 findings)"), "{words}");
+    assert!(words.contains("was not taken (1 finding)"), "{words}");
     assert!(!words.contains("wrong"));
     let plan = json(site.ask("GET /v1/dialplan").await).await;
     assert_eq!(plan["refused"]["findings"][0]["message"], "wrong");

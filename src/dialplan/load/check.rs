@@ -4,22 +4,32 @@
 use crate::base::document::Reader;
 use crate::base::{Findings, Place};
 use crate::dialplan::plan::{Destination, Emergency, Plan};
-use crate::dialplan::shadow;
+use crate::dialplan::shadow::{self, Effort};
 
 use super::tables::hides_emergency;
 
-/// Checks a plan in which every name is resolved.
-pub(super) fn whole(plan: &Plan, root: &Reader<'_>, findings: &Findings) {
+/// Checks a plan in which every name is resolved. Where `groups_are_whole` is false, a mistake has
+/// taken members from a group, so nothing is claimed of the rules that ask for one.
+pub(super) fn whole(plan: &Plan, groups_are_whole: bool, root: &Reader<'_>, findings: &Findings) {
     codes(plan, root, findings);
     emergency(plan, root, findings);
     menus(plan, root, findings);
-    for shadow in
-        shadow::outbound(&plan.outbound, &plan.outbound_index, &plan.groups, &plan.schedules)
-    {
+    let effort = Effort::new();
+    let outbound = shadow::outbound(
+        &plan.outbound,
+        &plan.outbound_index,
+        groups_are_whole.then_some(&plan.groups),
+        &plan.schedules,
+        &effort,
+    );
+    let inbound = shadow::inbound(&plan.inbound, &plan.inbound_index, &plan.schedules, &effort);
+    for shadow in outbound.into_iter().chain(inbound) {
         findings.error(&shadow.at, shadow.message);
     }
-    for shadow in shadow::inbound(&plan.inbound, &plan.inbound_index, &plan.schedules) {
-        findings.error(&shadow.at, shadow.message);
+    if effort.is_spent() {
+        let message = "the patterns overlap in too many ways to look for every rule that can never \
+                       match; some may not be told";
+        findings.warn(root.at(), message);
     }
     identities(plan, root, findings);
 }
@@ -29,9 +39,16 @@ fn codes(plan: &Plan, root: &Reader<'_>, findings: &Findings) {
         let own = plan.users.iter().flat_map(|users| users.values().flatten().copied());
         own.chain([plan.country])
     };
+    let features: Vec<(String, Place)> = root
+        .tables("feature")
+        .iter()
+        .filter_map(|table| table.text("code"))
+        .map(|field| (field.value.to_owned(), field.at))
+        .collect();
     let place = |code: &str| -> Place {
         let entry = root.entries("extension").iter().find(|(key, _)| key.value == code);
-        entry.map_or_else(|| root.at().clone(), |(key, _)| key.at.clone())
+        let feature = || features.iter().find(|(key, _)| key == code).map(|(_, at)| at.clone());
+        entry.map(|(key, _)| key.at.clone()).or_else(feature).unwrap_or_else(|| root.at().clone())
     };
     for code in plan.extensions.keys().chain(plan.features.keys()) {
         if countries().any(|country| hides_emergency(code.as_str(), &plan.emergency, country)) {

@@ -127,6 +127,9 @@ impl Loader<'_> {
             None => (Region::WORLD, Zone::named("UTC")?, DEFAULT_MAX_CALL, None),
         };
         let (outbound, inbound) = (self.outbound(), self.inbound());
+        let before = self.findings.errors();
+        let groups = self.groups(&caller_ids);
+        let groups_are_whole = self.findings.errors() == before;
         let plan = Plan {
             file: file.to_owned(),
             country,
@@ -134,7 +137,7 @@ impl Loader<'_> {
             max_call,
             users: self.known.users.clone(),
             caller_id,
-            groups: self.groups(&caller_ids),
+            groups,
             emergency: self.emergency(home, &caller_ids),
             caller_ids,
             extensions: self.extensions(),
@@ -147,10 +150,10 @@ impl Loader<'_> {
             rings: self.rings(),
             voicemails: self.voicemails(),
             menus: self.menus(),
-            tests: test_case::read(&self.root, &zone, self.findings),
+            tests: test_case::read(&self.root, &zone, self.known, self.findings),
             warnings: Vec::new(),
         };
-        check::whole(&plan, &self.root, self.findings);
+        check::whole(&plan, groups_are_whole, &self.root, self.findings);
         self.root.finish();
         Some(plan)
     }
@@ -178,10 +181,19 @@ impl Loader<'_> {
                 None
             }
         });
-        let max_call = table.duration("max_call").map_or(DEFAULT_MAX_CALL, |field| field.value);
+        let max_call = self.longer_than_nothing(&table, "max_call").unwrap_or(DEFAULT_MAX_CALL);
         let caller_id = self.identity_name(&table, "caller_id");
         table.finish();
         Some((country?.value, zone?, max_call, caller_id))
+    }
+
+    /// A duration that must not be 0.
+    fn longer_than_nothing(&self, table: &Reader<'_>, key: &'static str) -> Option<Duration> {
+        let field = table.duration(key)?;
+        if field.value.is_zero() {
+            self.findings.error(&field.at, format!("`{key}` must be longer than 0s"));
+        }
+        Some(field.value)
     }
 
     /// The names of the tables `[kind.*]`.
@@ -354,6 +366,37 @@ open = ["mon-fry 08:00-09:00"]
         ] {
             assert!(found.iter().any(|f| f.starts_with(expected)), "{expected}\n{found:#?}");
         }
+    }
+
+    #[test]
+    fn a_mistake_in_a_rule_makes_no_other_rule_unreachable() {
+        let two = |first: &str, second: &str| {
+            let text = format!(
+                "{HEAD}[group.g]\nusers = [\"alise\"]\n[[outbound]]\nname = \"a\"\n{first}\n\
+                 [[outbound]]\nname = \"b\"\n{second}\n"
+            );
+            let found = messages(&text);
+            assert!(found.iter().any(|f| f.contains("did you mean \"alice\"")), "{found:#?}");
+            found.iter().filter(|f| f.contains("never match")).count()
+        };
+        let deny = "region = \"DE\"\ndeny = \"x\"";
+        assert_eq!(two(&format!("when = \"s\"\n{deny}"), deny), 0, "an unknown schedule");
+        assert_eq!(two(&format!("group = \"g\"\n{deny}"), deny), 0, "a group with a mistake");
+        assert_eq!(two("to = [\"+49.\", \"+4x\"]\ndeny = \"x\"", deny), 0, "a bad pattern");
+        assert_eq!(two(deny, deny), 1, "and what is true is told all the same");
+    }
+
+    #[test]
+    fn any_is_everything_and_nothing_lasts_no_time() {
+        let rule = |body: &str| format!("{HEAD}[[outbound]]\nname = \"r\"\n{body}\n");
+        assert_eq!(messages(&rule("to = \"any\"\ndeny = \"x\"")), [""; 0]);
+        let inbound = "[[inbound]]\nname=\"i\"\ndid=\"any\"\nfrom=\"any\"\nflow=[\"hangup\"]\n";
+        assert_eq!(messages(&format!("{HEAD}{inbound}")), [""; 0]);
+        let found =
+            one("[[outbound]]\nname=\"r\"\nregion=\"DE\"\nroute=\"north\"\nmax_call=\"0s\"\n");
+        assert!(found.ends_with("`max_call` must be longer than 0s"), "{found}");
+        let found = one("[[feature]]\ncode = \"112\"\nto = \"user:alice\"\n");
+        assert!(!found.starts_with("p.toml:1:1"), "{found}");
     }
 
     #[test]

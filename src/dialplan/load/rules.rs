@@ -13,9 +13,11 @@ use crate::dialplan::rates::Rates;
 impl Loader<'_> {
     pub(super) fn outbound(&self) -> Vec<OutboundRule> {
         let mut rules: Vec<OutboundRule> = Vec::new();
+        let mut names: Vec<String> = Vec::new();
         for table in self.root.tables("outbound") {
-            let name = self.name(&table, rules.iter().map(|rule| rule.name.as_str()));
-            let to = self.patterns(&table, "to");
+            let before = self.findings.errors();
+            let name = self.name(&table, &mut names);
+            let to = self.patterns_or_any(&table, "to");
             let region = self.choices(&table, "region", |field| self.region(field));
             let kind = self.choices(&table, "type", |field| {
                 document::choice(field, "type", NumberType::WORDS, self.findings).map(|f| f.value)
@@ -36,7 +38,9 @@ impl Loader<'_> {
             let action = self.action(&table);
             let at = table.at().clone();
             table.finish();
-            if let (Some(name), Some(action)) = (name, action) {
+            // What a mistake has made of a rule says nothing about the others.
+            let whole = self.findings.errors() == before;
+            if let (Some(name), Some(action), true) = (name, action, whole) {
                 rules.push(OutboundRule { name, at, to, region, kind, group, user, when, action });
             }
         }
@@ -45,12 +49,13 @@ impl Loader<'_> {
 
     pub(super) fn inbound(&self) -> Vec<InboundRule> {
         let mut rules: Vec<InboundRule> = Vec::new();
+        let mut names: Vec<String> = Vec::new();
         for table in self.root.tables("inbound") {
-            let name = self.name(&table, rules.iter().map(|rule| rule.name.as_str()));
+            let before = self.findings.errors();
+            let name = self.name(&table, &mut names);
             needed(&table, "did");
-            let any = table.item("did").and_then(any_word);
-            let did = if any.is_some() { None } else { self.patterns(&table, "did") };
-            let from = self.patterns(&table, "from");
+            let did = self.patterns_or_any(&table, "did");
+            let from = self.patterns_or_any(&table, "from");
             let trunk = self.choices(&table, "trunk", |f| self.trunk(f, "trunk").map(|f| f.value));
             let when = self.when(&table);
             let action = match (table.texts("flow"), table.text("deny")) {
@@ -70,24 +75,30 @@ impl Loader<'_> {
             };
             let at = table.at().clone();
             table.finish();
-            if let (Some(name), Some(action)) = (name, action) {
+            let whole = self.findings.errors() == before;
+            if let (Some(name), Some(action), true) = (name, action, whole) {
                 rules.push(InboundRule { name, at, did, from, trunk, when, action });
             }
         }
         rules
     }
 
-    fn name<'n>(
-        &self,
-        table: &Reader<'_>,
-        mut known: impl Iterator<Item = &'n str>,
-    ) -> Option<String> {
+    fn name(&self, table: &Reader<'_>, known: &mut Vec<String>) -> Option<String> {
         let name = table.required("name")?;
-        if known.any(|other| other == name.value) {
+        if known.iter().any(|other| other == name.value) {
             let message = format!("a second rule called {:?} in {}", name.value, table.name());
             self.findings.error(&name.at, message);
         }
+        known.push(name.value.to_owned());
         Some(name.value.to_owned())
+    }
+
+    /// `None` is everything: there is no such key, or it is the word `any`.
+    fn patterns_or_any(&self, table: &Reader<'_>, key: &'static str) -> Option<Vec<Pattern>> {
+        match table.item(key).and_then(any_word) {
+            Some(()) => None,
+            None => self.patterns(table, key),
+        }
     }
 
     fn patterns(&self, table: &Reader<'_>, key: &'static str) -> Option<Vec<Pattern>> {
@@ -141,7 +152,7 @@ impl Loader<'_> {
         let route = table.item("route").and_then(|item| self.route(item));
         let rates = table.text("rates").and_then(|field| self.rates(field, route.as_ref()));
         let dtmf = table.choice("dtmf", DtmfMode::WORDS).map(|field| field.value);
-        let max_call = table.duration("max_call").map(|field| field.value);
+        let max_call = self.longer_than_nothing(table, "max_call");
         let caller_id = self.identity_name(table, "caller_id");
         let deny = table.text("deny");
         match (deny, table.has("route")) {

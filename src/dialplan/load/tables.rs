@@ -238,7 +238,7 @@ impl Loader<'_> {
                 }
             }
             let strategy = table.choice("strategy", STRATEGIES).map(|f| f.value);
-            let timeout = table.duration("timeout").map_or(RING_TIMEOUT, |field| field.value);
+            let timeout = self.longer_than_nothing(&table, "timeout").unwrap_or(RING_TIMEOUT);
             table.finish();
             let strategy = strategy.unwrap_or_default();
             all.insert(name.value.clone(), Ring { users, strategy, timeout });
