@@ -43,7 +43,7 @@ fn main() {
         let callee = UdpSocket::bind("127.0.0.1:0").unwrap();
         let direct = Generator::new(callee, None).run(rate, Duration::from_secs(seconds.min(5)));
         let callee = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut gateway = Gateway::start(callee.local_addr().unwrap());
+        let gateway = Gateway::start(callee.local_addr().unwrap());
         let generator = Generator::new(callee, Some(gateway.address));
         // Pages and tables that every gateway has after its first minute.
         let generator = generator.warm_up(rate.min(200));
@@ -75,8 +75,6 @@ fn main() {
             rest.as_secs(),
         );
         assert_eq!(through.failed, 0, "calls failed");
-        gateway.child.kill().unwrap();
-        gateway.child.wait().unwrap();
     }
 }
 
@@ -128,6 +126,13 @@ impl Gateway {
         let fields: Vec<&str> = text.rsplit(')').next().unwrap().split_whitespace().collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         ticks as f64 / 100.0
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
