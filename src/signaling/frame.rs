@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_later_version_gets_an_error_reply() {
-        let refusal = refused(r#"{"id":4,"type":"call.hold","call":"x"}"#);
+        let refusal = refused(r#"{"id":4,"type":"call.park","call":"x"}"#);
         assert_eq!(refusal.code, ErrorCode::ProtocolUnknown);
     }
 

@@ -231,7 +231,7 @@ fn open_to_broken_text_to_close_4400() {
 #[test]
 fn open_to_unknown_type_to_error_and_open() {
     let mut bench = Bench::open();
-    let out = bench.page(json!({"id": 9, "type": "call.hold", "call": call(1)}));
+    let out = bench.page(json!({"id": 9, "type": "call.park", "call": call(1)}));
     assert_eq!(error_code(&out), "protocol/unknown-type");
     assert_eq!(bench.page(json!({"id": 10, "type": "ping"})).len(), 1);
 }
