@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::browser::{Browser, Engine};
 use support::gateway::Gateway;
+use support::page_wire::{PageEvent, PageWire};
 use support::phones::{Baresip, Linphone, Sipp};
 use support::sound::keys_by_multimon;
 use support::wire::{Press, Wire, read_capture};
@@ -18,7 +19,12 @@ use support::{TempDir, sound};
 
 const ALL: &str = "0123456789*#ABCD";
 /// The keys a page presses on the wire phone, and for how long, in ms.
-const PRESSES: &[(&str, u32)] = &[(ALL, 40), (ALL, 100), ("1D*", 1370), ("5#", 3000)];
+type Presses = &'static [(&'static str, u32)];
+
+/// On every run: all keys at the short lengths, and each key at one of the long ones.
+const EVERY_RUN: Presses = &[(ALL, 40), (ALL, 100), ("1D*", 1370), ("5#", 3000)];
+/// All keys at all lengths.
+const WHOLE: Presses = &[(ALL, 40), (ALL, 100), (ALL, 1370), (ALL, 3000)];
 
 const PLAN: &str = r#"
 version = 1
@@ -63,8 +69,21 @@ impl Way {
     }
 }
 
+/// Whether a run says anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Valid,
+    /// The machine did not let the gateway run for 100 ms: its tones have holes.
+    Starved,
+}
+
+fn a_browser_presses_keys(engine: Engine, way: Way, presses: Presses) {
+    let valid = (0..3).any(|_| attempt(engine, way, presses) == Run::Valid);
+    assert!(valid, "the machine has too much else to do");
+}
+
 /// One cell: a browser presses keys, baresip and a wire phone behind sipp receive them.
-fn a_browser_presses_keys(engine: Engine, way: Way) {
+fn attempt(engine: Engine, way: Way, presses: Presses) -> Run {
     // Two browsers at once keep a small machine from pressing keys in time.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,22 +111,27 @@ fn a_browser_presses_keys(engine: Engine, way: Way) {
         json!({"do": "active"}),
         json!({"do": "connected"}),
     ];
-    for (keys, ms) in PRESSES {
+    for (keys, ms) in presses {
         steps.push(json!({"do": "tones", "tones": keys, "duration": ms, "gap": 100}));
     }
     steps.push(json!({"do": "wait", "seconds": 3}));
     steps.push(json!({"do": "hangup"}));
     steps.push(json!({"do": "ended"}));
+    let capture = PageWire::start();
     let saw = Browser::start_in(engine, &gateway.base, Some(&token), "", steps.into()).finish();
     assert_eq!(saw[3], "rtp", "the keys went by the browser's own RTCDTMFSender");
 
-    let wanted: Vec<(char, u32)> =
-        PRESSES.iter().flat_map(|(keys, ms)| keys.chars().map(|key| (key, *ms))).collect();
+    let keys = presses.iter().flat_map(|(keys, ms)| keys.chars().map(|key| (key, *ms)));
+    let mut sent = capture.events(engine);
+    assert_eq!(sent.len(), 2, "two calls with events");
+    let wanted: Vec<Wanted> =
+        keys.zip(sent.remove(1)).map(|((key, asked), sent)| Wanted { key, asked, sent }).collect();
+    assert_eq!(wanted.len(), presses.iter().map(|(keys, _)| keys.len()).sum::<usize>());
     match way {
         Way::Rfc4733 => {
             let presses = ALL.chars().flat_map(|key| [(key, false), (key, true)]);
             assert_eq!(phone.telephone_events(), presses.collect::<Vec<_>>());
-            compare(engine, &wire.telephone_events(101), &wanted, "on the wire");
+            compare(&wire.telephone_events(101), &wanted, Way::Rfc4733);
             assert_eq!(sipp.infos(), []);
             assert_eq!(phone.infos(), []);
         }
@@ -118,10 +142,11 @@ fn a_browser_presses_keys(engine: Engine, way: Way) {
             assert!(infos.iter().all(|(kind, ..)| kind == "application/dtmf-relay"), "{infos:?}");
             let presses: Vec<Press> =
                 infos.iter().map(|(_, key, ms)| Press { key: *key, ms: *ms }).collect();
-            compare(engine, &presses, &wanted, "in sipp's INFO");
+            compare(&presses, &wanted, Way::Info);
             assert_eq!(wire.telephone_events(101), []);
             assert_eq!(phone.telephone_events(), []);
         }
+        Way::Inband if wire.has_holes() => return Run::Starved,
         Way::Inband => {
             let dir = TempDir::new("inband");
             assert_eq!(
@@ -130,66 +155,83 @@ fn a_browser_presses_keys(engine: Engine, way: Way) {
                 "baresip's recording"
             );
             let pcm = wire.sound();
-            let keys: String = wanted.iter().map(|(key, _)| key).collect();
+            let keys: String = wanted.iter().map(|wanted| wanted.key).collect();
             assert_eq!(keys_by_multimon(dir.path(), &pcm), keys, "the wire's sound");
-            compare(engine, &sound::tones(&pcm), &wanted, "measured on the wire");
+            compare(&sound::tones(&pcm), &wanted, Way::Inband);
             assert_eq!(wire.telephone_events(101), []);
             assert_eq!(sipp.infos(), []);
         }
     }
+    Run::Valid
 }
 
-/// How long a browser that was asked for `ms` really presses, and how much longer it may be (its
-/// packets are 20 ms apart). The trunk's least tone is 50 ms. Firefox counts 120 ms in every packet.
-fn length(engine: Engine, ms: u32) -> (u32, u32) {
-    match engine {
-        Engine::Chromium => (ms.max(50), 60),
-        Engine::Firefox => (ms.div_ceil(120) * 120, 0),
+/// A key: what the page asked for, and what the browser put on the wire.
+struct Wanted {
+    key: char,
+    asked: u32,
+    sent: PageEvent,
+}
+
+impl Wanted {
+    /// The lengths that are right on the far side, which is compared with what the browser sent: how
+    /// that compares with what the page asked for is the browser's affair. The trunk's least tone is
+    /// 50 ms.
+    fn lengths(&self, way: Way) -> std::ops::RangeInclusive<u32> {
+        let PageEvent { ms, on_the_wire_ms, stall_ms } = self.sent;
+        // Chromium ends a tone whose last step crosses 0xFFFF ticks of 48 kHz twice, at 1365 ms and at
+        // its length: the first end is as good.
+        let ms_or_first_end = if (1365..=1385).contains(&ms) { 1365 } else { ms };
+        match way {
+            // To the tick of 8 kHz, rounded down to ms; a tick for each update while the browser
+            // stalls.
+            Way::Rfc4733 => ms_or_first_end.max(50) - 1..=ms.max(50) + 1 + stall_ms / 160,
+            Way::Info => ms_or_first_end - 1..=ms,
+            // Sound cannot wait for a browser that stalls: its tone lasts as long as its packets took,
+            // an interval of the browser and one of the trunk. Measured to 2.5 ms at both edges.
+            Way::Inband => ms_or_first_end.max(50) - 5..=ms.max(50).max(on_the_wire_ms + 40) + 25,
+        }
     }
 }
 
 /// Key by key and in length.
-fn compare(engine: Engine, got: &[Press], wanted: &[(char, u32)], place: &str) {
+fn compare(got: &[Press], wanted: &[Wanted], way: Way) {
     for (n, press) in got.iter().enumerate() {
-        println!("{place} {n}: {} {} ms, asked {:?}", press.key, press.ms, wanted.get(n));
+        let of = wanted.get(n).map(|w| (w.asked, w.sent));
+        println!("{way:?} {n}: {} {} ms, asked and sent {of:?}", press.key, press.ms);
     }
     let keys: String = got.iter().map(|press| press.key).collect();
-    let asked: String = wanted.iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, asked, "{place}");
-    for (press, (key, ms)) in got.iter().zip(wanted) {
-        let (least, more) = length(engine, *ms);
-        assert!(
-            (least - 10..=least + 10 + more).contains(&press.ms),
-            "{place}: {key} for {} ms, not {ms}",
-            press.ms
-        );
+    let asked: String = wanted.iter().map(|wanted| wanted.key).collect();
+    assert_eq!(keys, asked, "{way:?}");
+    for (press, wanted) in got.iter().zip(wanted) {
+        let (key, ms, lengths) = (wanted.key, press.ms, wanted.lengths(way));
+        assert!(lengths.contains(&ms), "{way:?}: {key} of {ms} ms is not in {lengths:?}");
+        assert!(wanted.sent.ms + 20 >= wanted.asked, "the browser cut {key}: {:?}", wanted.sent);
     }
 }
 
 /// One test a cell of the table: a browser, and how keys go to the phones.
 macro_rules! cells {
-    ($($(#[$switch:meta])* $name:ident: $engine:ident to $way:ident;)*) => {$(
+    ($($name:ident, $whole:ident: $engine:ident to $way:ident;)*) => {$(
         #[test]
-        $(#[$switch])*
         fn $name() {
-            a_browser_presses_keys(Engine::$engine, Way::$way);
+            a_browser_presses_keys(Engine::$engine, Way::$way, EVERY_RUN);
+        }
+
+        #[test]
+        #[ignore = "two minutes of long tones: make test-long"]
+        fn $whole() {
+            a_browser_presses_keys(Engine::$engine, Way::$way, WHOLE);
         }
     )*};
 }
 
 cells! {
-    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
-    chromium_to_rfc4733: Chromium to Rfc4733;
-    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
-    firefox_to_rfc4733: Firefox to Rfc4733;
-    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
-    chromium_to_info: Chromium to Info;
-    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
-    firefox_to_info: Firefox to Info;
-    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
-    chromium_to_inband: Chromium to Inband;
-    #[ignore = "lengths of real browsers need a machine with nothing else to do: make test-long"]
-    firefox_to_inband: Firefox to Inband;
+    chromium_to_rfc4733, chromium_to_rfc4733_whole: Chromium to Rfc4733;
+    firefox_to_rfc4733, firefox_to_rfc4733_whole: Firefox to Rfc4733;
+    chromium_to_info, chromium_to_info_whole: Chromium to Info;
+    firefox_to_info, firefox_to_info_whole: Firefox to Info;
+    chromium_to_inband, chromium_to_inband_whole: Chromium to Inband;
+    firefox_to_inband, firefox_to_inband_whole: Firefox to Inband;
 }
 
 /// A page that calls the phone and reports what keys came from there.
@@ -215,9 +257,8 @@ fn assert_heard(saw: &[Value], keys: &str) {
 fn baresip_presses_keys() {
     let phone = Baresip::start(880.0, -20.0);
     let gateway = Gateway::serve_trunk(phone.port, PLAN, "dtmf = \"rfc4733\"\n");
-    // Its a to d are commands.
     let keys = "0123456789*#";
-    let mut page = a_page_hears(&gateway, keys);
+    let mut page = a_page_hears(&gateway, "0123456789*#ABCD");
     page.has_done("connected");
     for key in keys.chars() {
         phone.press(key);
@@ -225,7 +266,9 @@ fn baresip_presses_keys() {
         phone.release();
         std::thread::park_timeout(Duration::from_millis(100));
     }
-    assert_heard(&page.finish(), keys);
+    // As keys its a to d are commands; a command sends them as codes.
+    phone.send_code("ABCD");
+    assert_heard(&page.finish(), ALL);
 }
 
 #[test]

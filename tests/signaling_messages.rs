@@ -253,6 +253,24 @@ fn what_the_gateway_sends() {
             event(Event::CallTransfer { call, status: TransferStatus::Failed, sip: Some(486) }),
         ),
         ("dtmf.sent", event(Event::DtmfSent { call, tone, receipt })),
+        (
+            "dtmf.mode",
+            event(Event::DtmfMode {
+                call,
+                mode: Some(Source::Inband),
+                info_status: Some(405),
+                error: None,
+            }),
+        ),
+        (
+            "dtmf.mode.none",
+            event(Event::DtmfMode {
+                call,
+                mode: None,
+                info_status: None,
+                error: Some(ErrorCode::MediaNoDigits.into()),
+            }),
+        ),
         ("ice", event(Event::Ice { call, candidate: None })),
         (
             "call.stats",

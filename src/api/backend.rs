@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::PlanQuestion;
+use crate::gateway::{PlanQuestion, Timeline};
 use crate::signaling::{Claims, MintError, TransferTo};
 
 /// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
@@ -18,6 +18,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// One call in progress.
     fn call(&self, id: CallId) -> Option<LiveCall>;
+
+    /// What became of the digits of a call in progress or one that ended not long ago.
+    fn timeline(&self, id: CallId) -> Option<Timeline>;
 
     /// Asks a call to end (cause `hangup`, by the gateway); [`Unknown`] where there is none.
     ///

@@ -13,8 +13,8 @@ use crate::signaling::{ErrorCode, TransferTo};
 /// A whole list; live things are few enough for one page.
 #[derive(Serialize)]
 pub(super) struct List<T> {
-    items: Vec<T>,
-    next: Option<String>,
+    pub(super) items: Vec<T>,
+    pub(super) next: Option<String>,
 }
 
 /// The calls in progress, oldest first.
@@ -139,7 +139,7 @@ pub(super) async fn test_trunk(
     api.backend.test_trunk(&id, number).await.map(Json).ok_or_else(no_trunk)
 }
 
-fn call_id(text: &str) -> Result<CallId, Problem> {
+pub(super) fn call_id(text: &str) -> Result<CallId, Problem> {
     text.parse()
         .map_err(|error| Problem::saying(ErrorCode::RequestBadValue, format!("call id: {error}")))
 }

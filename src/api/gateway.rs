@@ -8,7 +8,7 @@ use super::backend::{
 };
 use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome};
+use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline};
 use crate::signaling::{Claims, MintError, TransferTo};
 use crate::trunk::Health;
 
@@ -44,6 +44,10 @@ impl Backend for GatewayBackend {
     fn call(&self, id: CallId) -> Option<LiveCall> {
         let call = self.gateway.call(id)?;
         Some(LiveCall { state: call.state, record: call.record })
+    }
+
+    fn timeline(&self, id: CallId) -> Option<Timeline> {
+        self.gateway.timeline(id)
     }
 
     fn hang_up(&self, id: CallId) -> Result<(), Unknown> {

@@ -18,6 +18,7 @@ mod rtc;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod tokens;
 
 pub use access::{Access, Admin};

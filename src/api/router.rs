@@ -8,7 +8,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::{Access, Backend, Problem, access, calls, cdrs, dialplan, health, pages, tokens};
+use super::{
+    Access, Backend, Problem, access, calls, cdrs, dialplan, health, pages, timeline, tokens,
+};
 use crate::signaling::ErrorCode;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -34,6 +36,8 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls/{id}", get(calls::show))
         .route("/v1/calls/{id}/trace", get(calls::trace))
         .route("/v1/calls/{id}/quality", get(calls::quality))
+        .route("/v1/calls/{id}/dtmf", get(timeline::digits))
+        .route("/v1/calls/{id}/events", get(timeline::events))
         .route("/v1/calls/{id}/actions/hangup", post(calls::hang_up))
         .route("/v1/calls/{id}/actions/hold", post(calls::hold))
         .route("/v1/calls/{id}/actions/unhold", post(calls::unhold))

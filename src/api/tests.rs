@@ -20,7 +20,7 @@ use super::*;
 use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId};
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
-use crate::gateway::PlanQuestion;
+use crate::gateway::{PlanQuestion, Timeline};
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, mint};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
@@ -47,6 +47,10 @@ impl Backend for Fixed {
 
     fn call(&self, id: CallId) -> Option<LiveCall> {
         self.calls().into_iter().find(|call| call.record.id == id)
+    }
+
+    fn timeline(&self, id: CallId) -> Option<Timeline> {
+        self.call(id).map(|_| Timeline::sample())
     }
 
     fn hang_up(&self, id: CallId) -> Result<(), Unknown> {

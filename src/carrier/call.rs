@@ -16,12 +16,12 @@ use super::program::{Action, Frame, Program};
 use super::prompt::Prompts;
 use super::stream::{Agreed, Beginnings, EventTypes, Returns, Stream, StreamOutput};
 use crate::codec::{Codec, FRAME};
-use crate::dtmf::{DigitId, InfoDigit, Phase};
+use crate::dtmf::{DigitEvent, DigitId, InfoDigit, Mode, Phase, write_info};
 use crate::sdp::{
     AddressPolicy, AudioCodec, Direction, LocalAudio, Negotiated, Numbers, TelephoneEvents, accept,
     answer, offer, parse,
 };
-use crate::sip::{Body, Command, Handle, Invite, Session};
+use crate::sip::{Body, Command, Handle, Invite, RequestKey, Session};
 
 /// What the driver tells a call.
 #[derive(Debug)]
@@ -192,6 +192,7 @@ impl Call {
         let end = start + self.max_length;
         let mut program = Program::new(self.line, self.prompts.clone());
         let mut infos = 0;
+        let mut infos_back = 0;
         let mut frames = 0;
         let mut datagram = [0; 1500];
         loop {
@@ -240,12 +241,18 @@ impl Call {
                     StreamOutput::Digit(event) => match event.phase {
                         Phase::Start => program.digit(now, event.digit),
                         Phase::Update => {}
-                        Phase::End(_) => self.observer.digit(ReceivedDigit {
-                            line: self.line,
-                            digit: event.digit,
-                            mode: event.mode,
-                            duration: event.duration,
-                        }),
+                        Phase::End(_) => {
+                            self.observer.digit(ReceivedDigit {
+                                line: self.line,
+                                digit: event.digit,
+                                mode: event.mode,
+                                duration: event.duration,
+                            });
+                            if event.mode == Mode::Info && program.is_echo() {
+                                infos_back += 1;
+                                self.send_info(infos_back, &event).await;
+                            }
+                        }
                     },
                 }
             }
@@ -258,6 +265,16 @@ impl Call {
                 None => {}
             }
         }
+    }
+
+    /// A digit that came as SIP INFO goes back as one.
+    async fn send_info(&mut self, request: u64, event: &DigitEvent) {
+        let body = Body {
+            content_type: "application/dtmf-relay".to_owned(),
+            bytes: write_info(event.digit, event.duration).into_bytes(),
+        };
+        let (session, request) = (self.session, RequestKey(request));
+        self.send(Command::Info { session, request, body }).await;
     }
 
     async fn reinvited(&mut self, media: &mut Media, body: Option<Body>) {

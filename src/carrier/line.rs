@@ -5,7 +5,9 @@ use crate::carrier::prompt::Prompt;
 /// A line that can be dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Line {
-    /// 600: the caller hears what it says, and gets back the digits it sends.
+    /// 600: the caller hears what it says, and gets back the digits it sends, each in the way it came.
+    /// 611, 612 and 613 are the same line: the demo's plan sends digits to them as RFC 4733 events, as
+    /// SIP INFO and as tones.
     Echo,
     /// 601: a menu that speaks.
     Menu,
@@ -31,7 +33,7 @@ impl Line {
     /// The line of a dialled number, `None` where there is none: 404.
     pub fn dialled(number: &str) -> Option<Line> {
         Some(match number {
-            "600" => Line::Echo,
+            "600" | "611" | "612" | "613" => Line::Echo,
             "601" => Line::Menu,
             "602" => Line::Tone,
             "603" => Line::ReadBack,

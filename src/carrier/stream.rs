@@ -224,7 +224,8 @@ impl Stream {
         }
         while let Output::Digit(event) = self.arbiter.poll_output() {
             // The end of a press that began before the line turned into an echo finds no start.
-            let known = returns == Returns::Echoed && self.agreed.events.is_some();
+            let echoed = returns == Returns::Echoed && event.mode != Mode::Info;
+            let known = echoed && self.agreed.events.is_some();
             if known && self.events.handle_input(now, EncoderInput::Digit(event)).is_err() {
                 tracing::debug!("too many digits are waiting; one was not echoed");
             }

@@ -90,7 +90,7 @@ pub(super) enum LogFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:  crosspoint selftest --json")]
 pub(super) struct Selftest {
-    /// The configuration of a running gateway whose plan reaches the demo's lines (600-608);
+    /// The configuration of a running gateway whose plan reaches the demo's lines (600-608, 611-613);
     /// without it a gateway and a carrier are started for the test
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -180,7 +180,9 @@ impl InfoSender {
             return None;
         }
         match self.queue.front()? {
-            Waiting::Digit(Job { length: Length::Held, arrived, .. }) => Some(*arrived + LONGEST),
+            Waiting::Digit(Job { length: Length::Held(_), arrived, .. }) => {
+                Some(*arrived + LONGEST)
+            }
             _ => self.free_from,
         }
     }
@@ -203,8 +205,8 @@ impl InfoSender {
             };
             let duration = match job.length {
                 Length::Known(length) => length,
-                Length::Held if job.arrived + LONGEST <= now => LONGEST,
-                Length::Held => return,
+                Length::Held(_) if job.arrived + LONGEST <= now => LONGEST,
+                Length::Held(_) => return,
                 Length::Cancelled => Duration::ZERO,
             };
             self.queue.pop();
@@ -252,7 +254,7 @@ impl Pending {
             source: self.job.source,
             source_duration: match self.job.length {
                 Length::Known(length) => Some(length),
-                Length::Held | Length::Cancelled => None,
+                Length::Held(_) | Length::Cancelled => None,
             },
             mode: Mode::Info,
             clock_rate: 0,

@@ -21,6 +21,6 @@ pub use plan::{Detection, EventSupport, InfoSupport, Plan, PlanInput, ToneSuppor
 pub use queue::DigitQueue;
 pub use rfc4733::{
     DecodeError, DecoderCounters, DecoderInput, EncoderConfig, EncoderError, EncoderInput,
-    EncoderOutput, EventBlock, EventPacket, ReceivedEvent, Rfc4733Decoder, Rfc4733Encoder,
+    EncoderOutput, EventBlock, EventPacket, Pace, ReceivedEvent, Rfc4733Decoder, Rfc4733Encoder,
 };
 pub use tones::{ToneError, ToneItem, parse_tones};

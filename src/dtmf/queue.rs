@@ -36,10 +36,18 @@ pub(super) struct Job {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Length {
-    /// The key is still down.
-    Held,
+    /// The key is still down: for so long as the source has counted, or, where it counts nothing
+    /// before the end, for as long as the clock says.
+    Held(Option<Duration>),
     Known(Duration),
     Cancelled,
+}
+
+impl Length {
+    /// What a step before the end says. Only telephone events count while the key is down.
+    pub(super) fn held(event: &DigitEvent) -> Length {
+        Length::Held((event.mode == Mode::Rfc4733).then_some(event.duration))
+    }
 }
 
 impl DigitQueue {
@@ -70,13 +78,17 @@ impl DigitQueue {
                     digit: event.digit,
                     source: event.mode,
                     live: Some(event.id),
-                    length: Length::Held,
+                    length: Length::held(&event),
                     gap,
                     arrived: now,
                     refused: None,
                 }));
             }
-            Phase::Update => {}
+            Phase::Update => {
+                if let Some(job) = self.jobs().find(|job| job.follows(&event)) {
+                    job.length = Length::held(&event);
+                }
+            }
             Phase::End(_) => {
                 if let Some(job) = self.jobs().find(|job| job.follows(&event)) {
                     job.length = Length::Known(event.duration);
@@ -131,7 +143,7 @@ impl DigitQueue {
     }
 
     /// Puts all of another queue behind what is here.
-    pub(super) fn take_over(&mut self, mut other: DigitQueue) {
+    pub fn take_over(&mut self, mut other: DigitQueue) {
         self.items.append(&mut other.items);
     }
 
@@ -152,7 +164,7 @@ impl Job {
     pub(super) fn follows(&self, event: &DigitEvent) -> bool {
         self.live == Some(event.id)
             && self.digit == event.digit
-            && matches!(self.length, Length::Held)
+            && matches!(self.length, Length::Held(_))
     }
 }
 

@@ -17,6 +17,7 @@ mod sip_words;
 mod start;
 mod surface;
 mod timeline;
+mod timeline_view;
 mod trunk_test;
 mod trunks;
 
@@ -44,6 +45,7 @@ use start::features as features_of;
 pub use start::{Gateway, StartError};
 pub use surface::{CallView, PlanQuestion, TrunkView};
 pub use timeline::{Entry, Timeline};
+pub use timeline_view::TimelineRow;
 pub use trunk_test::{StepOutcome, TestStep, TrunkTest};
 
 /// What all tasks of one gateway share.

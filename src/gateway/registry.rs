@@ -3,11 +3,12 @@
 //! One lock, held for a lookup and never across an `await`. Every entry has an owner that takes it
 //! out again: a call's supervisor, a page's `Closed`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::Timeline;
 use super::call_task::CallInput;
 use super::surface::CallView;
 use crate::base::{CallId, SessionId, UserId};
@@ -27,6 +28,8 @@ struct Inner {
     calls: HashMap<CallId, LiveCall>,
     sip: HashMap<sip::Session, CallId>,
     pages: HashMap<SessionId, LivePage>,
+    /// What became of the digits of the calls that ended last.
+    ended: VecDeque<(CallId, Timeline)>,
 }
 
 /// A call from outside its task.
@@ -82,7 +85,12 @@ impl Registry {
     /// Takes a call out, with the SIP sessions that still point to it.
     pub fn remove_call(&self, id: CallId) -> Vec<sip::Session> {
         let mut inner = self.lock();
-        inner.calls.remove(&id);
+        if let Some(call) = inner.calls.remove(&id) {
+            if inner.ended.len() == ENDED {
+                inner.ended.pop_front();
+            }
+            inner.ended.push_back((id, call.view().timeline));
+        }
         let sessions: Vec<sip::Session> =
             inner.sip.iter().filter(|(_, call)| **call == id).map(|(s, _)| *s).collect();
         for session in &sessions {
@@ -98,6 +106,15 @@ impl Registry {
 
     pub fn calls(&self) -> Vec<LiveCall> {
         self.lock().calls.values().cloned().collect()
+    }
+
+    /// The timeline of a call that is live or ended a while ago.
+    pub fn timeline(&self, id: CallId) -> Option<Timeline> {
+        let inner = self.lock();
+        match inner.calls.get(&id) {
+            Some(call) => Some(call.view().timeline),
+            None => inner.ended.iter().rev().find(|(call, _)| *call == id).map(|(_, t)| t.clone()),
+        }
     }
 
     /// Follows the number of live calls.
@@ -182,3 +199,6 @@ impl Registry {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Ended calls whose timelines are kept: a minute or two of a busy gateway, all day of a quiet one.
+const ENDED: usize = 64;

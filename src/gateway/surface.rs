@@ -165,6 +165,11 @@ impl Gateway {
         self.inner.registry.call(id).map(|call| call.view())
     }
 
+    /// What became of the digits of a call in progress, or of one that ended not long ago.
+    pub fn timeline(&self, id: CallId) -> Option<Timeline> {
+        self.inner.registry.timeline(id)
+    }
+
     /// Ends a call; `false` where no such call is in progress.
     pub fn hang_up(&self, id: CallId) -> bool {
         let call = self.inner.registry.call(id);

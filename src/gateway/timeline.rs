@@ -23,6 +23,8 @@ pub enum Entry {
     },
     /// A digit is out on the trunk.
     DigitSent(Receipt),
+    /// Digits toward the trunk that no sender took.
+    DigitsLost,
 }
 
 /// The newest things of a call, with the time since its start.

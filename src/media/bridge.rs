@@ -19,15 +19,14 @@ use super::watch::Watch;
 use super::{
     Error, Feed, Hold, LegSide, LegStats, MediaEvent, OpusSettings, Playout, TrunkAudio, TrunkMedia,
 };
-use crate::base::Digit;
 use crate::codec::{Cadence, ComfortNoise, FRAME, Rate, ringback};
-use crate::dtmf::{
-    DigitEvent, DigitId, EncoderInput, EndReason, InfoSupport, Mode, Phase, ToneItem,
-};
+use crate::dtmf::{DigitEvent, DigitQueue};
 use crate::sdp::Direction;
 use crate::webrtc::{Negotiated, RtpIn};
 
 pub(super) use super::outbox::Output;
+
+mod digits;
 
 /// What a bridge is made with.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +85,8 @@ pub(super) struct Bridge {
     frame: Vec<i16>,
     /// Digits that no sender took.
     digits_dropped: u64,
+    /// Digits that wait while there is no trunk: it was refused and the next is not dialled yet.
+    waiting: DigitQueue,
     outbox: Outbox,
 }
 
@@ -118,6 +119,7 @@ impl Bridge {
             next_report: now + Duration::from_millis(REPORT_EVERY_MS / 2),
             frame: Vec::with_capacity(Rate::Wide.frame()),
             digits_dropped: 0,
+            waiting: DigitQueue::new(),
             outbox: Outbox::default(),
         }
     }
@@ -155,7 +157,9 @@ impl Bridge {
             session_id: self.rng.next_u64(),
             keys,
         };
-        self.trunk = Some(TrunkSide::new(local, media, seeds));
+        let mut trunk = TrunkSide::new(local, media, seeds);
+        trunk.digits.put_waiting(std::mem::take(&mut self.waiting));
+        self.trunk = Some(trunk);
         self.trunk_watch = Watch::new(LegSide::Trunk, self.config.lost_after);
         if let Some(browser) = &mut self.browser {
             browser.downlink.switch();
@@ -165,6 +169,8 @@ impl Bridge {
     /// Ends the trunk's leg, with an RTCP BYE.
     pub(super) fn close_trunk(&mut self) {
         if let Some(mut trunk) = self.trunk.take() {
+            let waiting = trunk.digits.take_waiting();
+            self.waiting.take_over(waiting);
             trunk.bye(&mut self.outbox);
         }
     }
@@ -249,105 +255,6 @@ impl Bridge {
         self.connected = true;
         self.browser_watch.start(now);
         self.trunk_watch.start(now);
-    }
-
-    /// Digits of known length toward a leg: all of them or, said in an event, none.
-    pub(super) fn send_digits(&mut self, now: Instant, to: LegSide, items: &[ToneItem]) {
-        let input = EncoderInput::Send { source: Mode::Client, items };
-        let taken = match to {
-            LegSide::Trunk => {
-                self.trunk.as_mut().is_some_and(|t| t.digits.handle_input(now, input).is_ok())
-            }
-            LegSide::Browser => {
-                let encoder = self.browser.as_mut().and_then(|b| b.digits.as_mut());
-                encoder.is_some_and(|encoder| encoder.handle_input(now, input).is_ok())
-            }
-        };
-        if !taken {
-            self.digits_dropped += items.len() as u64;
-            self.outbox.event(MediaEvent::DigitsUnavailable { to });
-        }
-        self.tell_digits();
-    }
-
-    /// Forgets the digits that wait toward a leg and ends the one that is on.
-    pub(super) fn cancel_digits(&mut self, now: Instant, to: LegSide) {
-        match to {
-            LegSide::Trunk => {
-                if let Some(trunk) = &mut self.trunk {
-                    let _ = trunk.digits.handle_input(now, EncoderInput::Cancel);
-                }
-            }
-            LegSide::Browser => {
-                if let Some(encoder) = self.browser.as_mut().and_then(|b| b.digits.as_mut()) {
-                    let _ = encoder.handle_input(now, EncoderInput::Cancel);
-                }
-            }
-        }
-    }
-
-    /// What the `Allow` of the trunk's peer says: for the plan of the next offer and answer.
-    pub(super) fn peer_info(&mut self, info: InfoSupport) {
-        if let Some(trunk) = &mut self.trunk {
-            trunk.set_info(info);
-        }
-    }
-
-    /// The final response to an INFO that was asked for.
-    pub(super) fn info_done(&mut self, now: Instant, request: u64, status: u16) {
-        if let Some(trunk) = &mut self.trunk {
-            trunk.digits.info_done(now, request, status);
-        }
-        self.tell_digits();
-    }
-
-    /// A key of the page goes down (its JSON): a digit of the page's leg like any other.
-    pub(super) fn press(&mut self, now: Instant, to: LegSide, digit: Digit) {
-        if to == LegSide::Browser {
-            self.outbox.event(MediaEvent::DigitsUnavailable { to });
-            return;
-        }
-        self.release(now, to);
-        self.presses += 1;
-        let event = DigitEvent {
-            id: DigitId(self.presses),
-            digit,
-            mode: Mode::Client,
-            started_at: now,
-            duration: Duration::ZERO,
-            phase: Phase::Start,
-            wrong_clock: false,
-        };
-        self.pressed = Some(event);
-        self.report_digit(now, LegSide::Browser, event);
-    }
-
-    /// The key comes up.
-    pub(super) fn release(&mut self, now: Instant, to: LegSide) {
-        let press = if to == LegSide::Trunk { self.pressed.take() } else { None };
-        if let Some(press) = press {
-            let event = DigitEvent {
-                duration: now.saturating_duration_since(press.started_at),
-                phase: Phase::End(EndReason::Released),
-                ..press
-            };
-            self.report_digit(now, LegSide::Browser, event);
-        }
-    }
-
-    /// A digit of a leg that came another way than as RTP.
-    pub(super) fn report_digit(&mut self, now: Instant, from: LegSide, event: DigitEvent) {
-        match from {
-            LegSide::Browser => {
-                let Some(browser) = &mut self.browser else { return };
-                browser.listener.report(now, event);
-            }
-            LegSide::Trunk => {
-                let Some(trunk) = &mut self.trunk else { return };
-                trunk.listener.report(now, event);
-            }
-        }
-        self.carry_digits(now);
     }
 
     pub(super) fn handle_input(&mut self, now: Instant, input: Input<'_>) {
@@ -544,30 +451,6 @@ impl Bridge {
         }
         let spread = u64::from(self.rng.next_u32()) % REPORT_EVERY_MS;
         self.next_report = now + Duration::from_millis(REPORT_EVERY_MS / 2 + spread);
-    }
-
-    /// Digits go from each leg's listener to the owner, and those of the page to the trunk.
-    fn carry_digits(&mut self, now: Instant) {
-        while let Some(event) = self.browser.as_mut().and_then(|b| b.listener.poll()) {
-            let input = EncoderInput::Digit(event);
-            let trunk = self.trunk.as_mut();
-            let taken = trunk.is_some_and(|t| t.digits.handle_input(now, input).is_ok());
-            if !taken && event.phase == Phase::Start {
-                self.digits_dropped += 1;
-                self.outbox.event(MediaEvent::DigitsUnavailable { to: LegSide::Trunk });
-            }
-            self.outbox.event(MediaEvent::Digit { from: LegSide::Browser, event });
-        }
-        while let Some(event) = self.trunk.as_mut().and_then(|t| t.listener.poll()) {
-            self.outbox.event(MediaEvent::Digit { from: LegSide::Trunk, event });
-        }
-        self.tell_digits();
-    }
-
-    fn tell_digits(&mut self) {
-        if let Some(trunk) = &mut self.trunk {
-            trunk.tell_digits(&mut self.outbox);
-        }
     }
 
     /// Whether the trunk holds us, and whether it is to be heard.

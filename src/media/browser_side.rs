@@ -88,6 +88,7 @@ impl BrowserSide {
             if way == Way::Played {
                 self.uplink.on_audio(now, packet);
             }
+            self.listener.on_sound(now, packet.ssrc, packet.seq);
         } else if self.listener.takes(packet.payload_type) {
             self.uplink.on_event(now, packet);
             let event = ReceivedEvent {

@@ -72,6 +72,13 @@ impl Listener {
         self.carry(now);
     }
 
+    /// A packet of sound came beside the events.
+    pub(super) fn on_sound(&mut self, now: Instant, ssrc: u32, seq: u16) {
+        // Sound is never refused.
+        let _ = self.decoder.handle_input(now, DecoderInput::Sound { ssrc, seq });
+        self.carry(now);
+    }
+
     /// Takes the leg's sound at 8 kHz, in order.
     pub(super) fn hear(&mut self, now: Instant, pcm: &[i16]) {
         if let Some(detector) = &mut self.detector {

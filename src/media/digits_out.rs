@@ -60,6 +60,21 @@ impl DigitsOut {
         }
     }
 
+    /// Takes over what waited for another leg, before what waits here.
+    pub(super) fn put_waiting(&mut self, mut waiting: DigitQueue) {
+        waiting.take_over(std::mem::take(&mut self.early));
+        self.early = waiting;
+    }
+
+    /// The leg is gone: what waits in any of its senders is for the next one. What is on stays here.
+    pub(super) fn take_waiting(&mut self) -> DigitQueue {
+        let mut waiting = std::mem::take(&mut self.early);
+        for mode in [Mode::Rfc4733, Mode::Inband, Mode::Info] {
+            waiting.take_over(self.take_queue(mode).unwrap_or_default());
+        }
+        waiting
+    }
+
     /// The plan after an offer and answer, and the negotiated event type: payload type and clock.
     pub(super) fn set_plan(&mut self, now: Instant, plan: Plan, events: Option<(u8, u32)>) {
         let before = self.mode();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::calls::Call;
+use super::digits as digit_table;
 use super::page::Page;
 use super::report::{Outcome, Report};
 use super::sound::Source;
@@ -39,6 +40,8 @@ pub async fn run(options: &Options) -> Report {
     let say = options.progress;
     say("echo line: set-up, tone, click, digits");
     echo(&mut report, &mut page, options.bind).await;
+    say("digits: every way in, every way out, every key");
+    digit_table::table(&mut report, &mut page, options.bind).await;
     say("tone line");
     report.add("tone-phone-to-page", tone_line(&mut page, options.bind).await);
     say("busy line");

@@ -4,6 +4,7 @@
 
 mod calls;
 mod checks;
+mod digits;
 mod page;
 mod peer;
 mod report;
@@ -11,6 +12,7 @@ mod sound;
 
 pub use calls::Call;
 pub use checks::{Options, run};
+pub use digits::Cell;
 pub use page::{Event, Page};
 pub use peer::Peer;
 pub use report::{Check, Report};

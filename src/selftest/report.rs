@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::digits::Cell;
+
 /// The outcome of a run.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
@@ -12,6 +14,8 @@ pub struct Report {
     pub ok: bool,
     /// The checks in the order they ran.
     pub checks: Vec<Check>,
+    /// The table of digits: a cell for each way in, way out and key.
+    pub digits: Vec<Cell>,
 }
 
 /// One claim, whether it held, and the figures it was judged by.
@@ -54,6 +58,17 @@ impl Report {
                 let _ = write!(out, "  {error}");
             }
             out.push('\n');
+        }
+        let mut rows: Vec<(&str, &str, String)> = Vec::new();
+        for cell in &self.digits {
+            let key = if cell.ok { cell.digit } else { '!' };
+            match rows.iter_mut().find(|row| (row.0, row.1) == (cell.source, cell.destination)) {
+                Some(row) => row.2.push(key),
+                None => rows.push((cell.source, cell.destination, key.to_string())),
+            }
+        }
+        for (source, destination, keys) in rows {
+            let _ = writeln!(out, "      {source:>14} -> {destination:<10} {keys}");
         }
         let failed = self.checks.iter().filter(|c| !c.ok).count();
         let _ = writeln!(out, "{} checks, {failed} failed", self.checks.len());

@@ -87,6 +87,7 @@ registry! {
     CallAborted,        "call/aborted",               final, Page,    "The call was given up before the gateway took it.";
     MediaBadSdp,        "media/bad-sdp",              final, Gateway, "The session description cannot be used.";
     MediaNoCodec,       "media/no-common-codec",      final, Gateway, "The two sides have no codec in common.";
+    MediaNoDigits,      "media/no-digits",            final, Gateway, "The telephone side takes digits in no way that it is set up for.";
     MediaRestart,       "media/restart-refused",      final, Gateway, "The connection for sound cannot be renewed now.";
     MediaFailed,        "media/failed",               retry, Page,    "No connection for sound could be made.";
     MediaPermission,    "media/permission-denied",    final, Page,    "The microphone is not allowed for this page.";

@@ -416,6 +416,20 @@ pub enum Event {
         /// What comes from the trunk.
         trunk: Box<LegReport>,
     },
+    /// How digits go to the trunk from now on: after an offer and answer, or a refused INFO.
+    #[serde(rename = "dtmf.mode")]
+    DtmfMode {
+        /// The call.
+        call: CallId,
+        /// The mode in force; `null` where there is none.
+        mode: Option<Source>,
+        /// The final status of the refused INFO.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        info_status: Option<u16>,
+        /// `media/no-digits` where there is no mode: digits do not go out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<Refusal>,
+    },
     /// The token ends soon: send `token`.
     #[serde(rename = "token.expiring")]
     TokenExpiring {

@@ -13,6 +13,7 @@ pub mod interop;
 pub mod kamailio;
 pub mod load;
 pub mod network;
+pub mod page_wire;
 pub mod phones;
 pub mod postgres;
 pub mod process;

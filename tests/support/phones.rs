@@ -161,6 +161,21 @@ impl Baresip {
         self.web("%04".to_owned());
     }
 
+    /// Sends keys in its call, each pressed and released at once (its command `sndcode`).
+    pub fn send_code(&self, keys: &str) {
+        for key in keys.chars() {
+            let command = format!("{{\"command\":\"sndcode\",\"params\":\"{key}\"}}");
+            let mut control = TcpStream::connect(("127.0.0.1", self.control_port)).unwrap();
+            write!(control, "{}:{command},", command.len()).unwrap();
+            control.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let mut answer = [0; 256];
+            let length = control.read(&mut answer).unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            assert!(answer.contains("\"ok\":true"), "baresip: {answer}");
+            std::thread::park_timeout(Duration::from_millis(400));
+        }
+    }
+
     fn web(&self, key: String) {
         let mut web = TcpStream::connect(("127.0.0.1", self.keys_port)).unwrap();
         write!(web, "GET /?{key} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -222,10 +237,30 @@ impl Sipp {
         assert!(status.success(), "sipp is not content: {errors:?}");
     }
 
-    fn start(scenario: &str, rtp_port: u16) -> Sipp {
+    /// The same phone, but it answers every INFO with this status line, or not at all.
+    pub fn refuse_info(rtp_port: u16, status: Option<&str>) -> Sipp {
+        let listen = fs::read_to_string(scenario_file("answer-and-listen.xml")).unwrap();
+        let (before, reply) = listen.split_once("<send next=\"listen\">").unwrap();
+        let (reply, after) = reply.split_once("</send>").unwrap();
+        let reply = match status {
+            Some(status) => {
+                format!("<send next=\"listen\">{}</send>", reply.replace("200 OK", status))
+            }
+            None => "<nop next=\"listen\"/>".to_owned(),
+        };
         let dir = TempDir::new("sipp");
-        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(scenario);
+        let file = dir.join("scenario.xml");
+        fs::write(&file, format!("{before}{reply}{after}")).unwrap();
         Sipp::with(dir, file, rtp_port)
+    }
+
+    /// sipp as a phone that sends INFO: of an unknown type, empty, `5` and `#` for 250 ms.
+    pub fn send_info(rtp_port: u16) -> Sipp {
+        Sipp::start("answer-and-send-info.xml", rtp_port)
+    }
+
+    fn start(scenario: &str, rtp_port: u16) -> Sipp {
+        Sipp::with(TempDir::new("sipp"), scenario_file(scenario), rtp_port)
     }
 
     fn with(dir: TempDir, file: PathBuf, rtp_port: u16) -> Sipp {
@@ -257,6 +292,10 @@ impl Sipp {
             })
             .collect()
     }
+}
+
+fn scenario_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(name)
 }
 
 /// linphonec as a phone that answers by itself and sends its keys by SIP INFO.

@@ -127,6 +127,16 @@ impl Wire {
         presses
     }
 
+    /// Whether intervals of sound are missing though no event takes their place: the machine did not
+    /// let the gateway run for so long that it gave them up.
+    pub fn has_holes(&self) -> bool {
+        let heard = self.heard();
+        heard.windows(2).any(|pair| {
+            let step = pair[1].timestamp().wrapping_sub(pair[0].timestamp()) as usize;
+            pair[0].payload_type() == 0 && step > pair[0].payload().len()
+        })
+    }
+
     /// What it heard as samples at 8 kHz, put together by the timestamps; mu-law only.
     pub fn sound(&self) -> Vec<i16> {
         let heard = self.heard();

@@ -1,5 +1,6 @@
 import type { AudioDevices } from "./devices.js";
 import { CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult } from "./dtmf.js";
+import type { DTMFReceipt } from "./events.js";
 import { PhoneError } from "./errors.js";
 import { CallEndedEvent, CallStatsEvent, CallWarningEvent, Target, TransferEvent, type TransferResult } from "./events.js";
 import { microphone, Sink, type MediaInit } from "./media.js";
@@ -381,7 +382,10 @@ export class Call extends Target<CallEventMap> {
         this.remoteDTMF._event(body);
         break;
       case "dtmf.sent":
-        this.dtmf._sent(String(body["tone"]));
+        this.dtmf._sent(String(body["tone"]), (body["receipt"] ?? {}) as DTMFReceipt);
+        break;
+      case "dtmf.mode":
+        this.dtmf._mode(body);
         break;
       case "ice":
         this.peer.candidate(body["candidate"] ?? null);

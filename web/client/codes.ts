@@ -39,6 +39,7 @@ export const ERRORS = {
   "call/aborted": { retryable: false, message: "The call was given up before the gateway took it." },
   "media/bad-sdp": { retryable: false, message: "The session description cannot be used." },
   "media/no-common-codec": { retryable: false, message: "The two sides have no codec in common." },
+  "media/no-digits": { retryable: false, message: "The telephone side takes digits in no way that it is set up for." },
   "media/restart-refused": { retryable: false, message: "The connection for sound cannot be renewed now." },
   "media/failed": { retryable: true, message: "No connection for sound could be made." },
   "media/permission-denied": { retryable: false, message: "The microphone is not allowed for this page." },

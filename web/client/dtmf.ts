@@ -1,4 +1,5 @@
-import { DTMFToneChangeEvent, Target } from "./events.js";
+import { DTMFModeEvent, DTMFSentEvent, DTMFToneChangeEvent, Target } from "./events.js";
+import type { DTMFMode, DTMFReceipt } from "./events.js";
 import type { Body } from "./wire.js";
 
 export interface DTMFEventMap { tonechange: DTMFToneChangeEvent }
@@ -18,6 +19,9 @@ export interface CollectResult {
   reason: "max" | "terminator" | "timeout" | "ended";
 }
 
+/** Of the sender: also what became of each digit, and how digits go. */
+export interface DTMFSenderEventMap extends DTMFEventMap { sent: DTMFSentEvent; modechange: DTMFModeEvent }
+
 /** What the sender needs of its call. @internal */
 export interface DTMFLine {
   /** The browser's own sender, when digits can go as RTP now. */
@@ -28,8 +32,11 @@ export interface DTMFLine {
 }
 
 /** Same members as RTCDTMFSender, and digits work before media is up: then the gateway sends them. */
-export class CallDTMFSender extends Target<DTMFEventMap> {
+export class CallDTMFSender extends Target<DTMFSenderEventMap> {
   ontonechange: ((ev: DTMFToneChangeEvent) => unknown) | null = null;
+  onsent: ((ev: DTMFSentEvent) => unknown) | null = null;
+  onmodechange: ((ev: DTMFModeEvent) => unknown) | null = null;
+  private inForce: DTMFMode | null = null;
   private line: DTMFLine;
   private native: RTCDTMFSender | null = null;
   /** Parts still to come; "w" stands between two parts. */
@@ -54,6 +61,11 @@ export class CallDTMFSender extends Target<DTMFEventMap> {
   /** How the next tones go: as RTP events of this browser, or sent by the gateway. */
   get via(): "rtp" | "gateway" {
     return this.line.rtp() ? "rtp" : "gateway";
+  }
+
+  /** How the gateway sends digits on; `null` before the telephone side has said, or where it takes none. */
+  get mode(): DTMFMode | null {
+    return this.inForce;
   }
 
   get toneBuffer(): string {
@@ -123,8 +135,15 @@ export class CallDTMFSender extends Target<DTMFEventMap> {
     });
   }
 
-  /** The gateway sent a tone that it was asked for. @internal */
-  _sent(tone: string): void {
+  /** The plan of the telephone side was made (again). @internal */
+  _mode(body: Body): void {
+    this.inForce = (body["mode"] ?? null) as DTMFMode | null;
+    this._fire(new DTMFModeEvent(this.inForce, body["info_status"] ?? null, body["error"] ?? null));
+  }
+
+  /** The gateway sent a tone: one of this browser, or one that it was asked for. @internal */
+  _sent(tone: string, receipt: DTMFReceipt): void {
+    this._fire(new DTMFSentEvent(tone, receipt));
     if (!this.asked) return;
     this.asked = this.asked.replace(/^[,w]+/, "").slice(1);
     this._fire(new DTMFToneChangeEvent(tone));

@@ -39,6 +39,51 @@ export class DTMFToneChangeEvent extends Event {
   }
 }
 
+/** How digits go to the telephone side. */
+export type DTMFMode = "rfc4733" | "sip-info" | "inband";
+
+/** What the gateway measured of one digit that it sent on; an absent figure is one the mode does not have. */
+export interface DTMFReceipt {
+  readonly mode: DTMFMode;
+  readonly from: "rtp" | "message";
+  readonly measured_ms: number | null;
+  readonly tone_ms: number | null;
+  readonly gap_ms: number | null;
+  readonly clock: number | null;
+  readonly payload_type: number | null;
+  readonly packets: number | null;
+  readonly end_packets: number | null;
+  readonly info_status: number | null;
+  readonly delay_ms: number | null;
+}
+
+/** A digit of this side is out on the telephone side. */
+export class DTMFSentEvent extends Event {
+  readonly tone: string;
+  readonly receipt: DTMFReceipt;
+  /** @internal */
+  constructor(tone: string, receipt: DTMFReceipt) {
+    super("sent");
+    this.tone = tone;
+    this.receipt = receipt;
+  }
+}
+
+/** How digits go from now on; `null` with an error where they go no way. */
+export class DTMFModeEvent extends Event {
+  readonly mode: DTMFMode | null;
+  /** The final status of a SIP INFO that was refused, where that is why. */
+  readonly infoStatus: number | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  /** @internal */
+  constructor(mode: DTMFMode | null, infoStatus: number | null, error: DTMFModeEvent["error"]) {
+    super("modechange");
+    this.mode = mode;
+    this.infoStatus = infoStatus;
+    this.error = error;
+  }
+}
+
 export class CallEndedEvent extends Event {
   readonly reason: EndReason;
   /** @internal */

@@ -5,9 +5,9 @@ export type { CallDirection, CallEventMap, CallInit, CallState, EndCode, EndReas
 export { AudioDevices } from "./devices.js";
 export type { MediaInit } from "./media.js";
 export { CallDTMFReceiver, CallDTMFSender } from "./dtmf.js";
-export type { CollectInit, CollectResult, DTMFEventMap } from "./dtmf.js";
-export { CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent } from "./events.js";
-export type { TransferResult } from "./events.js";
+export type { CollectInit, CollectResult, DTMFEventMap, DTMFSenderEventMap } from "./dtmf.js";
+export { CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFModeEvent, DTMFSentEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent } from "./events.js";
+export type { DTMFMode, DTMFReceipt, TransferResult } from "./events.js";
 export type { PreflightInit, PreflightReport } from "./preflight.js";
 export type { CallStats, LegStats, WarningName } from "./stats.js";
 export { PhoneError } from "./errors.js";

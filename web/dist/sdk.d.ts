@@ -150,6 +150,10 @@ declare const ERRORS: {
         readonly retryable: false;
         readonly message: "The two sides have no codec in common.";
     };
+    readonly "media/no-digits": {
+        readonly retryable: false;
+        readonly message: "The telephone side takes digits in no way that it is set up for.";
+    };
     readonly "media/restart-refused": {
         readonly retryable: false;
         readonly message: "The connection for sound cannot be renewed now.";
@@ -233,6 +237,37 @@ declare class DTMFToneChangeEvent extends Event {
     /** In ms; set where a tone of the phone side ended. */
     readonly duration: number | null;
     readonly source: "rfc4733" | "sip-info" | "inband" | null;
+}
+/** How digits go to the telephone side. */
+type DTMFMode = "rfc4733" | "sip-info" | "inband";
+/** What the gateway measured of one digit that it sent on; an absent figure is one the mode does not have. */
+interface DTMFReceipt {
+    readonly mode: DTMFMode;
+    readonly from: "rtp" | "message";
+    readonly measured_ms: number | null;
+    readonly tone_ms: number | null;
+    readonly gap_ms: number | null;
+    readonly clock: number | null;
+    readonly payload_type: number | null;
+    readonly packets: number | null;
+    readonly end_packets: number | null;
+    readonly info_status: number | null;
+    readonly delay_ms: number | null;
+}
+/** A digit of this side is out on the telephone side. */
+declare class DTMFSentEvent extends Event {
+    readonly tone: string;
+    readonly receipt: DTMFReceipt;
+}
+/** How digits go from now on; `null` with an error where they go no way. */
+declare class DTMFModeEvent extends Event {
+    readonly mode: DTMFMode | null;
+    /** The final status of a SIP INFO that was refused, where that is why. */
+    readonly infoStatus: number | null;
+    readonly error: {
+        readonly code: string;
+        readonly message: string;
+    } | null;
 }
 declare class CallEndedEvent extends Event {
     readonly reason: EndReason;
@@ -370,9 +405,17 @@ interface CollectResult {
     digits: string;
     reason: "max" | "terminator" | "timeout" | "ended";
 }
+/** Of the sender: also what became of each digit, and how digits go. */
+interface DTMFSenderEventMap extends DTMFEventMap {
+    sent: DTMFSentEvent;
+    modechange: DTMFModeEvent;
+}
 /** Same members as RTCDTMFSender, and digits work before media is up: then the gateway sends them. */
-declare class CallDTMFSender extends Target<DTMFEventMap> {
+declare class CallDTMFSender extends Target<DTMFSenderEventMap> {
     ontonechange: ((ev: DTMFToneChangeEvent) => unknown) | null;
+    onsent: ((ev: DTMFSentEvent) => unknown) | null;
+    onmodechange: ((ev: DTMFModeEvent) => unknown) | null;
+    private inForce;
     private line;
     private native;
     /** Parts still to come; "w" stands between two parts. */
@@ -386,6 +429,8 @@ declare class CallDTMFSender extends Target<DTMFEventMap> {
     get canInsertDTMF(): boolean;
     /** How the next tones go: as RTP events of this browser, or sent by the gateway. */
     get via(): "rtp" | "gateway";
+    /** How the gateway sends digits on; `null` before the telephone side has said, or where it takes none. */
+    get mode(): DTMFMode | null;
     get toneBuffer(): string;
     /** 0-9 A-D # * and "," (2 s), also "w" (0.5 s). Replaces the buffer; "" empties it. */
     insertDTMF(tones: string, duration?: number, interToneGap?: number): void;
@@ -665,4 +710,4 @@ declare class Phone extends Target<PhoneEventMap> {
     private report;
 }
 
-export { Phone, type PhoneEventMap, type PhoneFeature, type PhoneInit, type PhoneState, Call, type CallDirection, type CallEventMap, type CallInit, type CallState, type EndCode, type EndReason, type Party, AudioDevices, type MediaInit, CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult, type DTMFEventMap, CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent, type TransferResult, type PreflightInit, type PreflightReport, type CallStats, type LegStats, type WarningName, PhoneError, ERRORS, type ErrorCode };
+export { Phone, type PhoneEventMap, type PhoneFeature, type PhoneInit, type PhoneState, Call, type CallDirection, type CallEventMap, type CallInit, type CallState, type EndCode, type EndReason, type Party, AudioDevices, type MediaInit, CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult, type DTMFEventMap, type DTMFSenderEventMap, CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFModeEvent, DTMFSentEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent, type DTMFMode, type DTMFReceipt, type TransferResult, type PreflightInit, type PreflightReport, type CallStats, type LegStats, type WarningName, PhoneError, ERRORS, type ErrorCode };

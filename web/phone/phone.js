@@ -17,6 +17,7 @@ const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((el) =>
 const LETTERS = { 2: "ABC", 3: "DEF", 4: "GHI", 5: "JKL", 6: "MNO", 7: "PQRS", 8: "TUV", 9: "WXYZ", 0: "+" };
 const NAMES = { "*": "star", "#": "hash" };
 const LINE = { new: "Not connected", connecting: "Connecting…", ready: "Ready", reconnecting: "Reconnecting…", closed: "Disconnected" };
+const MODES = { rfc4733: "RFC 4733", "sip-info": "SIP INFO", inband: "in-band" };
 const STATE = { new: "Opening the microphone…", connecting: "Calling…", ringing: "Ringing…", "early-media": "Not answered yet", active: "Connected", reconnecting: "Reconnecting…" };
 /** A finger, not a mouse: the pad on the screen is the keyboard, and no other one pops up. */
 const TOUCH = matchMedia("(pointer: coarse)").matches;
@@ -210,6 +211,7 @@ function begin(next) {
   ui.peer.textContent = party.display ?? party.number ?? party.uri;
   ui["peer-detail"].textContent = party.display ? party.number ?? party.uri : "";
   for (const id of ["sent", "received"]) digits(id, "");
+  ui["sent-how"].textContent = "";
   ui.timer.hidden = true;
   view("talk");
   showState();
@@ -232,7 +234,9 @@ function adopt(real) {
       digits("received", real.remoteDTMF.digits);
       ui.received.parentElement.classList.toggle("down", ev.tone !== "");
     });
-    real.dtmf.addEventListener("tonechange", (ev) => ev.tone && digits("sent", ui.sent.textContent + ev.tone));
+    real.dtmf.addEventListener("tonechange", (ev) => ev.tone && pressed(ev.tone));
+    real.dtmf.addEventListener("sent", (ev) => delivered(ev.tone, ev.receipt));
+    real.dtmf.addEventListener("modechange", (ev) => mode(ev.mode, ev.error));
     real.remoteStream.addEventListener("addtrack", () => {
       // Another peer connection, another track.
       ears.remote?.close();
@@ -357,6 +361,29 @@ function digits(id, text) {
   const inner = document.createElement("bdi");
   inner.textContent = text;
   ui[id].replaceChildren(inner);
+}
+
+/** A digit of this side: dim until the gateway says that it is out. */
+function pressed(tone) {
+  ui.sent.firstChild.append(element("i", tone));
+}
+
+/** Lights up the digit, and says how it went. */
+function delivered(tone, receipt) {
+  const waiting = [...ui.sent.querySelectorAll("i:not(.delivered)")].find((el) => el.textContent === tone);
+  const how = [MODES[receipt.mode], receipt.tone_ms === null ? null : `${receipt.tone_ms} ms`, receipt.info_status].filter(Boolean).join(" · ");
+  ui["sent-how"].textContent = how;
+  if (!waiting) return;
+  waiting.className = "delivered";
+  waiting.title = how;
+  waiting.dataset.mode = receipt.mode ?? "";
+  waiting.dataset.ms = receipt.tone_ms ?? "";
+}
+
+/** How digits go from now on. */
+function mode(inForce, error) {
+  ui["sent-how"].textContent = error ? error.message : (MODES[inForce] ?? "");
+  ui["sent-how"].dataset.mode = inForce ?? "none";
 }
 
 function element(name, text, className = "") {

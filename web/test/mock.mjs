@@ -122,7 +122,7 @@ export async function mock({ media, demo = true } = {}) {
           return media?.candidate(body.call, body.candidate);
         case "dtmf.send":
           ok();
-          for (const tone of body.tones.replace(/[,w]/g, "")) event("dtmf.sent", { call: body.call, tone, receipt: {} });
+          for (const tone of body.tones.replace(/[,w]/g, "")) event("dtmf.sent", { call: body.call, tone, receipt: { mode: "sip-info", from: "message", tone_ms: body.duration ?? 100, info_status: 200 } });
           return;
         default:
           return ok();

@@ -144,6 +144,21 @@ test("a call: sound both ways is measured, digits go out at once and as RTP, dig
 
   const call = await page.evaluate(() => crosspoint.call.id);
   assert.match(call, /^call_[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
+  // Each digit lights up when the gateway says that it is out, and says how it went.
+  gateway.event("dtmf.mode", { call, mode: "rfc4733" });
+  await page.waitForFunction(() => document.getElementById("sent-how").textContent === "RFC 4733");
+  assert.equal(await page.evaluate(() => crosspoint.call.dtmf.mode), "rfc4733");
+  assert.equal(await page.locator("#sent i.delivered").count(), 0);
+  const receipt = { mode: "rfc4733", from: "rtp", measured_ms: 101, tone_ms: 100, gap_ms: 0, clock: 8000, payload_type: 101, packets: 7, end_packets: 3, info_status: null, delay_ms: 0.4 };
+  gateway.event("dtmf.sent", { call, tone: "1", receipt });
+  gateway.event("dtmf.sent", { call, tone: "#", receipt: { mode: "sip-info", from: "rtp", tone_ms: 120, info_status: 200 } });
+  await page.locator("#sent i.delivered").nth(1).waitFor();
+  assert.deepEqual(await page.locator("#sent i").evaluateAll((all) => all.slice(0, 3).map((el) => [el.textContent, el.className, el.title])),
+    [["1", "delivered", "RFC 4733 · 100 ms"], ["5", "", ""], ["#", "delivered", "SIP INFO · 120 ms · 200"]]);
+  assert.equal(await page.locator("#sent-how").textContent(), "SIP INFO · 120 ms · 200");
+  gateway.event("dtmf.mode", { call, mode: null, error: { code: "media/no-digits", message: "No way for digits.", retryable: false } });
+  await page.waitForFunction(() => document.getElementById("sent-how").textContent === "No way for digits.");
+
   for (const tone of "42#") {
     gateway.event("dtmf", { call, tone, phase: "start", source: "rfc4733", at: 1 });
     gateway.event("dtmf", { call, tone, phase: "end", duration: 100, source: "rfc4733", at: 101 });

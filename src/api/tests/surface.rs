@@ -30,6 +30,32 @@ async fn calls_are_listed_shown_and_hung_up() {
 }
 
 #[tokio::test]
+async fn digits_show_how_they_went_and_never_which_they_were() {
+    let site = Site::new().await;
+    let id = record(1).id;
+    let items = value!([
+        {"at_ms": 900, "type": "dtmf.mode", "mode": "rfc4733"},
+        {"at_ms": 1500, "type": "dtmf.heard", "leg": "trunk", "mode": "sip-info", "duration_ms": 120},
+        {
+            "at_ms": 2000, "type": "dtmf.sent", "source": "message", "measured_ms": 101,
+            "mode": "rfc4733", "tone_ms": 100, "gap_ms": 80, "clock": 8000, "payload_type": 101,
+            "packets": 8, "end_packets": 3, "info_status": null, "delay_ms": 0.5,
+        },
+        {"at_ms": 2100, "type": "dtmf.lost"},
+    ]);
+    assert_eq!(
+        json(site.ask(&format!("GET /v1/calls/{id}/dtmf")).await).await,
+        value!({"mode": "rfc4733", "heard": 1, "sent": 1, "forgotten": 0, "items": items})
+    );
+    assert_eq!(
+        json(site.ask(&format!("GET /v1/calls/{id}/events")).await).await,
+        value!({"items": items, "next": null})
+    );
+    let other = record(2).id;
+    assert_eq!(site.ask(&format!("GET /v1/calls/{other}/dtmf")).await.status().as_u16(), 404);
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_a_problem_with_a_code() {
     let site = Site::new().await;
     let other = record(2).id;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{COLUMNS, EVENTS, RATE, ROWS};
 use crate::dtmf::{
-    DigitQueue, EncoderConfig, EncoderError, EncoderInput, EncoderOutput, EventBlock, Mode,
+    DigitQueue, EncoderConfig, EncoderError, EncoderInput, EncoderOutput, EventBlock, Mode, Pace,
     Receipt, Rfc4733Encoder,
 };
 
@@ -41,7 +41,12 @@ struct Sounding {
 impl InbandEncoder {
     /// A generator with the shortest tone and gap allowed.
     pub fn new(min_tone: Duration, min_gap: Duration) -> InbandEncoder {
-        let config = EncoderConfig { min_tone, min_gap, ..EncoderConfig::new(0, RATE as u32) };
+        let config = EncoderConfig {
+            min_tone,
+            min_gap,
+            pace: Pace::Clock,
+            ..EncoderConfig::new(0, RATE as u32)
+        };
         InbandEncoder {
             sender: Rfc4733Encoder::new(config),
             timestamp: 0,

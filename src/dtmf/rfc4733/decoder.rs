@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::EventBlock;
-use super::press::{Arrival, Clock, Press, Relation};
+use super::press::{Arrival, Clock, Press, Relation, Sender};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, DigitId, EndReason, Output, Phase};
 
@@ -20,6 +20,7 @@ pub struct Rfc4733Decoder {
     streams: Vec<Stream>,
     /// What durations that grow six times too fast mean.
     too_fast: Clock,
+    sender: Sender,
     next_id: u64,
     outputs: VecDeque<DigitEvent>,
     counters: DecoderCounters,
@@ -47,6 +48,13 @@ pub struct ReceivedEvent<'a> {
 pub enum DecoderInput<'a> {
     /// A packet arrived.
     Packet(ReceivedEvent<'a>),
+    /// A packet of sound arrived beside the events.
+    Sound {
+        /// RTP SSRC.
+        ssrc: u32,
+        /// RTP sequence number.
+        seq: u16,
+    },
     /// The time of the last `Output::Timeout` has come.
     Timeout,
 }
@@ -82,6 +90,7 @@ impl Rfc4733Decoder {
             types: Vec::new(),
             streams: Vec::with_capacity(MAX_STREAMS),
             too_fast: Clock::Fast,
+            sender: Sender::Any,
             next_id: 0,
             outputs: VecDeque::with_capacity(MAX_OUTPUTS),
             counters: DecoderCounters::default(),
@@ -92,8 +101,16 @@ impl Rfc4733Decoder {
 
     /// A decoder for a browser's leg. With Opus and an 8 kHz type (all that Firefox offers) a browser
     /// sends a press of 1440 ms in 240 ms: there the duration is right, and the wall clock is not.
+    ///
+    /// A browser sends sound or an event in every interval, never both. So a press goes on through a
+    /// silence of the whole leg, up to a second (the page's machine or its network stalls and then
+    /// sends what it owes), and is over soon after sound is back though no end came.
     pub fn of_browser(types: &[(u8, u32)]) -> Rfc4733Decoder {
-        Rfc4733Decoder { too_fast: Clock::Ahead, ..Rfc4733Decoder::new(types) }
+        Rfc4733Decoder {
+            too_fast: Clock::Ahead,
+            sender: Sender::Browser,
+            ..Rfc4733Decoder::new(types)
+        }
     }
 
     /// What a new offer and answer allow. Presses that are down go on.
@@ -121,7 +138,14 @@ impl Rfc4733Decoder {
         input: DecoderInput<'_>,
     ) -> Result<(), DecodeError> {
         self.expire(now);
-        let DecoderInput::Packet(packet) = input else { return Ok(()) };
+        let packet = match input {
+            DecoderInput::Packet(packet) => packet,
+            DecoderInput::Sound { ssrc, seq } => {
+                self.sound(now, ssrc, seq);
+                return Ok(());
+            }
+            DecoderInput::Timeout => return Ok(()),
+        };
         let checked = self.check(&packet);
         let clock_rate = checked.inspect_err(|_| self.counters.refused += 1)?;
         self.counters.packets += 1;
@@ -153,7 +177,20 @@ impl Rfc4733Decoder {
             return Output::Digit(event);
         }
         let down = self.streams.iter().filter_map(Stream::down);
-        Output::Timeout(down.map(Press::expires_at).min())
+        Output::Timeout(down.map(|press| press.expires_at(self.sender)).min())
+    }
+
+    /// Sound that is newer than the newest event: the press that is down is over, by its sender.
+    fn sound(&mut self, now: Instant, ssrc: u32, seq: u16) {
+        for stream in self.streams.iter_mut().filter(|stream| stream.ssrc == ssrc) {
+            let ahead = seq.wrapping_sub(stream.last_seq);
+            if ahead != 0
+                && ahead < u16::MAX / 2
+                && let Some(press) = stream.presses.back_mut().filter(|press| press.is_down())
+            {
+                press.sound_is_back(now);
+            }
+        }
     }
 
     fn check(&self, packet: &ReceivedEvent<'_>) -> Result<u32, DecodeError> {
@@ -246,7 +283,7 @@ impl Rfc4733Decoder {
 
     fn expire(&mut self, now: Instant) {
         for index in 0..self.streams.len() {
-            let due = self.streams[index].down().is_some_and(|p| p.expires_at() <= now);
+            let due = self.streams[index].down().is_some_and(|p| p.expires_at(self.sender) <= now);
             if due && let Some(press) = self.streams[index].presses.back_mut() {
                 press.release(now, EndReason::TimedOut);
                 let event = press.event(Phase::End(EndReason::TimedOut));

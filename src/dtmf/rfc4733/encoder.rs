@@ -9,6 +9,15 @@
 //!              |<------- tone 100 ms ----->|<--- gap 80 ms -->|
 //! ```
 //!
+//! A source that counts, a telephone event from the other leg, is followed and never overtaken: while
+//! its packets are late the duration stands still but for one tick an interval, so that the receiver
+//! neither misses updates nor is told of more than was pressed.
+//!
+//! ```text
+//! from the page   20 40 60 ............ 80 100E           stalled for 100 ms
+//! to the trunk    20 40 60 60' 60' 60' 60' 80 100E        60' = 60 ms and a tick more each time
+//! ```
+//!
 //! Sequence numbers and the SSRC belong to the owner of the RTP stream, who also keeps audio back
 //! while [`Rfc4733Encoder::is_on`].
 
@@ -34,6 +43,17 @@ pub struct EncoderConfig {
     pub min_gap: Duration,
     /// Power in -dBm0.
     pub volume: u8,
+    /// What a digit whose key is still down is measured by.
+    pub pace: Pace,
+}
+
+/// What a digit whose key is still down is measured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// By what its source counts, where it does: the end is never later than the source's.
+    Source,
+    /// By the stream's clock: for sound, which cannot stand still.
+    Clock,
 }
 
 impl EncoderConfig {
@@ -46,6 +66,7 @@ impl EncoderConfig {
             min_tone: Duration::from_millis(50),
             min_gap: Duration::from_millis(50),
             volume: 10,
+            pace: Pace::Source,
         }
     }
 }
@@ -206,6 +227,10 @@ impl Rfc4733Encoder {
                 job.length = Length::Known(event.duration);
                 Ok(())
             }
+            (Phase::Update, Some(job)) if job.follows(&event) => {
+                job.length = Length::held(&event);
+                Ok(())
+            }
             _ => self.queue.live(now, event, self.config.min_gap),
         }
     }
@@ -279,13 +304,13 @@ impl Rfc4733Encoder {
         self.on = true;
         let covered = self.position - tone.start + ptime;
         let wanted = match tone.job.length {
-            Length::Held => MAX_TONE,
+            Length::Held(_) => MAX_TONE,
             Length::Known(length) => length.clamp(self.config.min_tone, MAX_TONE),
             Length::Cancelled => self.config.min_tone,
         };
         let target = self.ticks(wanted).max(tone.sent).max(1);
         let end = covered >= target;
-        let total = if end { target } else { covered };
+        let total = if end { target } else { covered.min(self.counted(&tone)) };
         // RFC 4733 2.5.1.3: a segment is full at 0xFFFF; the next one starts there, unmarked, and
         // the last packet of a segment goes out three times too (2.5.1.4).
         while total - tone.earlier > u64::from(u16::MAX) {
@@ -310,10 +335,20 @@ impl Rfc4733Encoder {
         self.ending = Some(Ending { packet: EventPacket { marker: false, ..packet }, receipt });
     }
 
+    /// How many ticks an update may tell: never so many that the end would have to take some back.
+    fn counted(&self, tone: &Tone) -> u64 {
+        match (tone.job.length, self.config.pace) {
+            (Length::Held(Some(counted)), Pace::Source) => {
+                self.ticks(counted.max(self.config.min_tone)).max(tone.sent + 1)
+            }
+            _ => u64::MAX,
+        }
+    }
+
     fn receipt(&self, tone: &Tone, payload_type: u8, total: u64) -> Receipt {
         let source_duration = match tone.job.length {
             Length::Known(length) => Some(length),
-            Length::Held | Length::Cancelled => None,
+            Length::Held(_) | Length::Cancelled => None,
         };
         Receipt {
             digit: tone.job.digit,

@@ -172,6 +172,7 @@ fn a_live_digit_starts_at_once_and_ends_at_its_own_length() {
 fn a_live_digit_that_ended_shorter_than_what_is_sent_never_shrinks() {
     let mut stream = Stream::new(8_000, 0);
     stream.live(0, '1', Phase::Start, 0);
+    stream.live(0, '1', Phase::Update, 200);
     stream.run(200);
     stream.live(0, '1', END, 90);
     stream.run(200);
@@ -283,4 +284,23 @@ fn a_stream_that_begins_anew_on_another_timestamp_base_loses_no_time() {
     stream.run(400);
     let starts: Vec<u64> = stream.wire().iter().filter(|r| r.1).map(|r| r.0).collect();
     assert_eq!(starts, [0, 180]);
+}
+
+/// A receiver misses no update and is told of no tick that the source takes back.
+#[test]
+fn a_source_that_stalls_is_followed_and_not_overtaken() {
+    let mut stream = Stream::new(8_000, 0);
+    stream.live(0, '5', Phase::Start, 20);
+    stream.run(20);
+    for counted in [40, 60] {
+        stream.live(0, '5', Phase::Update, counted);
+        stream.run(20);
+    }
+    stream.run(80);
+    stream.live(0, '5', Phase::Update, 80);
+    stream.live(0, '5', END, 100);
+    stream.run(100);
+    let durations: Vec<u16> = stream.wire().iter().map(|packet| packet.4).collect();
+    assert_eq!(durations, [160, 320, 480, 481, 482, 483, 484, 800, 800, 800]);
+    assert_eq!(stream.heard(), [('5', 100)]);
 }

@@ -15,5 +15,5 @@ mod vectors;
 pub use block::EventBlock;
 pub use decoder::{DecodeError, DecoderCounters, DecoderInput, ReceivedEvent, Rfc4733Decoder};
 pub use encoder::{
-    EncoderConfig, EncoderError, EncoderInput, EncoderOutput, EventPacket, Rfc4733Encoder,
+    EncoderConfig, EncoderError, EncoderInput, EncoderOutput, EventPacket, Pace, Rfc4733Encoder,
 };

@@ -22,6 +22,15 @@ pub(super) enum Clock {
     Ahead,
 }
 
+/// What is known of who sends, for when a press without an end is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// Nothing: sound may come beside events or not.
+    Any,
+    /// A browser: sound or an event in every interval.
+    Browser,
+}
+
 /// What a block is to a press.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relation {
@@ -71,6 +80,8 @@ pub(super) struct Press {
     remarked: bool,
     /// The timestamp moves within the press.
     moving: bool,
+    /// When sound came after the newest packet.
+    sound_at: Option<Instant>,
     up: Option<(Instant, EndReason)>,
 }
 
@@ -100,6 +111,7 @@ impl Press {
             interval: TYPICAL_INTERVAL,
             remarked: false,
             moving: false,
+            sound_at: None,
             up: None,
         }
     }
@@ -109,8 +121,18 @@ impl Press {
     }
 
     /// When a missing update ends the press (RFC 4733 2.5.2.2): three intervals, at least 100 ms.
-    pub fn expires_at(&self) -> Instant {
-        self.last_seen + (self.interval * 3).max(SHORTEST_TIMEOUT)
+    /// Of a browser: a second, or soon after its sound is back.
+    pub fn expires_at(&self, sender: Sender) -> Instant {
+        match (sender, self.sound_at) {
+            (Sender::Any, _) => self.last_seen + (self.interval * 3).max(SHORTEST_TIMEOUT),
+            (Sender::Browser, None) => self.last_seen + STALL,
+            (Sender::Browser, Some(at)) => (at + OVERTAKEN).min(self.last_seen + STALL),
+        }
+    }
+
+    /// A packet of sound has come that is newer than the newest of this press.
+    pub fn sound_is_back(&mut self, now: Instant) {
+        self.sound_at.get_or_insert(now);
     }
 
     pub fn relation(&self, a: &Arrival) -> Relation {
@@ -221,11 +243,14 @@ impl Press {
         }
         self.ticks = a.block.duration;
         let packets = u32::from(a.seq.wrapping_sub(self.last_seq).max(1));
-        let step = self.corrected(self.total_ticks().saturating_sub(before)) / packets;
+        let ticks = self.total_ticks().saturating_sub(before);
+        let step = self.corrected(ticks) / packets;
         self.interval = step.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
         self.last_seq = a.seq;
         self.last_seen = a.now;
-        self.compare_clocks();
+        self.sound_at = None;
+        let newest = ticks as f64 / f64::from(self.clock_rate) / f64::from(packets);
+        self.compare_clocks(newest);
     }
 
     /// Remembers a block of a press that is up, so that what follows it is known too.
@@ -289,8 +314,9 @@ impl Press {
         (time.as_nanos() * u128::from(self.clock_rate) / 1_000_000_000) as u64
     }
 
-    /// Compares ticks with the wall clock once there is enough of both.
-    fn compare_clocks(&mut self) {
+    /// Compares ticks with the wall clock once there is enough of both. `newest` is what the newest
+    /// packet counts, in seconds of the negotiated clock.
+    fn compare_clocks(&mut self, newest: f64) {
         let wall = self.last_seen.saturating_duration_since(self.first_seen);
         let ticks = self.total_ticks().saturating_sub(u64::from(self.first_ticks));
         if wall < COMPARE_AFTER || ticks == 0 || self.moving {
@@ -303,7 +329,10 @@ impl Press {
         let step = told / f64::from(self.last_seq.wrapping_sub(self.first_seq).max(1));
         if (4.0..9.0).contains(&ratio) && step > LONGEST_STEP {
             self.clock = self.too_fast;
-        } else if (1.0 / 9.0..0.25).contains(&ratio) && step < SHORTEST_STEP {
+        } else if (1.0 / 9.0..0.25).contains(&ratio)
+            && step < SHORTEST_STEP
+            && (LEAST_STEP..SHORTEST_STEP).contains(&newest)
+        {
             self.clock = Clock::Slow;
         } else if (0.5..2.0).contains(&ratio) {
             self.clock = Clock::Right;
@@ -317,6 +346,11 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Below this, ordinary jitter would end presses.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a page that sends nothing at all may be stalled: longer than a busy machine keeps a
+/// browser's sound waiting, shorter than anybody waits for a key.
+const STALL: Duration = Duration::from_secs(1);
+/// What is left of a press may be overtaken by sound for so long.
+const OVERTAKEN: Duration = Duration::from_millis(60);
 /// The same timestamp and key this long after the end are a press of their own: a tone and its gap
 /// are never shorter.
 const REUSE_AFTER: Duration = Duration::from_millis(60);
@@ -328,6 +362,8 @@ const SEGMENT_SLACK: Duration = Duration::from_millis(60);
 const MOVE_STEP: Duration = Duration::from_millis(60);
 /// Of what a packet counts, in seconds: packets are 10 to 40 ms apart, a sixth or six times that is
 /// the wrong clock.
+/// One that waits for its own source counts next to nothing for a while, then all of it at once.
+const LEAST_STEP: f64 = 0.001;
 const SHORTEST_STEP: f64 = 0.008;
 const LONGEST_STEP: f64 = 0.05;
 /// Three updates: less says nothing about a clock.

@@ -229,6 +229,41 @@ fn v04_all_end_packets_lost() {
     }
 }
 
+/// A browser sends sound or an event, never both: its sound says that a key is up whose end is lost,
+/// and its silence says nothing for a second.
+#[test]
+fn v04_all_end_packets_lost_of_a_browser() {
+    for (sound_at, length, up_at) in [(Some(130), 80, 190), (None, 80, 1060)] {
+        let mut decoder = Rfc4733Decoder::of_browser(&[(KHZ48, 48_000)]);
+        let mut events = Vec::new();
+        for packet in &press('5', 0, 100, KHZ48, 1, 1)[..4] {
+            let now = epoch() + Duration::from_millis(packet.at);
+            let payload = packet.blocks[0].to_bytes();
+            let received = ReceivedEvent {
+                payload_type: packet.pt,
+                ssrc: 1,
+                seq: packet.seq,
+                timestamp: packet.timestamp,
+                marker: packet.marker,
+                payload: &payload,
+            };
+            decoder.handle_input(now, DecoderInput::Packet(received)).unwrap();
+        }
+        if let Some(at) = sound_at {
+            let now = epoch() + Duration::from_millis(at);
+            // An older packet of sound and another sender's say nothing.
+            for (ssrc, seq) in [(1, 0), (2, 9), (1, 8)] {
+                decoder.handle_input(now, DecoderInput::Sound { ssrc, seq }).unwrap();
+            }
+        }
+        let just_before = epoch() + Duration::from_millis(up_at);
+        drain(&mut decoder, &mut events, Some(just_before));
+        assert!(!events.iter().any(|e| matches!(e.phase, Phase::End(_))), "{sound_at:?}");
+        drain(&mut decoder, &mut events, None);
+        assert_eq!(digits(&events), [('5', length, EndReason::TimedOut)]);
+    }
+}
+
 #[test]
 fn v05_no_marker_at_all() {
     let mut packets = press('5', 0, 100, KHZ48, 1, 1);

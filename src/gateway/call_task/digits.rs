@@ -36,8 +36,7 @@ impl CallTask {
     pub(super) fn digits_can_go(&self) -> Result<(), Refusal> {
         match self.digit_way {
             Some(DigitWay::Negotiated(None) | DigitWay::InfoRefused { next: None, .. }) => {
-                let words = "The telephone side takes digits in no way that it is set up for.";
-                Err(Refusal::new(ErrorCode::SignalWrongState).saying(words))
+                Err(Refusal::new(ErrorCode::MediaNoDigits))
             }
             _ => Ok(()),
         }
@@ -73,7 +72,7 @@ impl CallTask {
     }
 
     /// How digits go to the trunk from now on.
-    pub(super) fn digit_way(&mut self, way: DigitWay) {
+    pub(super) fn digit_way(&mut self, of: MediaOf, way: DigitWay) {
         match way {
             DigitWay::Negotiated(mode) => {
                 tracing::info!(call.id = %self.id, ?mode, "digits to the trunk");
@@ -84,6 +83,31 @@ impl CallTask {
         }
         self.digit_way = Some(way);
         self.on_timeline(Entry::DigitWay(way));
+        let (mode, info_status) = match way {
+            DigitWay::Negotiated(mode) => (mode, None),
+            DigitWay::InfoRefused { status, next } => (next, Some(status)),
+        };
+        if let Some(page) = self.page_of_media(of) {
+            let error = mode.is_none().then(|| Refusal::new(ErrorCode::MediaNoDigits));
+            let mode = mode.map(source);
+            page.event(Event::DtmfMode { call: self.id, mode, info_status, error });
+        }
+    }
+
+    /// Digits that no sender took: there is no way for them, or hundreds wait.
+    pub(super) fn digits_lost(&mut self, of: MediaOf) {
+        tracing::warn!(call.id = %self.id, "the leg took no digits");
+        self.on_timeline(Entry::DigitsLost);
+        let no_way = self.digits_can_go().err();
+        if let (Some(error), Some(page)) = (no_way, self.page_of_media(of)) {
+            let error = Some(error);
+            page.event(Event::DtmfMode { call: self.id, mode: None, info_status: None, error });
+        }
+    }
+
+    /// Another trunk is dialled: nothing is known of its ways yet.
+    pub(super) fn forget_digit_way(&mut self) {
+        self.digit_way = None;
     }
 
     /// A leg sends a digit: counted, kept, and told to the page of the other side where it came

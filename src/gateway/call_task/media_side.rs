@@ -49,10 +49,8 @@ impl CallTask {
                 self.send_info(of, request, digit, duration).await;
             }
             MediaEvent::HeldByTrunk { held } => self.held_by_trunk(held),
-            MediaEvent::DigitWay { to: LegSide::Trunk, way } => self.digit_way(way),
-            MediaEvent::DigitsUnavailable { .. } => {
-                tracing::warn!(call.id = %self.id, "the leg took no digits");
-            }
+            MediaEvent::DigitWay { to: LegSide::Trunk, way } => self.digit_way(of, way),
+            MediaEvent::DigitsUnavailable { .. } => self.digits_lost(of),
             MediaEvent::Stats { browser, trunk } => {
                 tracing::debug!(call.id = %self.id, ?browser, ?trunk, "media statistics");
                 self.count_dropped(&trunk);

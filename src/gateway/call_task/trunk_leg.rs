@@ -24,6 +24,7 @@ impl CallTask {
         let Some(trunk) = gateway.trunks.get(id) else {
             return Err(Rejection::plain(Cause::TrunkFailed));
         };
+        self.forget_digit_way();
         let Some(dial) = &self.dial else { return Err(Rejection::plain(Cause::Internal)) };
         let Some(media) = &self.media else {
             // A trunk that calls a trunk: media of two plain legs is not there yet.

@@ -149,3 +149,34 @@ fn a_press_ends_with_the_peer_it_came_from() {
     lab.idle(ms(300));
     assert_eq!(lab.phone.keys(), "45");
 }
+
+/// The first trunk is refused after the page has sent digits to it, one of them not yet released; the
+/// next trunk gets them all, once, in the way of its own.
+#[test]
+fn digits_that_wait_move_on_with_the_hunt() {
+    for (formats, mode) in [("0 101", Mode::Rfc4733), ("0", Mode::Inband)] {
+        let mut lab = Lab::unanswered(BrowserCodec::Opus, DtmfMode::Auto);
+        lab.hush();
+        let items = crate::dtmf::parse_tones("12", ms(100), ms(80)).unwrap();
+        lab.bridge.send_digits(lab.now, LegSide::Trunk, &items);
+        lab.idle(ms(100));
+        lab.bridge.press(lab.now, LegSide::Trunk, digit('3'));
+        // Between two trunks there is none for a while.
+        lab.bridge.close_trunk();
+        lab.idle(ms(120));
+        lab.bridge.release(lab.now, LegSide::Trunk);
+        lab.page_event('4', 100);
+        lab.drain();
+        let media = TrunkMedia { addresses: AddressPolicy::Any, ..TrunkMedia::default() };
+        lab.bridge.open_trunk(address(LOCAL), media);
+        lab.bridge.trunk_offer().unwrap();
+        lab.idle(ms(60));
+        lab.bridge.trunk_accept(lab.now, &answer(address(TRUNK), formats)).unwrap();
+        lab.bridge.connect(lab.now);
+        lab.drain();
+        lab.idle(ms(2000));
+        assert_eq!(lab.phone.keys(), "1234", "{mode:?}");
+        assert!(lab.phone.heard.iter().all(|(by, ..)| *by == mode), "{:?}", lab.phone.heard);
+        assert!(!lab.events.iter().any(|e| matches!(e, MediaEvent::DigitsUnavailable { .. })));
+    }
+}

@@ -5,6 +5,7 @@ mod codecs;
 mod digit_matrix;
 mod digit_modes;
 mod digit_properties;
+mod digit_stalls;
 mod digit_vectors;
 mod digits;
 mod faults;

@@ -279,7 +279,7 @@ impl Lab {
         self.page_sends(packet);
     }
 
-    fn trunk_goes_on(&mut self) {
+    pub(super) fn trunk_goes_on(&mut self) {
         let datagram = self.trunk_sound(FRAME);
         self.trunk_sends_through(datagram);
     }

@@ -262,16 +262,16 @@ async fn digits_go_out_as_telephone_events_and_give_receipts() {
     lab.learn_gateway(&offer);
     session.trunk_answer(lab.trunk_sdp(), Phase::Early).await.unwrap();
     session.send_digits(LegSide::Trunk, vec![item]).unwrap();
-    lab.talk(15).await;
+    lab.talk(30).await;
     let refused = MediaEvent::DigitsUnavailable { to: LegSide::Trunk };
-    assert_eq!(lab.seen.iter().filter(|event| **event == refused).count(), 1, "before the leg");
+    assert!(!lab.seen.contains(&refused), "what comes before the leg waits for it");
     let ends: Vec<_> = lab
         .heard
         .iter()
         .filter(|p| p.payload_type == 101 && p.payload[1] & 0x80 != 0)
         .map(|p| (p.payload[0], u16::from_be_bytes([p.payload[2], p.payload[3]])))
         .collect();
-    assert_eq!(ends, [(5, 800); 3]);
+    assert_eq!(ends, [(5, 800); 6]);
     let receipt = lab.seen.iter().find_map(|event| match event {
         MediaEvent::DigitSent { to: LegSide::Trunk, receipt } => Some(*receipt),
         _ => None,
