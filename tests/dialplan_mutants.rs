@@ -118,7 +118,7 @@ fn damaged_plans_are_plans_or_have_findings() {
         }
     }
     // The damage is neither too small nor too great to say anything.
-    assert!(loaded > 30 && refused > 100, "{loaded} loaded, {refused} refused");
+    assert!(loaded > 15 && refused > 100, "{loaded} loaded, {refused} refused");
 }
 
 const FROM: &[&str] = &["\"", "[", "]", "=", "any", "route", "user", "X", ".", "+", "0", "-", ":"];
