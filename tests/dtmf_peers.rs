@@ -213,6 +213,7 @@ fn compare(got: &[Press], wanted: &[Wanted], way: Way) {
 macro_rules! cells {
     ($($name:ident, $whole:ident: $engine:ident to $way:ident;)*) => {$(
         #[test]
+        #[ignore = "reads all of the loopback's packets, so no other browser may call: make test-long"]
         fn $name() {
             a_browser_presses_keys(Engine::$engine, Way::$way, EVERY_RUN);
         }
