@@ -191,7 +191,7 @@ async fn tokens_live_an_hour_at_most_and_only_for_users() {
         format!("cp1.{claims}"),
         format!("cp1.{claims}."),
         format!("cp1.{claims}.{}", mac.to_uppercase()),
-        format!("cp1.{}.{mac}", claims.replacen('a', "b", 1)),
+        format!("cp1.{}.{mac}", &claims[1..]),
         format!("cp2.{claims}.{mac}"),
         "x".repeat(10_000),
     ] {
