@@ -56,7 +56,9 @@ fn sighup_takes_the_file_and_a_bad_one_leaves_the_old_plan() {
 
     // Nothing has changed, so that only the signal can be why it is read again.
     gateway.process.signal("HUP");
-    gateway.process.line_with("SIGHUP: the dial plan, its rates and certificates are read again", LIMIT);
+    gateway
+        .process
+        .line_with("SIGHUP: the dial plan, its rates and certificates are read again", LIMIT);
     gateway.process.line_with("a new dial plan is in force", LIMIT);
     eventually("no reload is counted", || (reloads(&gateway, "taken") == 1.0).then_some(()));
 
