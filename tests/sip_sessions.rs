@@ -78,6 +78,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[tokio::test]
+#[ignore = "sipp does not end in some runs, for a reason not yet found: make test-long"]
 async fn the_page_holds_and_resumes_sipp() {
     let held = sdp(2, "[media_port]", "0", "a=recvonly\n");
     let scenario = Script::callee()
@@ -186,6 +187,7 @@ async fn codec_becomes(talk: &Talk, codec: &str) {
 }
 
 #[tokio::test]
+#[ignore = "sipp does not end in some runs, for a reason not yet found: make test-long"]
 async fn glare_with_sipp_is_tried_again() {
     let held = sdp(2, "[media_port]", "0", "a=recvonly\n");
     let scenario = Script::callee()

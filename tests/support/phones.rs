@@ -145,10 +145,14 @@ impl Baresip {
         let text = serde_json::json!({"command": name, "params": params}).to_string();
         write!(control, "{}:{text},", text.len()).unwrap();
         control.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let mut answer = [0; 4096];
-        let length = control.read(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-        assert!(answer.contains("\"response\":true"), "{name}: {answer}");
+        // Events of its own may come first.
+        let mut said = String::new();
+        while !said.contains("\"response\":true") {
+            let mut piece = [0; 1024];
+            let length = control.read(&mut piece).unwrap();
+            assert!(length > 0, "{name}: {said}");
+            said.push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
     }
 
     /// Presses and holds a key in its call, through its web page.
