@@ -118,11 +118,18 @@ fn attempt(engine: Engine, way: Way, presses: Presses) -> Run {
     steps.push(json!({"do": "hangup"}));
     steps.push(json!({"do": "ended"}));
     let capture = PageWire::start();
-    let saw = Browser::start_in(engine, &gateway.base, Some(&token), "", steps.into()).finish();
+    // A tone that never pauses: with silence to send, a browser may send nothing for a while, and its
+    // timestamps would not show where an event ended.
+    let voice = TempDir::new("voice");
+    let microphone = voice.join("voice.wav");
+    sound::write_tone(&microphone, 48_000, 430.0, -20.0, 30.0);
+    let microphone = microphone.display().to_string();
+    let saw =
+        Browser::start_in(engine, &gateway.base, Some(&token), &microphone, steps.into()).finish();
     assert_eq!(saw[3], "rtp", "the keys went by the browser's own RTCDTMFSender");
 
     let keys = presses.iter().flat_map(|(keys, ms)| keys.chars().map(|key| (key, *ms)));
-    let mut sent = capture.events(engine);
+    let mut sent = capture.events(engine, &gateway.process.udp_ports());
     assert_eq!(sent.len(), 2, "two calls with events");
     let wanted: Vec<Wanted> =
         keys.zip(sent.remove(1)).map(|((key, asked), sent)| Wanted { key, asked, sent }).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::TempDir;
 use super::browser::Engine;
 use super::process::Process;
-use super::wire::read_capture;
+use super::wire::read_capture_with_ports;
 
 /// A running capture.
 pub struct PageWire {
@@ -40,11 +40,11 @@ impl PageWire {
         PageWire { process, dir }
     }
 
-    /// Ends the capture and reads the browser's events out of it, those of each call one after the
-    /// other. An event has a payload type of its own beside that of the sound, in the sound's stream;
+    /// Ends the capture and reads the browser's events out of what went to the gateway's ports (other
+    /// tests may be on the same interface), those of each call one after the other. An event has a payload type of its own beside that of the sound, in the sound's stream;
     /// no sound is sent meanwhile, and its timestamps go on: the event is as long as the timestamps
     /// from its own to that of the interval before the next sound.
-    pub fn events(mut self, engine: Engine) -> Vec<Vec<PageEvent>> {
+    pub fn events(mut self, engine: Engine, gateway: &[u16]) -> Vec<Vec<PageEvent>> {
         self.process.signal("INT");
         self.process.wait(Duration::from_secs(20));
         let (sound, ticks_per_ms) = match engine {
@@ -53,9 +53,9 @@ impl PageWire {
             // Only `/8000`, counted by the clock of Opus.
             Engine::Firefox => (109, 8),
         };
-        let packets = read_capture(&self.dir.join("page.pcap").display().to_string());
-        let rtp: Vec<Header> =
-            packets.iter().filter_map(|(at, bytes)| Header::read(*at, bytes)).collect();
+        let packets = read_capture_with_ports(&self.dir.join("page.pcap").display().to_string());
+        let own = packets.iter().filter(|(_, port, _)| gateway.contains(port));
+        let rtp: Vec<Header> = own.filter_map(|(at, _, bytes)| Header::read(*at, bytes)).collect();
         let mut sources: Vec<u32> = Vec::new();
         for header in &rtp {
             if header.payload_type == sound && !sources.contains(&header.ssrc) {

@@ -76,6 +76,25 @@ impl Process {
         self.seen.lock().unwrap().join("\n")
     }
 
+    /// The UDP ports that it has open, by `/proc`.
+    pub fn udp_ports(&self) -> Vec<u16> {
+        let mut sockets = Vec::new();
+        for file in std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap() {
+            let target = file.ok().and_then(|file| std::fs::read_link(file.path()).ok());
+            let name = target.map(|target| target.to_string_lossy().into_owned());
+            let inode = name.as_deref().and_then(|name| name.strip_prefix("socket:["));
+            sockets.extend(inode.and_then(|inode| inode.strip_suffix(']')).map(str::to_owned));
+        }
+        let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+        let row = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let own = sockets.iter().any(|inode| words.get(9) == Some(&inode.as_str()));
+            let port = words.get(1)?.split_once(':')?.1;
+            u16::from_str_radix(port, 16).ok().filter(|_| own)
+        };
+        table.lines().filter_map(row).collect()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

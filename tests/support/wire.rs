@@ -241,8 +241,13 @@ fn run(socket: &UdpSocket, shared: &Shared, silence: bool) {
     }
 }
 
-/// The RTP packets of a capture (pcap, Ethernet, IPv4, UDP) and when each came after the first.
+/// The packets of a capture (pcap, Ethernet, IPv4, UDP) and when each came after the first.
 pub fn read_capture(path: &str) -> Vec<(Duration, Vec<u8>)> {
+    read_capture_with_ports(path).into_iter().map(|(at, _, packet)| (at, packet)).collect()
+}
+
+/// The same with the port that each went to.
+pub fn read_capture_with_ports(path: &str) -> Vec<(Duration, u16, Vec<u8>)> {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{path}: {e} (package sip-tester)"));
     assert_eq!(bytes[..4], [0xd4, 0xc3, 0xb2, 0xa1], "a little-endian pcap");
     assert_eq!(bytes[20], 1, "Ethernet");
@@ -256,9 +261,10 @@ pub fn read_capture(path: &str) -> Vec<(Duration, Vec<u8>)> {
         let header = usize::from(frame[14] & 0x0f) * 4;
         let udp = &frame[14 + header..];
         let octets = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
-        packets.push((time, udp[8..octets].to_vec()));
+        let port = u16::from_be_bytes([udp[2], udp[3]]);
+        packets.push((time, port, udp[8..octets].to_vec()));
         at += 16 + length;
     }
     let first = packets[0].0;
-    packets.into_iter().map(|(time, packet)| (time - first, packet)).collect()
+    packets.into_iter().map(|(time, port, packet)| (time - first, port, packet)).collect()
 }
