@@ -73,7 +73,8 @@ impl Way {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Run {
     Valid,
-    /// The machine did not let the gateway run for 100 ms: its tones have holes.
+    /// The machine did not let the gateway run for 100 ms, so that its tones have holes, or not the
+    /// browser, so that no sound came between two of its events, which is what tells their lengths.
     Starved,
 }
 
@@ -133,7 +134,9 @@ fn attempt(engine: Engine, way: Way, presses: Presses) -> Run {
     assert_eq!(sent.len(), 2, "two calls with events");
     let wanted: Vec<Wanted> =
         keys.zip(sent.remove(1)).map(|((key, asked), sent)| Wanted { key, asked, sent }).collect();
-    assert_eq!(wanted.len(), presses.iter().map(|(keys, _)| keys.len()).sum::<usize>());
+    if wanted.len() < presses.iter().map(|(keys, _)| keys.len()).sum() {
+        return Run::Starved;
+    }
     match way {
         Way::Rfc4733 => {
             let presses = ALL.chars().flat_map(|key| [(key, false), (key, true)]);
@@ -220,7 +223,6 @@ fn compare(got: &[Press], wanted: &[Wanted], way: Way) {
 macro_rules! cells {
     ($($name:ident, $whole:ident: $engine:ident to $way:ident;)*) => {$(
         #[test]
-        #[ignore = "reads all of the loopback's packets, so no other browser may call: make test-long"]
         fn $name() {
             a_browser_presses_keys(Engine::$engine, Way::$way, EVERY_RUN);
         }

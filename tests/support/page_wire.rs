@@ -41,9 +41,10 @@ impl PageWire {
     }
 
     /// Ends the capture and reads the browser's events out of what went to the gateway's ports (other
-    /// tests may be on the same interface), those of each call one after the other. An event has a payload type of its own beside that of the sound, in the sound's stream;
-    /// no sound is sent meanwhile, and its timestamps go on: the event is as long as the timestamps
-    /// from its own to that of the interval before the next sound.
+    /// tests may be on the same interface), those of each call one after the other. An event has a
+    /// payload type of its own beside that of the sound, in the sound's stream; no sound is sent
+    /// meanwhile, and its timestamps go on: the event is as long as the timestamps from its own to
+    /// that of the interval before the next sound. Two events with no sound between them count as one.
     pub fn events(mut self, engine: Engine, gateway: &[u16]) -> Vec<Vec<PageEvent>> {
         self.process.signal("INT");
         self.process.wait(Duration::from_secs(20));
