@@ -51,7 +51,34 @@ pub(super) struct Downlink {
     payload: Vec<u8>,
     sent: u64,
     late: u64,
+    pace: Pace,
 }
+
+/// How much sound may go out: a trunk that sends faster than time goes by is not followed.
+#[derive(Debug)]
+struct Pace {
+    left: Duration,
+    at: Instant,
+}
+
+impl Pace {
+    /// Whether a packet of this length may go on; one of no length may, for it is refused elsewhere.
+    fn allows(&mut self, now: Instant, units: Option<u32>, codec: Codec) -> bool {
+        // A quarter more than time goes by: clocks that run fast, and what waited in a queue.
+        let passed = now.saturating_duration_since(self.at);
+        self.at = now;
+        self.left = (self.left + passed + passed / 4).min(BURST);
+        let length = Duration::from_secs(1) * units.unwrap_or(0) / codec.clock_rate();
+        match self.left.checked_sub(length) {
+            Some(left) => self.left = left,
+            None => return false,
+        }
+        true
+    }
+}
+
+/// Sound that may come at once, after a stall of the network.
+const BURST: Duration = Duration::from_secs(2);
 
 /// Where the sound comes from now.
 #[derive(Debug)]
@@ -127,6 +154,7 @@ impl Downlink {
             payload: Vec::with_capacity(1500),
             sent: 0,
             late: 0,
+            pace: Pace { left: BURST, at: now },
         })
     }
 
@@ -186,6 +214,12 @@ impl Downlink {
         hearing: Hearing,
         outbox: &mut Outbox,
     ) {
+        if !self.pace.allows(now, decoder.codec().duration(packet.payload), decoder.codec()) {
+            // What comes after it begins where the clock then is.
+            self.late += 1;
+            self.switch();
+            return;
+        }
         let Some((mut trunk, lost)) = self.place(now, packet, decoder.codec()) else {
             self.late += 1;
             return;
