@@ -75,6 +75,27 @@ fn what_a_page_sends() {
         ("call.unhold", Request::CallUnhold(CallHold { call })),
         ("call.transfer", Request::CallTransfer(blind)),
         ("call.transfer.attended", Request::CallTransfer(attended)),
+        (
+            "call.stats",
+            Request::CallStats(PageStats {
+                call,
+                stats: StatsSummary {
+                    rtt: Some(12.0),
+                    mos: Some(4.3),
+                    inbound: LegSummary { packets: 500, lost: 5, loss_ratio: 0.01, jitter: 3.5 },
+                    outbound: LegSummary::default(),
+                },
+            }),
+        ),
+        (
+            "call.report",
+            Request::CallReport(CallReport {
+                call,
+                rating: 2,
+                problem: Some(Problem::OneWayAudio),
+                note: None,
+            }),
+        ),
         ("call.mute", Request::CallMute(CallMute { call, muted: true })),
         ("ping", Request::Ping(Ping { last_seq: Some(41) })),
     ];
@@ -175,6 +196,16 @@ fn what_the_gateway_sends() {
         .after_ms(5000);
     let table = [
         ("media", granted(Reply::Media { sdp: SDP.into() })),
+        (
+            "call.warning",
+            event(Event::CallWarning {
+                call,
+                name: Warning::TrunkHighLoss,
+                active: true,
+                value: 0.04,
+                threshold: 0.03,
+            }),
+        ),
         ("call.media", event(Event::CallMedia { call, sdp: SDP.into() })),
         ("welcome", granted(Reply::Welcome(Box::new(welcome)))),
         (

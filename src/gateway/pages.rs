@@ -7,10 +7,12 @@ use tokio::sync::mpsc;
 use super::Inner;
 use super::call_task::{self, CallInput, PageAsk};
 use super::registry::LivePage;
-use crate::base::SessionId;
+use crate::base::{SessionId, mask_numbers};
 use crate::media::Hold;
 use crate::signaling::socket::FromPage;
-use crate::signaling::{CallStart, CloseCode, ErrorCode, Refusal, Reply, Request, RequestId};
+use crate::signaling::{
+    CallStart, CloseCode, ErrorCode, PageStats, Refusal, Reply, Request, RequestId,
+};
 
 /// Reads the pages' channel until the gateway stops.
 pub(super) async fn run(gateway: Arc<Inner>, mut pages: mpsc::Receiver<FromPage>) {
@@ -23,6 +25,11 @@ pub(super) async fn run(gateway: Arc<Inner>, mut pages: mpsc::Receiver<FromPage>
                     page.close(CloseCode::Draining);
                 }
                 gateway.registry.add_page(session, LivePage { claims, page, there: true });
+            }
+            FromPage::Copy { session, call, text } => {
+                if let Some(call) = gateway.registry.call(call) {
+                    call.tell(CallInput::Say(session, text));
+                }
             }
             FromPage::Away { session } => {
                 gateway.registry.set_away(session);
@@ -50,6 +57,16 @@ fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Req
     let refuse = |code| live.page.reply(request, Err(Refusal::new(code)));
     let call = match body {
         Request::CallStart(start) => return start_call(gateway, session, &live, request, start),
+        Request::CallStats(PageStats { call, stats }) => {
+            let loss = stats.inbound.loss_ratio;
+            tracing::debug!(call.id = %call, rtt_ms = stats.rtt, mos = stats.mos, loss, "the page's view");
+            return live.page.reply(request, Ok(Reply::Done {}));
+        }
+        Request::CallReport(report) => {
+            let note = report.note.as_deref().map(mask_numbers);
+            tracing::info!(call.id = %report.call, rating = report.rating, problem = ?report.problem, note, "rated by its user");
+            return live.page.reply(request, Ok(Reply::Done {}));
+        }
         ref other => match other.call() {
             Some(call) => call,
             None => return refuse(ErrorCode::ProtocolUnknown),

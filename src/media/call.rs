@@ -86,6 +86,13 @@ impl MediaCall {
         Ok(())
     }
 
+    /// A text for the page's data channel.
+    pub(super) fn say(&mut self, now: Instant, text: &str) {
+        if let Some(peer) = &mut self.peer {
+            peer.handle_input(now, webrtc::Input::Text(text));
+        }
+    }
+
     pub(super) fn browser_candidate(&mut self, candidate: &str) -> Result<(), Error> {
         let peer = self.peer.as_mut().ok_or(Error::OutOfOrder("no peer connection"))?;
         Ok(peer.add_candidate(candidate)?)

@@ -93,6 +93,17 @@ fn request(kind: &str, body: Map<String, Value>) -> Result<Request, Refusal> {
         "call.unhold" => Request::CallUnhold(of(body)?),
         "call.transfer" => Request::CallTransfer(call_transfer(of(body)?)?),
         "call.mute" => Request::CallMute(of(body)?),
+        "call.stats" => Request::CallStats(of(body)?),
+        "call.report" => {
+            let report: super::CallReport = of(body)?;
+            if !(1..=5).contains(&report.rating) {
+                return Err(bad("`rating` must be from 1 to 5"));
+            }
+            if report.note.as_ref().is_some_and(|note| note.chars().count() > 500) {
+                return Err(bad("`note` has at most 500 characters"));
+            }
+            Request::CallReport(report)
+        }
         "ice" => Request::Ice(ice(of(body)?)?),
         "dtmf.send" => {
             let send: super::DtmfSend = of(body)?;

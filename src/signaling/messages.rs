@@ -1,8 +1,7 @@
 //! The messages of `crosspoint.v1`, as the page sends and gets them.
 //!
 //! New fields and types may appear at any time; unknown fields of a request are ignored. Hold and
-//! transfer are in `service`. The first messages of a connection are
-//! in `hello`.
+//! transfer are in `service`, the first messages of a connection in `hello`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallHold, CallTransfer, HeldBy, Hello, LegReport, Refusal, TokenRefresh, Tones, TransferStatus,
-    Welcome,
+    CallHold, CallReport, CallTransfer, HeldBy, Hello, LegReport, PageStats, Refusal, TokenRefresh,
+    Tones, TransferStatus, Warning, Welcome,
 };
 use crate::base::{CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus};
 use crate::dtmf::ToneItem;
@@ -56,6 +55,10 @@ pub enum Request {
     DtmfRelease(DtmfRelease),
     /// `dtmf.cancel`: forget the tones not yet sent.
     DtmfCancel(DtmfCancel),
+    /// `call.stats`: what the page has measured.
+    CallStats(PageStats),
+    /// `call.report`: what its user thinks.
+    CallReport(CallReport),
     /// `ping`: answered at once.
     Ping(Ping),
 }
@@ -73,6 +76,8 @@ impl Request {
             Request::CallMute(body) => Some(body.call),
             Request::CallHold(body) | Request::CallUnhold(body) => Some(body.call),
             Request::CallTransfer(body) => Some(body.call),
+            Request::CallStats(body) => Some(body.call),
+            Request::CallReport(body) => Some(body.call),
             Request::Ice(body) => Some(body.call),
             Request::DtmfSend(body) => Some(body.call),
             Request::DtmfPress(body) => Some(body.call),
@@ -416,6 +421,20 @@ pub enum Event {
         /// What comes from the trunk.
         trunk: Box<LegReport>,
     },
+    /// A fault of the quality appears or is over.
+    #[serde(rename = "call.warning")]
+    CallWarning {
+        /// The call.
+        call: CallId,
+        /// Which.
+        name: Warning,
+        /// Whether it is there now.
+        active: bool,
+        /// What was measured.
+        value: f64,
+        /// From where on it counts.
+        threshold: f64,
+    },
     /// How digits go to the trunk from now on: after an offer and answer, or a refused INFO.
     #[serde(rename = "dtmf.mode")]
     DtmfMode {
@@ -450,8 +469,22 @@ pub enum Event {
 }
 
 impl Event {
-    /// The end of a call in the words of its cause. `sip` as it came from the trunk, else the
-    /// cause's own.
+    /// The call that goes on with this event, where it is about one.
+    pub(super) fn of_call_in_progress(&self) -> Option<CallId> {
+        match self {
+            Event::CallState { call, .. }
+            | Event::Dtmf { call, .. }
+            | Event::DtmfSent { call, .. }
+            | Event::DtmfMode { call, .. }
+            | Event::CallHeld { call, .. }
+            | Event::CallTransfer { call, .. }
+            | Event::CallStats { call, .. }
+            | Event::CallWarning { call, .. } => Some(*call),
+            _ => None,
+        }
+    }
+
+    /// The end in the words of its cause. `sip` as it came from the trunk, else the cause's own.
     pub fn ended(
         call: CallId,
         cause: Cause,
@@ -564,37 +597,4 @@ pub struct Receipt {
     pub info_status: Option<u16>,
     /// From the first packet in to the first packet out, in ms.
     pub delay_ms: Option<f64>,
-}
-
-/// A reply or refusal with the request it belongs to, as text.
-pub fn encode_reply(re: RequestId, outcome: &Result<Reply, Refusal>) -> String {
-    #[derive(Serialize)]
-    struct Granted<'a> {
-        re: RequestId,
-        ok: bool,
-        #[serde(flatten)]
-        reply: &'a Reply,
-    }
-    #[derive(Serialize)]
-    struct Refused<'a> {
-        re: RequestId,
-        error: &'a Refusal,
-    }
-    match outcome {
-        Ok(reply) => serde_json::to_string(&Granted { re, ok: true, reply }),
-        Err(error) => serde_json::to_string(&Refused { re, error }),
-    }
-    .expect("strings, numbers and maps with string keys")
-}
-
-/// An event with its number, as text.
-pub fn encode_event(seq: u64, event: &Event) -> String {
-    #[derive(Serialize)]
-    struct Numbered<'a> {
-        seq: u64,
-        #[serde(flatten)]
-        event: &'a Event,
-    }
-    serde_json::to_string(&Numbered { seq, event })
-        .expect("strings, numbers and maps with string keys")
 }

@@ -4,11 +4,13 @@
 //! event `{seq, type, …}`. Everything here but [`socket`] is pure.
 
 mod admission;
+mod encode;
 mod errors;
 mod frame;
 mod hello;
 mod kept;
 mod messages;
+mod reports;
 mod revoked;
 mod service;
 mod session;
@@ -20,6 +22,7 @@ mod turn;
 pub mod socket;
 
 pub use admission::{Admission, Ticket};
+pub use encode::{encode_event, encode_reply};
 pub use errors::{ErrorCode, RaisedBy, Refusal, markdown, typescript};
 pub use frame::{FrameError, MAX_DEPTH, MAX_FRAME_BYTES, MAX_SDP_BYTES, decode, depth_within};
 pub use hello::{CallView, CameBack, Client, Direction, Hello, IceServer, TokenRefresh, Welcome};
@@ -27,8 +30,9 @@ pub use kept::{Kept, MAX_PER_USER};
 pub use messages::{
     CallAnswer, CallHangup, CallIncoming, CallMedia, CallMute, CallReject, CallStart, CallState,
     Candidate, DtmfCancel, DtmfPress, DtmfRelease, DtmfSend, Event, Ice, MediaMode, Phase, Ping,
-    Receipt, RejectReason, Reply, Request, RequestId, Source, Verified, encode_event, encode_reply,
+    Receipt, RejectReason, Reply, Request, RequestId, Source, Verified,
 };
+pub use reports::{CallReport, LegSummary, LossWatch, PageStats, Problem, StatsSummary, Warning};
 pub use revoked::Revoked;
 pub use service::{CallHold, CallTransfer, HeldBy, TransferStatus, TransferTo};
 pub use session::{CloseCode, Config, Error, Input, Loss, Output, Resumed, Session};

@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use self::calls::Calls;
 use self::log::EventLog;
+use super::encode::{encode_event, encode_reply};
 use super::frame::{FrameError, decode};
-use super::messages::{encode_event, encode_reply};
 use super::{
     Claims, ErrorCode, Event, Hello, IceSource, Refusal, Reply, Request, RequestId, Revoked,
     TokenError, TokenId, TokenKey, Welcome, verify,
@@ -269,6 +269,9 @@ impl Session {
         self.calls.note(event, seq, unix_ms);
         let text = encode_event(seq, event);
         self.log.push(text.clone());
+        if let Some(call) = self.calls.copied(event) {
+            self.out.push_back(Output::Copy(call, text.clone()));
+        }
         if self.line == Line::Open {
             self.out.push_back(Output::Send(text));
         }

@@ -23,7 +23,7 @@ use super::{
     MAX_FRAME_BYTES, Output, Refusal, Reply, Request, RequestId, Resumed, Revoked, Session, Ticket,
     TokenId,
 };
-use crate::base::{Secret, SessionId};
+use crate::base::{CallId, Secret, SessionId};
 
 /// What a page does, for the gateway.
 #[derive(Debug)]
@@ -52,6 +52,15 @@ pub enum FromPage {
         request: RequestId,
         /// What is asked.
         body: Request,
+    },
+    /// An event that the call's peer connection may carry to the page beside the socket.
+    Copy {
+        /// Its session.
+        session: SessionId,
+        /// The call.
+        call: CallId,
+        /// The event as it stands on the socket.
+        text: String,
     },
     /// The page has lost its connection; its session is kept for a while.
     Away {
@@ -357,6 +366,7 @@ impl Driver {
                     self.input(Input::NotKept(request));
                     true
                 }
+                Output::Copy(call, text) => self.tell(FromPage::Copy { session, call, text }).await,
                 Output::Away => {
                     self.shared.sessions().kept.lost(session);
                     self.tell(FromPage::Away { session }).await

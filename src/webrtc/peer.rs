@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::channel::ChannelId;
 use str0m::format::{Codec, CodecConfig, FormatParams};
 use str0m::media::{Direction, Frequency, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
@@ -43,6 +44,8 @@ pub enum Input<'a> {
         /// All of it.
         contents: &'a [u8],
     },
+    /// A text for the page's data channel; without one it is dropped.
+    Text(&'a str),
     /// A packet for the page. Before the connection is up it is dropped.
     Rtp(RtpOut<'a>),
     /// The time asked for has come.
@@ -131,6 +134,8 @@ pub struct Peer {
     pending: Option<SdpPendingOffer>,
     negotiated: Option<Negotiated>,
     mid: Option<Mid>,
+    /// The page's data channel of our name.
+    channel: Option<ChannelId>,
     state: State,
     /// When setting up is given up.
     deadline: Option<Instant>,
@@ -154,6 +159,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(2);
 /// Largest datagram taken: an Ethernet's worth.
 const MAX_DATAGRAM: usize = 1500;
 const MAX_STUN: usize = 1280;
+/// The label of the data channel that a page may open for its call's events.
+const CHANNEL: &str = "crosspoint";
 
 impl Peer {
     /// Takes a page's offer: a new peer and the answer with our candidates in it.
@@ -284,6 +291,14 @@ impl Peer {
                 };
                 self.rtc.handle_input(str0m::Input::Receive(now, receive))
             }
+            Input::Text(text) => {
+                let channel = self.channel.and_then(|id| self.rtc.channel(id));
+                if let Some(mut channel) = channel {
+                    // A full buffer or a closed channel: the text comes by the socket all the same.
+                    let _ = channel.write(false, text.as_bytes());
+                }
+                self.rtc.handle_input(str0m::Input::Timeout(now))
+            }
             Input::Rtp(packet) => {
                 self.write(now, packet);
                 self.rtc.handle_input(str0m::Input::Timeout(now))
@@ -383,6 +398,7 @@ impl Peer {
             pending: None,
             negotiated: None,
             mid: None,
+            channel: None,
             state: State::Connecting,
             deadline: None,
             refused: 0,
@@ -483,6 +499,14 @@ impl Peer {
             {
                 self.state = State::Connected;
                 Some(Output::Connected)
+            }
+            Event::ChannelOpen(id, label) if label == CHANNEL => {
+                self.channel = Some(id);
+                None
+            }
+            Event::ChannelClose(id) => {
+                self.channel = self.channel.filter(|own| *own != id);
+                None
             }
             Event::Closed => {
                 self.state = State::Failing(LostReason::ClosedByPeer);

@@ -18,7 +18,7 @@ use crate::gateway::ringing::Talking;
 use crate::gateway::surface::CallView;
 use crate::media::{self, DigitWay};
 use crate::signaling::socket::Page;
-use crate::signaling::{ErrorCode, Refusal, RequestId};
+use crate::signaling::{ErrorCode, LossWatch, Refusal, RequestId};
 
 /// One call and everything it holds; dropping it frees its media.
 pub(super) struct CallTask {
@@ -54,6 +54,8 @@ pub(super) struct CallTask {
     pub holding: Holding,
     /// The far side is being handed over.
     pub transfer: Option<Transfer>,
+    /// Whether the telephone side loses too much.
+    pub trunk_loss: LossWatch,
     /// Packets of the trunk's side that metrics have counted already.
     pub dropped: Dropped,
     pub over: bool,
@@ -101,6 +103,12 @@ impl CallTask {
     async fn take(&mut self, input: CallInput) {
         match input {
             CallInput::Page { session, ask, reply } => self.page_asks(session, ask, reply).await,
+            CallInput::Say(session, text) => {
+                let leg = self.leg_of_page(session);
+                if let Some(media) = leg.and_then(|leg| self.media_of_page(leg)) {
+                    self.media_command(media.say(text));
+                }
+            }
             CallInput::PageGone(session) => {
                 if let Some(leg) = self.leg_of_page(session) {
                     self.mark_told(leg);

@@ -11,6 +11,7 @@ use crate::call::{Input, Leg, LegEvent};
 use crate::gateway::spawn;
 use crate::media::{self, LegSide, LegStats, MediaEvent};
 use crate::signaling::socket::Page;
+use crate::signaling::{Event, LossWatch, Warning};
 
 impl CallTask {
     /// Carries a media session's events into the call's inbox until it closes.
@@ -61,6 +62,7 @@ impl CallTask {
                 if let Some(told) = self.page_of_media(of).filter(|_| !self.over) {
                     told.event(quality::event(self.id, &page, &phone));
                 }
+                self.warn_of_loss(of, &trunk);
                 let dropped = browser.digits_dropped + trunk.digits_dropped;
                 let more = dropped.saturating_sub(self.digits_dropped);
                 if more > 0 {
@@ -98,6 +100,20 @@ impl CallTask {
             (MediaOf::Callee(_), LegSide::Trunk) => {
                 matches!(self.caller, Caller::Trunk(_)).then_some(Leg::Caller)
             }
+        }
+    }
+
+    /// The page cannot see for itself what is lost on the telephone side.
+    fn warn_of_loss(&mut self, of: MediaOf, trunk: &LegStats) {
+        let (value, change) = self.trunk_loss.look(trunk.received, trunk.lost);
+        if let (Some(page), Some(active)) = (self.page_of_media(of), change) {
+            page.event(Event::CallWarning {
+                call: self.id,
+                name: Warning::TrunkHighLoss,
+                active,
+                value,
+                threshold: LossWatch::THRESHOLD,
+            });
         }
     }
 

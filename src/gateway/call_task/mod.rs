@@ -29,6 +29,8 @@ pub(super) use spawn::{spawn_from_page, spawn_from_trunk};
 pub(super) enum CallInput {
     /// A page asks something about this call; `reply` is where the answer goes.
     Page { session: SessionId, ask: PageAsk, reply: Option<(Page, RequestId)> },
+    /// A text for the data channel of this session's peer connection.
+    Say(SessionId, String),
     /// A page's session is over; it may not be one of this call's.
     PageGone(SessionId),
     /// The operator holds the call for its page, or lets it go.

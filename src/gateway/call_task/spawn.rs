@@ -22,7 +22,7 @@ use crate::gateway::trunks::Channel;
 use crate::gateway::{Inner, sip_words, spawn};
 use crate::media;
 use crate::signaling::socket::Page;
-use crate::signaling::{ErrorCode, Event, Refusal, RequestId};
+use crate::signaling::{ErrorCode, Event, LossWatch, Refusal, RequestId};
 use crate::sip::{Command, Incoming};
 
 /// Starts the call of a page. The reply to `call.start` comes from the call.
@@ -167,6 +167,7 @@ impl Born {
             infos: 0,
             holding: Holding::default(),
             transfer: None,
+            trunk_loss: LossWatch::default(),
             dropped: Dropped::default(),
             over: false,
         };

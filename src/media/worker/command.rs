@@ -35,6 +35,7 @@ pub(in crate::media) enum Command {
     RestartOffer { reply: Reply<String> },
     OfferBrowser { reply: Reply<String> },
     BrowserAnswer { sdp: String, reply: Reply<()> },
+    Say { text: String },
     BrowserCandidate { candidate: Option<String> },
     TrunkOffer { media: TrunkMedia, reply: Reply<String> },
     TrunkAnswer { sdp: String, phase: Phase, reply: Reply<TrunkAudio> },

@@ -484,6 +484,7 @@ impl Slot {
             Command::BrowserAnswer { sdp, reply } => {
                 let _ = reply.send(self.call.browser_answer(now, &sdp));
             }
+            Command::Say { text } => self.call.say(now, &text),
             Command::BrowserCandidate { candidate } => {
                 if let Some(Err(error)) = candidate.map(|c| self.call.browser_candidate(&c)) {
                     debug!(call.id = %self.id, error = %error, "candidate ignored");

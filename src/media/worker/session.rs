@@ -50,6 +50,11 @@ impl Session {
         self.ask(|reply| Command::BrowserAnswer { sdp, reply }).await
     }
 
+    /// A text for the page's data channel `crosspoint`; where it has opened none, it is dropped.
+    pub fn say(&self, text: String) -> Result<(), Error> {
+        self.tell(Command::Say { text })
+    }
+
     /// A candidate that the page trickled (`candidate:…`, with or without `a=`); `None` is the end
     /// of candidates. One that cannot be used is ignored: mDNS names are, the page's checks find us.
     pub fn browser_candidate(&self, candidate: Option<String>) -> Result<(), Error> {

@@ -125,6 +125,12 @@ impl Calls {
         }
     }
 
+    /// The call whose peer connection can carry an event, too: one that goes on.
+    pub(super) fn copied(&self, event: &Event) -> Option<CallId> {
+        let call = event.of_call_in_progress()?;
+        self.0.iter().any(|own| own.id == call && own.phase == Phase::Live).then_some(call)
+    }
+
     /// How many have not ended.
     pub(super) fn live(&self) -> usize {
         self.0.iter().filter(|call| call.phase != Phase::Ended).count()

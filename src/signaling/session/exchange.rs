@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::base::Secret;
+use crate::base::{CallId, Secret};
 use crate::signaling::{Claims, Event, Hello, Refusal, Reply, Request, RequestId, TokenId};
 
 /// What comes in.
@@ -70,6 +70,9 @@ pub enum Output {
     /// The page wants another session back: its `hello`, and what its good token says. To be
     /// answered there, or here with [`Input::NotKept`].
     Resume(RequestId, Box<Hello>, Claims),
+    /// The same event as the next [`Output::Send`], where it is about a call that is up: for a way
+    /// beside the socket.
+    Copy(CallId, String),
     /// The socket is lost; the session is kept.
     Away,
     /// The page is here again.

@@ -81,6 +81,12 @@ impl Session {
                 // The page's offer goes before one of ours that crosses it.
                 self.set_offered(call, false);
             }
+            // Also of a call that is over.
+            Request::CallStats(_) | Request::CallReport(_) => {
+                let call = request.call().ok_or(ErrorCode::SignalUnknownCall)?;
+                self.calls.find(call)?;
+                self.ask(id, request, None)?;
+            }
             Request::CallMute(body) => {
                 if self.calls.find(body.call)?.phase == Phase::Ended {
                     return Err(ErrorCode::CallEnded.into());

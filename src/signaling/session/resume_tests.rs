@@ -217,4 +217,25 @@ fn a_ping_forgets_what_the_page_has() {
     assert_eq!(events[0]["seq"], 3);
 }
 
+#[test]
+fn events_of_a_live_call_are_copied_also_while_away() {
+    let mut bench = talking();
+    for loss in [None, Some(Loss::Network)] {
+        if let Some(loss) = loss {
+            bench.input(Input::Lost(loss));
+        }
+        bench.session.handle_input(bench.now, Input::Event(dtmf(1, '4', Phase::Start))).unwrap();
+        match bench.session.poll_output() {
+            Output::Copy(of, text) => {
+                assert_eq!(of, call(1));
+                assert!(text.contains("\"dtmf\""), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        bench.drain();
+    }
+    bench.session.handle_input(bench.now, Input::Event(ended(1))).unwrap();
+    assert!(matches!(bench.session.poll_output(), Output::Timeout(_)), "its media is gone");
+}
+
 const UNIX_MS: u64 = 1_800_000_000_000;
