@@ -1,6 +1,6 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-long bench bench-calls interop fuzz web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long bench bench-calls bench-pages resilience interop fuzz web gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,8 @@ help:
 	@echo "make fuzz           plan texts and dialled values at random, FUZZ_SECONDS (60) each"
 	@echo "make bench-calls    call set-up under load: calls/s, INVITE to 180, CPU, memory (minutes, two cores)"
 	@echo "make bench          media: calls a core, delay, quality, conversation; tables into docs/performance.md"
+	@echo "make bench-pages    what pages cost: memory, reconnects, set-ups"
+	@echo "make resilience     what faults do to calls in browsers; docs/resilience.md (root: network namespaces)"
 	@echo "make test-long      the tests that take longer than a run of CI may"
 	@echo
 	@echo "CROSSPOINT_CHROMIUM=/path   the browser for the tests, where it is not on PATH"
@@ -82,6 +84,13 @@ bench: setup-test target/load/venv/bin/python
 	cargo bench --bench load -- quality
 	cargo bench --bench load -- conversation
 	cargo bench --bench load -- render
+# What pages cost: memory of 2,000, all of them coming back, a set-up with DTLS. Wants the machine alone.
+bench-pages:
+	ulimit -n 8192; cargo test --release --test load_pages -- --ignored --nocapture --test-threads=1
+
+# Root, for the browser's networks; the machine should do nothing else.
+resilience: setup-test web/node_modules/.package-lock.json
+	WRITE_DOCS=1 cargo test --test resilience every_gap -- --ignored --nocapture
 
 gates: fmt clippy doc deny
 

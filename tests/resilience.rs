@@ -2,7 +2,7 @@
 //! baresip behind the trunk. A tone goes both ways all the time, and what was missing of it is measured
 //! at both ends: in the page, and in what baresip recorded.
 //!
-//! `CROSSPOINT_RENDER=1` writes what was measured into `docs/resilience.md`.
+//! `make resilience` writes what was measured into `docs/resilience.md`.
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
 
@@ -93,7 +93,6 @@ fn cut(engine: Engine) -> Gaps {
         browser.has_done("line");
         cable.join();
     });
-    note("socket cut", engine, &gaps, 100.0);
     gaps
 }
 
@@ -108,8 +107,41 @@ fn reload(engine: Engine) -> Gaps {
     ]);
     let (saw, gaps) = survive(engine, steps, |_, _| ());
     assert_eq!(saw[8], json!([true, false]), "mute is kept");
-    note("page reloaded", engine, &gaps, 20_000.0);
     gaps
+}
+
+/// The socket is cut, and the phone presses a key: it comes by the data channel at once.
+#[test]
+fn a_key_of_the_phone_comes_without_the_socket_and_counts_once() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = Gateway::serve(phone.port, PLAN);
+    let cable = Cable::to(&gateway.base);
+    let steps = json!([
+        {"do": "dial", "to": "700"},
+        {"do": "active"},
+        {"do": "connected"},
+        {"do": "wait", "seconds": 1},
+        {"do": "line", "name": "reconnecting"},
+        {"do": "received", "digits": "7"},
+        {"do": "lineis"},
+        {"do": "line", "name": "ready"},
+        {"do": "wait", "seconds": 1},
+        {"do": "received", "digits": "7"},
+        {"do": "hangup"},
+        {"do": "ended"},
+    ]);
+    let token = gateway.token();
+    let mut browser = Browser::start(&cable.base, Some(&token), "", steps);
+    browser.has_done("wait");
+    cable.cut();
+    browser.has_done("line");
+    phone.press('7');
+    phone.release();
+    browser.has_done("lineis");
+    cable.join();
+    let saw = browser.finish();
+    assert_eq!(saw[6], "reconnecting", "it did not wait for the socket");
+    assert_eq!(saw[9], json!({"digits": "7", "shown": "7"}), "once");
 }
 
 /// The browser's machine leaves one network for another: socket and ICE pair are dead.
@@ -145,71 +177,83 @@ fn moved(engine: Engine) -> Gaps {
     let saw = browser.finish();
     assert_eq!(saw[10]["code"], "hangup", "{}", saw[10]);
     let hz = if engine == Engine::Chromium { 620.0 } else { 1000.0 };
-    let gaps = Gaps { page: saw[8].as_f64().unwrap(), phone: longest_gap(&phone.recording(), hz) };
-    note("network changed", engine, &gaps, 30_000.0);
-    gaps
+    Gaps { page: saw[8].as_f64().unwrap(), phone: longest_gap(&phone.recording(), hz) }
+}
+
+#[test]
+fn a_cut_socket_keeps_the_call_in_chromium() {
+    cut(Engine::Chromium);
+}
+
+#[test]
+fn a_cut_socket_keeps_the_call_in_firefox() {
+    cut(Engine::Firefox);
+}
+
+#[test]
+fn a_reloaded_page_goes_on_in_chromium() {
+    reload(Engine::Chromium);
+}
+
+#[test]
+fn a_reloaded_page_goes_on_in_firefox() {
+    reload(Engine::Firefox);
 }
 
 #[test]
 #[ignore = "network namespaces: needs root"]
 fn another_network_keeps_the_call_in_chromium() {
-    let gaps = moved(Engine::Chromium);
-    assert!(gaps.page < 30_000.0 && gaps.phone < 30_000.0, "{} {}", gaps.page, gaps.phone);
+    moved(Engine::Chromium);
 }
 
 #[test]
 #[ignore = "network namespaces: needs root"]
 fn another_network_keeps_the_call_in_firefox() {
-    let gaps = moved(Engine::Firefox);
-    assert!(gaps.page < 30_000.0 && gaps.phone < 30_000.0, "{} {}", gaps.page, gaps.phone);
+    moved(Engine::Firefox);
 }
 
+/// A fault's name, what runs a call through it, and its bound in ms.
+type Fault = (&'static str, fn(Engine) -> Gaps, f64);
+
+/// Every fault in both browsers, each under its bound.
 #[test]
-fn a_cut_socket_is_not_heard_in_chromium() {
-    let gaps = cut(Engine::Chromium);
-    assert!(gaps.page < 100.0 && gaps.phone < 100.0, "{} {}", gaps.page, gaps.phone);
-}
-
-#[test]
-fn a_cut_socket_is_not_heard_in_firefox() {
-    let gaps = cut(Engine::Firefox);
-    assert!(gaps.page < 100.0 && gaps.phone < 100.0, "{} {}", gaps.page, gaps.phone);
-}
-
-#[test]
-fn a_reloaded_page_goes_on_in_chromium() {
-    let gaps = reload(Engine::Chromium);
-    assert!(gaps.page < 5_000.0 && gaps.phone < 8_000.0, "{} {}", gaps.page, gaps.phone);
-}
-
-#[test]
-fn a_reloaded_page_goes_on_in_firefox() {
-    let gaps = reload(Engine::Firefox);
-    assert!(gaps.page < 5_000.0 && gaps.phone < 8_000.0, "{} {}", gaps.page, gaps.phone);
-}
-
-/// Keeps what was measured for the table.
-fn note(fault: &str, engine: Engine, gaps: &Gaps, bound: f64) {
-    let line =
-        format!("| {fault} | {engine:?} | {:.0} | {:.0} | {bound:.0} |", gaps.page, gaps.phone);
-    println!("{line}");
-    if std::env::var_os("CROSSPOINT_RENDER").is_none() {
-        return;
+#[ignore = "a measurement that wants the machine alone, and root for the network namespaces"]
+fn every_gap_is_under_its_bound() {
+    let faults: [Fault; 3] = [
+        ("socket cut", cut, SOCKET_BOUND),
+        ("page reloaded", reload, RELOAD_BOUND),
+        ("network changed", moved, NETWORK_BOUND),
+    ];
+    let mut table = String::from(HEAD);
+    let mut over = Vec::new();
+    for (fault, run, bound) in faults {
+        for engine in [Engine::Chromium, Engine::Firefox] {
+            let Gaps { page, phone } = run(engine);
+            let row = format!("| {fault} | {engine:?} | {page:.0} | {phone:.0} | {bound:.0} |\n");
+            print!("{row}");
+            if page > bound || phone > bound {
+                over.push(row.clone());
+            }
+            table.push_str(&row);
+        }
     }
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/resilience.md");
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let key = format!("| {fault} | {engine:?} |");
-    let mut rows: Vec<&str> =
-        text.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| fault")).collect();
-    rows.retain(|row| !row.starts_with(&key));
-    rows.push(&line);
-    rows.sort_unstable();
-    std::fs::write(path, format!("{HEAD}{}\n", rows.join("\n"))).unwrap();
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/resilience.md");
+        std::fs::write(path, table).unwrap();
+    }
+    assert!(over.is_empty(), "over the bound: {over:#?}");
 }
+
+/// The sound's way is not touched: what a browser may lose by itself on a busy machine.
+const SOCKET_BOUND: f64 = 100.0;
+/// The new page has to load, to ask for the microphone and to connect; the call is kept 20 s.
+const RELOAD_BOUND: f64 = 8_000.0;
+/// The browser has to see that its network is gone; the call is kept 30 s.
+const NETWORK_BOUND: f64 = 15_000.0;
 
 const HEAD: &str = "# Calls that survive\n\n\
 What a fault in the middle of a call does to its sound, measured by `tests/resilience.rs` with real\n\
 browsers and baresip: the longest time in ms without the other side's tone, in the page and at the\n\
-phone, and the bound. `CROSSPOINT_RENDER=1 cargo test --test resilience` writes this page.\n\n\
+phone, and the bound. `make resilience` measures again and writes this page.\n\n\
 | fault | browser | page hears nothing | phone hears nothing | bound |\n\
 |---|---|---|---|---|\n";

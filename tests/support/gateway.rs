@@ -49,7 +49,9 @@ impl Gateway {
         let target = format!("sip:127.0.0.1:{phone_port}");
         let config = config_text(&dir, &target, "", "")
             .replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{address}:0\""))
-            .replace("address = \"127.0.0.1\"", &format!("address = \"{address}\""));
+            .replace("address = \"127.0.0.1\"", &format!("address = \"{address}\""))
+            // A phone on this machine speaks from the address that it is spoken to at.
+            .replace("accept_from", &format!("media_from = [\"{address}/32\"]\naccept_from"));
         Gateway::of_files(dir, &format!("{config}{tables}"), plan, LEVELS)
     }
 
