@@ -1,5 +1,5 @@
-// Builds web/dist/sdk.js and web/dist/sdk.d.ts: esbuild makes one small module of web/client, the
-// TypeScript compiler checks it and writes the types. `--check` builds beside and fails where the
+// Builds web/dist: esbuild makes one small module of web/client (sdk.js) and one of the web phone's
+// elements with Lit (phone.js); the TypeScript compiler checks the library and writes its types. `--check` builds beside and fails where the
 // committed files differ, or where the module is larger than it may be.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, mkdirSync, writeFileSync } from "node:fs";
@@ -11,6 +11,7 @@ import { buildSync } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const head = "// Crosspoint client library 0.1.0, MIT OR Apache-2.0. Built from web/client by `npm run build`.\n";
+const phoneHead = "// Crosspoint web phone 0.1.0, MIT OR Apache-2.0. Built from web/phone/src by `npm run build`; with Lit, BSD-3-Clause, (c) Google LLC.\n";
 /** What a page loads at most, compressed as a server sends it. */
 const MAX_GZIP = 15 * 1024;
 
@@ -30,9 +31,9 @@ function types(folder) {
   return `${head}\n${bodies.join("\n\n")}\n\nexport { ${exported.join(", ")} };\n`;
 }
 
-function bundle(entry) {
+function bundle(entry, external = []) {
   const { outputFiles } = buildSync({
-    entryPoints: [entry], bundle: true, format: "esm", target: "es2022", minify: true, charset: "utf8",
+    entryPoints: [entry], external, bundle: true, format: "esm", target: "es2022", minify: true, charset: "utf8",
     legalComments: "none", write: false, absWorkingDir: here, logLevel: "warning",
   });
   return outputFiles[0].text;
@@ -46,7 +47,7 @@ function run(command, args) {
 const temporary = mkdtempSync(join(tmpdir(), "crosspoint-sdk-"));
 try {
   run(process.execPath, [join(here, "node_modules/typescript/bin/tsc"), "-p", here, "--outDir", temporary]);
-  const built = { "sdk.js": head + bundle("client/index.ts"), "sdk.d.ts": types(temporary) };
+  const built = { "sdk.js": head + bundle("client/index.ts"), "sdk.d.ts": types(temporary), "phone.js": phoneHead + bundle("phone/src/index.js", ["./sdk.js"]) };
   const size = gzipSync(built["sdk.js"], { level: 9 }).length;
   console.log(`sdk.js: ${size} bytes compressed of ${MAX_GZIP}`);
   if (size > MAX_GZIP) {

@@ -20,8 +20,8 @@ pub(super) fn routes() -> Router {
 const FILES: &[(&str, &str, &[u8])] = &[
     ("/",          "text/html; charset=utf-8",       include_bytes!("../../web/phone/index.html")),
     ("/phone.css", "text/css; charset=utf-8",        include_bytes!("../../web/phone/phone.css")),
-    ("/phone.js",  "text/javascript; charset=utf-8", include_bytes!("../../web/phone/phone.js")),
-    ("/sound.js",  "text/javascript; charset=utf-8", include_bytes!("../../web/phone/sound.js")),
+    ("/app.js",    "text/javascript; charset=utf-8", include_bytes!("../../web/phone/app.js")),
+    ("/phone.js",  "text/javascript; charset=utf-8", include_bytes!("../../web/dist/phone.js")),
     ("/icon.svg",  "image/svg+xml",                  include_bytes!("../../web/phone/icon.svg")),
     ("/sdk.js",    "text/javascript; charset=utf-8", include_bytes!("../../web/dist/sdk.js")),
     ("/sdk.d.ts",  "text/plain; charset=utf-8",      include_bytes!("../../web/dist/sdk.d.ts")),

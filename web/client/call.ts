@@ -5,7 +5,7 @@ import { PhoneError } from "./errors.js";
 import { CallEndedEvent, CallStatsEvent, CallWarningEvent, Target, TransferEvent, type TransferResult } from "./events.js";
 import { microphone, Sink, type MediaInit } from "./media.js";
 import { Peer } from "./peer.js";
-import { legOf, Meter, Watch, type CallStats } from "./stats.js";
+import { legsOf, Meter, Watch, type CallStats } from "./stats.js";
 import { ulid } from "./ulid.js";
 import type { Body } from "./wire.js";
 
@@ -63,9 +63,13 @@ export interface CallEventMap {
 export interface Line {
   request(type: string, body: Body): Promise<Body>;
   online(): boolean;
+  /** The path of the sound is dead: the socket's may be, too. */
+  suspect(): void;
   configuration(): RTCConfiguration;
   audio: MediaTrackConstraints | undefined;
   devices: AudioDevices;
+  /** An event that came by the data channel. */
+  channel(body: Body): void;
   gone(call: Call): void;
   /** Ends the call at the gateway as soon as it can be told. */
   hangupLater(call: Call): void;
@@ -112,6 +116,7 @@ export class Call extends Target<CallEventMap> {
   private looks = 0;
   private lastCounts = [0, 0];
   private trunk: CallStats["trunk"] = null;
+  private trunkCodec = "";
   private abandon: (error: PhoneError) => void = () => {};
   /** Rejects at the end of the call: work on a closed peer connection never settles by itself. */
   private readonly abandoned = new Promise<never>((_, reject) => { this.abandon = reject; });
@@ -132,7 +137,7 @@ export class Call extends Target<CallEventMap> {
       configuration: () => line.configuration(),
       log: (level, msg, data) => line.log(level, msg, data ?? id),
       online: () => line.online(),
-      made: () => {},
+      channel: (body) => line.channel(body),
       heard: (track) => this.hear(track),
       flowing: (up) => this.flowing(up),
       gaveUp: (error) => this.fail(error),
@@ -351,6 +356,7 @@ export class Call extends Target<CallEventMap> {
     switch (body["type"]) {
       case "call.state":
         this.told = body["state"] as CallState;
+        this.trunkCodec = String(body["codec"] ?? this.trunkCodec);
         if (this.told === "active" && this.answered === null) this.pickedUp();
         if (this.now !== "reconnecting") this.become(this.told);
         break;
@@ -373,7 +379,7 @@ export class Call extends Target<CallEventMap> {
         this._fire(new MessageEvent("message", { data: body["data"] }));
         break;
       case "call.stats":
-        this.trunk = { codec: String(body["codec"] ?? ""), inbound: legOf(body["inbound"]), outbound: legOf(body["outbound"]) };
+        this.trunk = { codec: this.trunkCodec, ...legsOf(body["trunk"] ?? {}) };
         break;
       case "call.warning":
         this.watch.set(body["name"], Boolean(body["active"]), Number(body["value"]), Number(body["threshold"]));
@@ -455,6 +461,7 @@ export class Call extends Target<CallEventMap> {
 
   private flowing(up: boolean): void {
     this.watch.set("ice-disconnected", !up, up ? 0 : 1, 1);
+    if (!up) this.line.suspect();
     if (!up && this.now !== "reconnecting") this.become("reconnecting");
     else if (up && this.now === "reconnecting") this.become(this.told);
     if (up) this.dtmf._flows();

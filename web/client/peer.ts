@@ -8,8 +8,8 @@ export interface PeerLine {
   log(level: "debug" | "info" | "warn" | "error", msg: string, data?: unknown): void;
   /** Whether the gateway can be asked now. */
   online(): boolean;
-  /** A peer connection replaced another, or the first one is there. */
-  made(pc: RTCPeerConnection): void;
+  /** An event that came by the data channel. */
+  channel(body: Body): void;
   heard(track: MediaStreamTrack): void;
   /** Sound flows again, or has stopped to. */
   flowing(up: boolean): void;
@@ -49,13 +49,20 @@ export class Peer {
     pc.oniceconnectionstatechange = () => {
       if (this.pc === pc && pc.iceConnectionState === "disconnected") this.changed("disconnected");
     };
-    this.line.made(pc);
     return pc;
   }
 
   /** Our offer with the track in it. */
   async offer(): Promise<string> {
     const pc = this.pc!;
+    // The call's events come here, too, so that a lost WebSocket loses none.
+    pc.createDataChannel("crosspoint").onmessage = (ev) => {
+      try {
+        this.line.channel(JSON.parse(ev.data));
+      } catch (error) {
+        this.line.log("warn", "not an event", error);
+      }
+    };
     pc.addTransceiver(this.track ?? "audio", { direction: "sendrecv" });
     await pc.setLocalDescription(await pc.createOffer());
     return pc.localDescription!.sdp;

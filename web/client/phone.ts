@@ -4,7 +4,7 @@ import { PhoneError } from "./errors.js";
 import { CallEvent, IncomingCallEvent, PhoneErrorEvent, Target } from "./events.js";
 import { preflight, type PreflightInit, type PreflightReport } from "./preflight.js";
 import { Tab } from "./tab.js";
-import { Wire, type Body } from "./wire.js";
+import { Seen, Wire, type Body } from "./wire.js";
 
 export type PhoneState = "new" | "connecting" | "ready" | "reconnecting" | "closed";
 export type PhoneFeature = "transfer" | "attended-transfer" | "recording" | "emergency" | "captions";
@@ -54,12 +54,13 @@ export class Phone extends Target<PhoneEventMap> {
   /** Calls that the gateway is to end when it can be told. */
   private leaving = new Set<string>();
   private tab: Tab;
+  private seen = new Seen();
   private retry: ReturnType<typeof setTimeout> | undefined;
   private hurry: (() => void) | null = null;
   private moved = false;
   private renewing = false;
   private network = (): void => this.networkChanged();
-  private unload = (): void => this.tab.save(this.wire?.lastSeq);
+  private unload = (): void => this.tab.save(this.seen.last);
 
   constructor(init: PhoneInit) {
     super();
@@ -131,7 +132,7 @@ export class Phone extends Target<PhoneEventMap> {
 
   private async open(signal?: AbortSignal, tried = false): Promise<void> {
     const token = await this.token();
-    const wire = await Wire.open(String(this.init.url), signal);
+    const wire = await Wire.open(String(this.init.url), this.seen, signal);
     if (this.state === "closed") {
       wire.close();
       throw new PhoneError("signal/closed");
@@ -158,7 +159,7 @@ export class Phone extends Target<PhoneEventMap> {
     this.able = new Set(welcome["features"] ?? []);
     this.echo = welcome["echo"] ?? null;
     const same = again !== null && again === welcome["session"];
-    if (!same) wire.lastSeq = 0;
+    if (!same) this.seen.reset(0);
     this.tab.keep(welcome["session"], welcome["resume"]);
     for (const view of welcome["calls"] ?? []) this.found(view);
     wire.onevent = (body) => this.event(body);
@@ -171,10 +172,12 @@ export class Phone extends Target<PhoneEventMap> {
 
   /** Logs in: into the session of before where it is kept, else into a new one. */
   private async hello(wire: Wire, hello: Body, early: Body[]): Promise<Body> {
-    const { session, resume, lastSeq } = this.tab;
+    const { session, resume } = this.tab;
+    const lastSeq = Math.max(this.tab.lastSeq, this.seen.last);
     if (session !== null) {
       try {
-        wire.lastSeq = lastSeq;
+        // A page that was loaded again has got what the one before it had.
+        if (this.seen.last < lastSeq) this.seen.reset(lastSeq);
         const reason = this.live.size === 0 ? "reload" : "lost";
         return await wire.request("hello", { ...hello, session, resume, last_seq: lastSeq, reason });
       } catch (error) {
@@ -182,7 +185,7 @@ export class Phone extends Target<PhoneEventMap> {
         this.tab.forget();
       }
     }
-    wire.lastSeq = 0;
+    this.seen.reset(0);
     early.length = 0;
     return wire.request("hello", hello);
   }
@@ -235,9 +238,13 @@ export class Phone extends Target<PhoneEventMap> {
     return {
       request: (type, body) => this.wire?.request(type, body) ?? Promise.reject(new PhoneError("signal/connection-lost")),
       online: () => this.now === "ready" && this.wire !== null,
+      suspect: () => void this.wire?.probe(2000).catch(() => {}),
       configuration: () => this.configuration(),
       audio: this.init.audio,
       devices: this.devices,
+      channel: (body) => {
+        if (typeof body["seq"] === "number" && this.seen.take(body["seq"])) this.event(body);
+      },
       gone: (call) => {
         this.live.delete(call.id);
       },
@@ -247,7 +254,7 @@ export class Phone extends Target<PhoneEventMap> {
   }
 
   private event(body: Body): void {
-    this.tab.save(this.wire?.lastSeq);
+    this.tab.save(this.seen.last);
     switch (body["type"]) {
       case "call.incoming":
         this.incoming(body);
@@ -293,7 +300,7 @@ export class Phone extends Target<PhoneEventMap> {
 
   private lost(wire: Wire, code: number, reason: string): void {
     if (this.wire !== wire) return;
-    this.tab.save(wire.lastSeq);
+    this.tab.save(this.seen.last);
     this.wire = null;
     if (this.now !== "ready") return;
     // A wrong origin or a second tab does not heal by trying again; neither does a dead fixed token.

@@ -130,9 +130,12 @@ export class Watch {
   }
 }
 
-/** A leg as the gateway counts it. @internal */
-export function legOf(body: Body | undefined): LegStats {
-  return { ...none(), ...body } as LegStats;
+/** The telephone side as the gateway reports it. @internal */
+export function legsOf(report: Body): { inbound: LegStats; outbound: LegStats } {
+  return {
+    inbound: { ...none(), lossRatio: num(report["loss_percent"]) / 100, jitter: num(report["jitter_ms"]), concealedRatio: num(report["concealed_percent"]) / 100 },
+    outbound: { ...none(), lossRatio: num(report["remote_loss_percent"]) / 100 },
+  };
 }
 
 function none(): LegStats {

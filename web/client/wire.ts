@@ -10,25 +10,48 @@ interface Waiting {
   timer: ReturnType<typeof setTimeout>;
 }
 
+/** Which events have come: those of the socket and those of the data channels, in whatever order. @internal */
+export class Seen {
+  /** All up to this one have. */
+  last = 0;
+  private ahead = new Set<number>();
+
+  /** Whether this one is new. */
+  take(seq: number): boolean {
+    if (seq <= this.last || this.ahead.has(seq)) return false;
+    this.ahead.add(seq);
+    while (this.ahead.delete(this.last + 1)) this.last++;
+    return true;
+  }
+
+  /** `last` is the last one, whatever came. */
+  reset(last: number): void {
+    this.last = last;
+    this.ahead.clear();
+  }
+}
+
 /** One WebSocket that speaks `crosspoint.v1`: requests with replies, events, liveness. */
 export class Wire {
   onevent: (body: Body) => void = () => {};
   onclose: (code: number, reason: string) => void = () => {};
-  lastSeq = 0;
+  private seen: Seen;
   private socket: WebSocket;
   private nextId = 1;
   private waiting = new Map<number, Waiting>();
   private alive: ReturnType<typeof setInterval> | undefined;
   private over = false;
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, seen: Seen) {
     this.socket = socket;
+    this.seen = seen;
     socket.onmessage = (ev) => this.heard(ev.data);
     socket.onclose = (ev) => this.shut(ev.code, ev.reason);
     this.alive = setInterval(() => void this.probe().catch(() => {}), PING_EVERY);
   }
 
-  static open(url: string, signal?: AbortSignal): Promise<Wire> {
+  /** @internal */
+  static open(url: string, seen: Seen, signal?: AbortSignal): Promise<Wire> {
     return new Promise((resolve, reject) => {
       // A path of this page's own site is enough: not every browser takes it as it is.
       const at = new URL(url, typeof location === "undefined" ? undefined : location.href);
@@ -40,7 +63,7 @@ export class Wire {
       socket.onopen = () => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abandon);
-        resolve(new Wire(socket));
+        resolve(new Wire(socket, seen));
       };
       socket.onclose = () => {
         clearTimeout(timer);
@@ -83,12 +106,8 @@ export class Wire {
       if (body["error"]) waiting.reject(new PhoneError(body["error"] as Refusal));
       else waiting.resolve(body);
     } else if (typeof body["type"] === "string") {
-      const seq = body["seq"];
-      if (typeof seq === "number") {
-        // Sent again after a resume, and here already.
-        if (seq <= this.lastSeq) return;
-        this.lastSeq = seq;
-      }
+      // Sent again after a resume, and here already.
+      if (typeof body["seq"] === "number" && !this.seen.take(body["seq"])) return;
       this.onevent(body);
     }
   }
@@ -96,7 +115,7 @@ export class Wire {
   /** Asks for a sign of life; without one within `ms` the connection is given up. */
   async probe(ms: number = PONG_WITHIN): Promise<void> {
     try {
-      await this.request("ping", this.lastSeq > 0 ? { last_seq: this.lastSeq } : {}, ms);
+      await this.request("ping", this.seen.last > 0 ? { last_seq: this.seen.last } : {}, ms);
     } catch (error) {
       if ((error as PhoneError).code === "signal/timeout") this.shut(4408, "");
       throw error;

@@ -305,14 +305,13 @@ type Body = Record<string, any>;
 declare class Wire {
     onevent: (body: Body) => void;
     onclose: (code: number, reason: string) => void;
-    lastSeq: number;
+    private seen;
     private socket;
     private nextId;
     private waiting;
     private alive;
     private over;
     private constructor();
-    static open(url: string, signal?: AbortSignal): Promise<Wire>;
     /** Sends a request and gives its reply; rejects with the refusal's code. */
     request(type: string, body?: Body, within?: number): Promise<Body>;
     close(): void;
@@ -542,6 +541,7 @@ declare class Call extends Target<CallEventMap> {
     private looks;
     private lastCounts;
     private trunk;
+    private trunkCodec;
     private abandon;
     /** Rejects at the end of the call: work on a closed peer connection never settles by itself. */
     private readonly abandoned;
@@ -665,6 +665,7 @@ declare class Phone extends Target<PhoneEventMap> {
     /** Calls that the gateway is to end when it can be told. */
     private leaving;
     private tab;
+    private seen;
     private retry;
     private hurry;
     private moved;

@@ -125,10 +125,11 @@ function STEPS(page) {
       await came.catch(async (error) => {
         throw new Error(`received ${await page.evaluate(() => crosspoint.call?.remoteDTMF.digits)}: ${error}`);
       });
-      return page.evaluate(() => ({ digits: crosspoint.call.remoteDTMF.digits, shown: document.getElementById("received").textContent }));
+      return page.evaluate(() => ({ digits: crosspoint.call.remoteDTMF.digits, shown: crosspoint.$("received").textContent }));
     },
     /** Waits for the connection to the gateway to be in a state. */
     line: ({ name }) => page.locator(`#line[data-state="${name}"]`).waitFor({ timeout: 40_000 }),
+    lineis: () => page.evaluate(() => document.getElementById("line").dataset.state),
     /** Watches a tone of the far side from now on; `gap` gives the longest time without it, in ms. */
     watch: ({ hz }) => page.evaluate((hz) => void crosspoint.watch(hz), hz),
     gap: () => page.evaluate(() => crosspoint.gap()),
@@ -141,15 +142,15 @@ function STEPS(page) {
       await page.reload();
       await page.waitForFunction(() => window.crosspoint?.call);
     },
-    muted: () => page.evaluate(() => [crosspoint.call.muted, crosspoint.call.localTrack?.enabled]),
+    muted: () => page.waitForFunction(() => crosspoint.call.localTrack).then(() => page.evaluate(() => [crosspoint.call.muted, crosspoint.call.localTrack.enabled])),
     mute: () => page.locator("#mute").click(),
     hangup: () => page.locator("#hangup").click(),
     /** Waits for the end and gives what the page says about it. */
     ended: async () => {
       await page.locator('#phone[data-view="idle"] #last:not([hidden])').waitFor({ timeout: 45_000 });
       return page.evaluate(() => {
-        const last = document.getElementById("last");
-        return { ...last.dataset, message: document.getElementById("end-message").textContent, detail: document.getElementById("end-detail").textContent };
+        const last = crosspoint.$("last");
+        return { ...last.dataset, message: crosspoint.$("end-message").textContent, detail: crosspoint.$("end-detail").textContent };
       });
     },
     /** Waits until the page rings, and takes the call. */
@@ -166,7 +167,7 @@ function STEPS(page) {
       return page.evaluate(async () => {
         const call = crosspoint.call;
         const since = performance.now();
-        document.getElementById("answer").click();
+        crosspoint.$("answer").click();
         for (;;) {
           let report;
           (await call.peerConnection?.getStats())?.forEach((r) => r.type === "inbound-rtp" && (report = r));
@@ -183,7 +184,7 @@ function STEPS(page) {
     wait: ({ seconds }) => page.waitForTimeout(seconds * 1000),
     notice: async () => {
       await page.locator("#notice:not([hidden])").waitFor();
-      return page.evaluate(() => ({ ...document.getElementById("notice").dataset, title: document.getElementById("notice-title").textContent, text: document.getElementById("notice-text").textContent }));
+      return page.evaluate(() => ({ ...crosspoint.$("notice").dataset, title: crosspoint.$("notice-title").textContent, text: crosspoint.$("notice-text").textContent }));
     },
     sdp: () => page.evaluate(() => ({ offer: crosspoint.call.peerConnection.localDescription.sdp, answer: crosspoint.call.peerConnection.remoteDescription.sdp })),
     shot: ({ path }) => page.screenshot({ path }).then(() => path),

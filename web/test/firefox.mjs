@@ -28,6 +28,8 @@ export async function firefox(home, microphone) {
   });
   const page = await browser.newPage();
   let timeout = 30_000;
+  // Playwright's selectors look into elements by themselves.
+  const deep = (selector) => `:root >>> ${selector.replace(" [data-key", " >>> [data-key")}`;
   return {
     close: () => browser.close(),
     newPage: async () => ({
@@ -42,13 +44,13 @@ export async function firefox(home, microphone) {
       waitForTimeout: (ms) => new Promise((done) => setTimeout(done, ms)),
       screenshot: (o) => page.screenshot(o),
       locator: (selector) => ({
-        fill: (value) => page.locator(selector).fill(value),
-        press: async (key) => (await page.waitForSelector(selector, { visible: true })).press(key),
-        click: (o) => page.locator(selector).click(o),
+        fill: (value) => page.locator(deep(selector)).fill(value),
+        press: async (key) => (await page.waitForSelector(deep(selector), { visible: true })).press(key),
+        click: (o) => page.locator(deep(selector)).click(o),
         waitFor: async (o = {}) => {
-          await page.waitForSelector(selector, { visible: true, timeout: o.timeout ?? timeout });
+          await page.waitForSelector(deep(selector), { visible: true, timeout: o.timeout ?? timeout });
         },
-        textContent: () => page.$eval(selector, (el) => el.textContent),
+        textContent: () => page.$eval(deep(selector), (el) => el.textContent),
       }),
     }),
   };

@@ -8,8 +8,8 @@ const root = new URL("../", import.meta.url);
 const FILES = {
   "/": ["phone/index.html", "text/html; charset=utf-8"],
   "/phone.css": ["phone/phone.css", "text/css; charset=utf-8"],
-  "/phone.js": ["phone/phone.js", "text/javascript; charset=utf-8"],
-  "/sound.js": ["phone/sound.js", "text/javascript; charset=utf-8"],
+  "/app.js": ["phone/app.js", "text/javascript; charset=utf-8"],
+  "/phone.js": ["dist/phone.js", "text/javascript; charset=utf-8"],
   "/icon.svg": ["phone/icon.svg", "image/svg+xml"],
   "/sdk.js": ["dist/sdk.js", "text/javascript; charset=utf-8"],
 };
@@ -39,6 +39,12 @@ export async function mock({ media, demo = true } = {}) {
     } else if (file) {
       response.writeHead(200, { ...headers, "content-type": type });
       response.end(await readFile(new URL(file, root)));
+    } else if (path === "/token") {
+      response.end("cp1.mock");
+    } else if (path === "/embed") {
+      // A page of somebody's own.
+      response.writeHead(200, { ...headers, "content-type": "text/html" });
+      response.end('<!doctype html><title>Embedded</title><script type="module" src="/phone.js"></script><crosspoint-phone token-url="/token" testing></crosspoint-phone><crosspoint-dialpad></crosspoint-dialpad>');
     } else if (path === "/media") {
       response.writeHead(200, { "content-type": "text/html" });
       response.end("<!doctype html><title>media</title>");

@@ -13,7 +13,7 @@ const shots = process.env.SHOTS;
 if (shots) mkdirSync(shots, { recursive: true });
 let home, context, browser, gateway, media;
 
-const SIZES = { narrow: { width: 390, height: 844 }, small: { width: 360, height: 640 }, wide: { width: 1280, height: 820 } };
+const SIZES = { narrow: { width: 390, height: 844 }, small: { width: 360, height: 640 }, wide: { width: 1280, height: 820 }, lying: { width: 740, height: 360 }, tiny: { width: 320, height: 480 } };
 
 before(async () => {
   home = mkdtempSync(join(tmpdir(), "crosspoint-chromium-"));
@@ -52,6 +52,24 @@ async function ready(path, size) {
   return page;
 }
 
+/** What does not fit: the page that scrolls, a button or a text outside of the phone. */
+function overflow(page) {
+  return page.evaluate(() => {
+    const faults = [];
+    const root = document.documentElement;
+    if (root.scrollHeight > innerHeight || root.scrollWidth > innerWidth) faults.push(`scrolls to ${root.scrollWidth} x ${root.scrollHeight}`);
+    const inside = [crosspoint.element.shadowRoot, crosspoint.$("pad").shadowRoot];
+    const screen = crosspoint.element.shadowRoot.querySelector(".screen").getBoundingClientRect();
+    for (const el of inside.flatMap((shadow) => [...shadow.querySelectorAll("button, .screen p, .screen output")])) {
+      const box = el.getBoundingClientRect();
+      if (box.height === 0 || el.closest("dialog") || getComputedStyle(el).visibility === "hidden") continue;
+      if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) faults.push(`outside: ${el.id || el.dataset.key}`);
+      if (el.closest(".screen") && box.bottom > screen.bottom + 1) faults.push(`over its place: ${el.id}`);
+    }
+    return faults.join("; ");
+  });
+}
+
 async function shot(page, name) {
   if (!shots) return;
   for (const colorScheme of ["light", "dark"]) {
@@ -76,8 +94,7 @@ const sent = (type) => gateway.requests.filter((request) => request.type === typ
 test("idle: the number is typed on the pad, by keyboard and by a long press, on one screen", async () => {
   for (const size of Object.keys(SIZES)) {
     const page = await ready("#test", size);
-    const overflow = await page.evaluate(() => [document.documentElement.scrollHeight - innerHeight, document.documentElement.scrollWidth - innerWidth]);
-    assert.ok(overflow[0] <= 0 && overflow[1] <= 0, `${size} scrolls by ${overflow}`);
+    assert.equal(await overflow(page), "", size);
     await leave(page);
   }
   const page = await ready();
@@ -108,7 +125,7 @@ test("a call: sound both ways is measured, digits go out at once and as RTP, dig
   await page.keyboard.press("1");
   await page.locator('[data-key="5"]').click();
   await page.locator('[data-key="#"]').click();
-  await page.waitForFunction(() => document.getElementById("sent").textContent === "15#");
+  await page.waitForFunction(() => crosspoint.$("sent").textContent === "15#");
   const tones = await page.evaluate(async () => {
     const heard = [];
     crosspoint.call.dtmf.addEventListener("tonechange", (ev) => heard.push(ev.tone));
@@ -146,7 +163,7 @@ test("a call: sound both ways is measured, digits go out at once and as RTP, dig
   assert.match(call, /^call_[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
   // Each digit lights up when the gateway says that it is out, and says how it went.
   gateway.event("dtmf.mode", { call, mode: "rfc4733" });
-  await page.waitForFunction(() => document.getElementById("sent-how").textContent === "RFC 4733");
+  await page.waitForFunction(() => crosspoint.$("sent-how").textContent === "RFC 4733");
   assert.equal(await page.evaluate(() => crosspoint.call.dtmf.mode), "rfc4733");
   assert.equal(await page.locator("#sent i.delivered").count(), 0);
   const receipt = { mode: "rfc4733", from: "rtp", measured_ms: 101, tone_ms: 100, gap_ms: 0, clock: 8000, payload_type: 101, packets: 7, end_packets: 3, info_status: null, delay_ms: 0.4 };
@@ -157,15 +174,20 @@ test("a call: sound both ways is measured, digits go out at once and as RTP, dig
     [["1", "delivered", "RFC 4733 · 100 ms"], ["5", "", ""], ["#", "delivered", "SIP INFO · 120 ms · 200"]]);
   assert.equal(await page.locator("#sent-how").textContent(), "SIP INFO · 120 ms · 200");
   gateway.event("dtmf.mode", { call, mode: null, error: { code: "media/no-digits", message: "No way for digits.", retryable: false } });
-  await page.waitForFunction(() => document.getElementById("sent-how").textContent === "No way for digits.");
+  await page.waitForFunction(() => crosspoint.$("sent-how").textContent === "No way for digits.");
 
   for (const tone of "42#") {
     gateway.event("dtmf", { call, tone, phase: "start", source: "rfc4733", at: 1 });
     gateway.event("dtmf", { call, tone, phase: "end", duration: 100, source: "rfc4733", at: 101 });
   }
-  await page.waitForFunction(() => document.getElementById("received").textContent === "42#");
+  await page.waitForFunction(() => crosspoint.$("received").textContent === "42#");
   assert.equal(await page.evaluate(() => crosspoint.call.remoteDTMF.digits), "42#");
 
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    assert.equal(await overflow(page), "", `${size} in a call`);
+  }
+  await page.setViewportSize(SIZES.narrow);
   await page.locator("#mute").click();
   assert.equal(await page.locator("#mute").getAttribute("aria-pressed"), "true");
   assert.equal(await page.evaluate(() => crosspoint.call.localTrack.enabled), false);
@@ -187,7 +209,7 @@ test("before the answer digits go by the gateway; giving up is a cancelled call"
   await page.evaluate(() => Object.defineProperty(crosspoint.call.peerConnection, "connectionState", { value: "connecting" }));
   await page.evaluate(() => crosspoint.call.dtmf.send("7w8"));
   assert.equal(sent("dtmf.send").at(-1).tones, "7w8");
-  await page.waitForFunction(() => document.getElementById("sent").textContent === "78");
+  await page.waitForFunction(() => crosspoint.$("sent").textContent === "78");
   await shot(page, "ringing");
   await page.locator("#hangup").click();
   await page.locator('#last[data-code="cancelled"]').waitFor();
@@ -262,7 +284,7 @@ test("a lost connection comes back with its call; one that is not kept ends it i
   await page.locator('#line[data-state="reconnecting"]').waitFor();
   await page.locator('#line[data-state="ready"]').waitFor();
   gateway.event("dtmf", { call, tone: "9", phase: "start", source: "rfc4733", at: 1 });
-  await page.waitForFunction(() => document.getElementById("received").textContent === "9");
+  await page.waitForFunction(() => crosspoint.$("received").textContent === "9");
   assert.equal(await page.evaluate(() => crosspoint.call.peerConnection.connectionState), "connected");
   gateway.forget();
   gateway.drop(1011);
@@ -288,6 +310,49 @@ test("a page that is loaded again has its call, its digits and its sound", async
   await page.waitForFunction(() => Math.abs((crosspoint.measure("remote")?.hz ?? 0) - 1004) < 3);
   await page.locator("#hangup").click();
   await page.locator("#last").waitFor();
+  await leave(page);
+});
+
+test("keyboard and screen reader: every control has a name and can be reached", async () => {
+  const page = await ready();
+  await page.locator("#number").fill("600");
+  await page.keyboard.press("Enter");
+  await stateIs(page, "active");
+  const nameless = await page.evaluate(() => [crosspoint.element.shadowRoot, crosspoint.$("pad").shadowRoot]
+    .flatMap((shadow) => [...shadow.querySelectorAll("button, input, select")])
+    .filter((el) => !el.ariaLabel && !el.textContent.trim() && !el.labels?.length)
+    .map((el) => el.outerHTML));
+  assert.deepEqual(nameless, []);
+  await page.locator("#hangup").focus();
+  const reached = new Set();
+  for (let n = 0; n < 30; n++) {
+    await page.keyboard.press("Tab");
+    reached.add(await page.evaluate(() => {
+      let at = document.activeElement;
+      while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+      return at?.id || at?.dataset?.key;
+    }));
+  }
+  for (const id of ["mute", "hold", "hangup", "open-devices", "5", "#"]) assert.ok(reached.has(id), `${id} is not reached: ${[...reached]}`);
+  await page.locator('[data-key="8"]').focus();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => crosspoint.$("sent").textContent === "8");
+  await page.locator("#hangup").click();
+  await page.locator("#last").waitFor();
+  await page.locator("#open-recent").click();
+  assert.match(await page.locator("#recent li").first().textContent(), /600.*Went out/s);
+  await leave(page);
+});
+
+test("another page embeds the phone with one line, and the pad alone", async () => {
+  const page = await open("embed");
+  await page.waitForFunction(() => document.querySelector("crosspoint-phone").phone?.state === "ready");
+  await page.evaluate(() => document.querySelector("crosspoint-phone").dial("600"));
+  await page.waitForFunction(() => document.querySelector("crosspoint-phone").call?.state === "active");
+  await page.evaluate(() => document.querySelector("body > crosspoint-dialpad").addEventListener("press", (ev) => (window.pressed = ev.detail.key)));
+  await page.locator('body > crosspoint-dialpad >> [data-key="7"]').click();
+  assert.equal(await page.evaluate(() => window.pressed), "7");
+  await page.evaluate(() => document.querySelector("crosspoint-phone").call.hangup());
   await leave(page);
 });
 

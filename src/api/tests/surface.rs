@@ -229,8 +229,8 @@ async fn the_phone_and_the_library_are_served() {
     for (path, kind, words) in [
         ("/", "text/html", "<!doctype html>"),
         ("/phone.css", "text/css", "{"),
-        ("/phone.js", "text/javascript", "/sdk.js"),
-        ("/sound.js", "text/javascript", "export"),
+        ("/app.js", "text/javascript", "/phone.js"),
+        ("/phone.js", "text/javascript", "./sdk.js"),
         ("/icon.svg", "image/svg+xml", "<svg"),
         ("/sdk.js", "text/javascript", "crosspoint.v1"),
         ("/sdk.d.ts", "text/plain", "class Phone"),

@@ -132,8 +132,9 @@ export function keyTone(key) {
   return sound([ROWS[row], COLUMNS[KEYS[row].indexOf(key)]], 0.035);
 }
 
-/** Rings until stopped. */
-export function ring() {
+/** Rings until stopped, on the device of this id where the browser lets a page choose. */
+export function ring(device = null) {
+  if (device !== null) audio().setSinkId?.(device).catch(() => {});
   let stop = () => {};
   let beat = 0;
   const notes = [[660], [880], [660], [880], null, null, null, null, null, null];
@@ -145,6 +146,7 @@ export function ring() {
   return () => {
     clearInterval(timer);
     stop();
+    if (device !== null) audio().setSinkId?.("").catch(() => {});
   };
 }
 
