@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -14,13 +15,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Problem;
+use super::keys::{Keys, Who};
+use crate::base::Permission;
 use crate::signaling::ErrorCode;
 
 /// The rules of access.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Access {
     /// Who may administer and read metrics.
     pub admin: Admin,
+    /// The keys of programs and of the operator.
+    pub keys: Arc<Keys>,
     /// Other origins whose pages may change something; empty = only the gateway's own.
     pub allowed_origins: Vec<String>,
 }
@@ -28,29 +33,87 @@ pub struct Access {
 /// Who may administer and read metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Admin {
-    /// Programs and pages on the gateway's own machine.
+    /// Programs on the gateway's own machine; its browsers after a login. A key that is shown counts
+    /// there, too.
     #[default]
     LoopbackOnly,
+    /// Whoever shows a key, from anywhere.
+    WithKey,
     /// Everybody who reaches the port: only behind a proxy that authenticates.
     DangerouslyAnybody,
 }
 
-/// Lets only the gateway's own machine pass.
-pub(super) async fn local_only(
+/// Lets pass who may do this; the handler finds a [`Who`] in the request.
+pub(super) async fn authorize(
+    State((access, permission)): State<(Arc<Access>, Permission)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match who(&access, &request) {
+        Ok(who) if who.may(permission) => {
+            request.extensions_mut().insert(who);
+            next.run(request).await
+        }
+        Ok(_) => {
+            let words = format!("The key lacks the permission {permission}.");
+            Problem::saying(ErrorCode::AuthPermission, words).into_response()
+        }
+        Err(code) => Problem::new(code).into_response(),
+    }
+}
+
+/// Lets pass who may log in: the pages' own files and the login itself.
+pub(super) async fn near_enough(
     State(access): State<Arc<Access>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let allowed = match access.admin {
-        Admin::DangerouslyAnybody => true,
-        Admin::LoopbackOnly => is_local(&request),
-    };
-    if allowed {
-        next.run(request).await
-    } else {
-        Problem::new(ErrorCode::RequestLocalOnly).into_response()
+    if access.admin == Admin::LoopbackOnly && !is_local(&request) {
+        return Problem::new(ErrorCode::RequestLocalOnly).into_response();
+    }
+    next.run(request).await
+}
+
+fn who(access: &Access, request: &Request) -> Result<Who, ErrorCode> {
+    if access.admin == Admin::LoopbackOnly && !is_local(request) {
+        return Err(ErrorCode::RequestLocalOnly);
+    }
+    let headers = request.headers();
+    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+        let key = authorization.to_str().ok().and_then(|text| text.split_once(' '));
+        let key = key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        return key
+            .and_then(|(_, key)| access.keys.of(key.trim()))
+            .ok_or(ErrorCode::AuthKeyInvalid);
+    }
+    if let Some(cookie) = session_cookie(headers)
+        && let Some(who) = access.keys.of_session(Instant::now(), cookie)
+    {
+        return Ok(who);
+    }
+    match access.admin {
+        Admin::DangerouslyAnybody => Ok(Who::this_machine()),
+        // A browser runs what strangers wrote; a program on this machine is its owner's.
+        Admin::LoopbackOnly if !is_of_browser(headers) => Ok(Who::this_machine()),
+        Admin::LoopbackOnly | Admin::WithKey => Err(ErrorCode::AuthKeyRequired),
     }
 }
+
+/// Browsers say where a request comes from (Fetch Metadata), and no page can keep them from it.
+fn is_of_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key("sec-fetch-site") || headers.contains_key(header::ORIGIN)
+}
+
+/// The cookie of a login.
+pub(super) fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|text| text.to_str().ok());
+    let mut pairs =
+        all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+}
+
+/// The name of the cookie.
+pub(super) const COOKIE: &str = "crosspoint_session";
 
 /// The demo's token is for this machine whatever the rules say.
 pub(super) async fn always_local(request: Request, next: Next) -> Response {

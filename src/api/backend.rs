@@ -1,14 +1,16 @@
 //! What the API needs of the gateway, and the shapes in which it shows it.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::{PlanQuestion, Timeline};
-use crate::signaling::{Claims, MintError, TransferTo};
+use crate::gateway::{CallOrder, Events, NotStarted, PlanQuestion, Timeline};
+use crate::signaling::{Claims, MintError, Tones, TransferTo};
 
 /// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
 /// `check_plan` and `put_plan`, which load a plan.
@@ -39,6 +41,24 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// No such call is in progress.
     fn transfer(&self, id: CallId, to: TransferTo) -> Result<(), Unknown>;
+
+    /// Asks for digits to be sent to the far side of a call, as its page would.
+    ///
+    /// # Errors
+    /// No such call is in progress.
+    fn send_digits(&self, id: CallId, digits: &DigitsToSend) -> Result<(), Unknown>;
+
+    /// Starts a call: the user's pages ring, then the number is called by the user's rules.
+    ///
+    /// # Errors
+    /// See [`NotStarted`].
+    fn start_call(&self, order: CallOrder) -> Result<CallId, NotStarted>;
+
+    /// What happens, for those who follow it.
+    fn events(&self) -> Arc<Events>;
+
+    /// The users of the configuration by name.
+    fn users(&self) -> Vec<UserView>;
 
     /// The trunks of the configuration, in its order.
     fn trunks(&self) -> Vec<TrunkView>;
@@ -90,6 +110,30 @@ pub trait Backend: Send + Sync + 'static {
     fn demo_phone(&self) -> Option<DemoPhone>;
 }
 
+/// Digits to send.
+#[derive(Debug, Clone)]
+pub struct DigitsToSend {
+    /// The keys and pauses.
+    pub tones: Tones,
+    /// How long each tone is.
+    pub tone: Duration,
+    /// The silence after each.
+    pub gap: Duration,
+}
+
+/// A user of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct UserView {
+    /// The name.
+    pub id: UserId,
+    /// The country (ISO 3166), where it is not the plan's.
+    pub country: Option<String>,
+    /// Pages that are signed in and may take calls.
+    pub pages: usize,
+    /// Calls of the user that are on.
+    pub calls: usize,
+}
+
 /// No such call is in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unknown;
@@ -104,7 +148,7 @@ pub enum HoldWish {
 }
 
 /// A call in progress: its state and its record so far.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct LiveCall {
     /// Where it is.
     pub state: State,
@@ -114,13 +158,14 @@ pub struct LiveCall {
 }
 
 /// A dial plan in force.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct PlanView {
     /// Its file; `None` where it has none.
     pub file: Option<String>,
     /// SHA-256 of its text, in hexadecimal.
     pub hash: String,
     /// Since when it is in force (RFC 3339 UTC).
+    #[schema(value_type = String, format = DateTime)]
     pub loaded_at: jiff::Timestamp,
     /// What somebody should look at.
     pub warnings: Vec<Finding>,
@@ -131,9 +176,10 @@ pub struct PlanView {
 }
 
 /// A plan that was not taken.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct RefusedPlan {
     /// When (RFC 3339 UTC).
+    #[schema(value_type = String, format = DateTime)]
     pub at: jiff::Timestamp,
     /// Every mistake in it.
     pub findings: Vec<Finding>,
@@ -151,7 +197,7 @@ pub enum PutRefused {
 }
 
 /// A trunk as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TrunkView {
     /// Its name.
     pub id: TrunkId,
@@ -170,7 +216,7 @@ pub struct TrunkView {
 pub type TestingTrunk = Pin<Box<dyn Future<Output = Option<TrunkReport>> + Send>>;
 
 /// What a test of a trunk found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TrunkReport {
     /// Its name.
     pub trunk: TrunkId,
@@ -181,7 +227,7 @@ pub struct TrunkReport {
 }
 
 /// One step of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TrunkStep {
     /// `locate`, `options`, `register` or `call`.
     pub name: &'static str,
@@ -194,7 +240,7 @@ pub struct TrunkStep {
 }
 
 /// How the registration of a trunk stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Registration {
     /// It holds.
@@ -210,7 +256,7 @@ pub enum Registration {
 }
 
 /// Whether a trunk answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrunkState {
     /// It answers.
@@ -222,13 +268,14 @@ pub enum TrunkState {
 }
 
 /// A token and what it says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct MintedToken {
     /// The token, for the first message of a page.
     pub token: String,
     /// The user.
     pub sub: UserId,
     /// When it ends (RFC 3339 UTC).
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: jiff::Timestamp,
 }
 

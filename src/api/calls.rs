@@ -1,149 +1,239 @@
-//! `/v1/calls` and `/v1/trunks`: what is on now.
+//! `/v1/calls`: what is on now, and what is done to it.
+
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, HoldWish, LiveCall, Problem, TrunkReport, TrunkView};
-use crate::base::{CallId, E164, TrunkId};
+use super::backend::DigitsToSend;
+use super::body::{self, OfCall, bad};
+use super::{Api, HoldWish, LiveCall, Problem};
+use crate::base::{CallId, DialString, E164, UserId};
 use crate::call::Quality;
-use crate::signaling::{ErrorCode, TransferTo};
+use crate::gateway::{CallOrder, NotStarted};
+use crate::signaling::{ErrorCode, Tones, TransferTo};
 
-/// A whole list; live things are few enough for one page.
-#[derive(Serialize)]
+/// A page of a list.
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct List<T> {
+    /// What is in it.
     pub(super) items: Vec<T>,
+    /// The `cursor` of the next page; `null` where there is none.
+    #[schema(required)]
     pub(super) next: Option<String>,
 }
 
+impl<T> List<T> {
+    /// A whole list; live things are few enough for one page.
+    pub(super) fn whole(items: Vec<T>) -> Json<List<T>> {
+        Json(List { items, next: None })
+    }
+}
+
 /// The calls in progress, oldest first.
+#[utoipa::path(get, path = "/v1/calls", tag = "calls",
+    responses((status = 200, description = "The calls in progress", body = List<LiveCall>)))]
 pub(super) async fn list(State(api): State<Api>) -> Json<List<LiveCall>> {
     let mut items = api.backend.calls();
     items.sort_by_key(|call| (call.record.started_at, call.record.id));
-    Json(List { items, next: None })
+    List::whole(items)
+}
+
+/// A call to start.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StartCall {
+    /// Whose pages ring first; the call is this user's, by the user's rules in the plan.
+    user: UserId,
+    /// What is called when a page has taken the call: a number or an extension.
+    #[schema(min_length = 1)]
+    to: String,
+    /// The number to show; one of the user's own.
+    #[serde(default)]
+    caller_id: Option<E164>,
+}
+
+/// A call that was started.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Started {
+    /// The call.
+    id: CallId,
+}
+
+/// Starts a call: the user's pages ring; when one takes the call, the number is called.
+#[utoipa::path(post, path = "/v1/calls", tag = "calls", request_body = StartCall,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters")),
+    responses((status = 202, description = "The pages ring", body = Started)))]
+pub(super) async fn start(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
+    let StartCall { user, to, caller_id } = body::json(body).await?;
+    if !api.backend.knows_user(&user) {
+        return Err(bad(format!("there is no user {user:?}")));
+    }
+    let to: DialString = to
+        .parse()
+        .map_err(|_| Problem::saying(ErrorCode::CallInvalidNumber, "`to` is no number"))?;
+    let order = CallOrder { user, to, caller_id };
+    let id = api.backend.start_call(order).map_err(|why| match why {
+        NotStarted::Draining => Problem::new(ErrorCode::ServerDraining),
+        NotStarted::Overloaded => Problem::new(ErrorCode::ServerOverloaded),
+        NotStarted::NobodyThere => {
+            let words = "No page of this user is signed in.";
+            Problem::saying(ErrorCode::CallUnreachable, words)
+        }
+    })?;
+    let location = [(header::LOCATION, format!("/v1/calls/{id}"))];
+    Ok((StatusCode::ACCEPTED, location, Json(Started { id })).into_response())
 }
 
 /// One call in progress.
+#[utoipa::path(get, path = "/v1/calls/{id}", tag = "calls", params(("id" = CallId, Path)),
+    responses((status = 200, description = "The call", body = LiveCall)))]
 pub(super) async fn show(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    OfCall(id): OfCall,
 ) -> Result<Json<LiveCall>, Problem> {
-    api.backend.call(call_id(&id)?).map(Json).ok_or_else(no_call)
+    api.backend.call(id).map(Json).ok_or_else(no_call)
 }
 
-/// How the plan decided about a call in progress, then each attempt and what became of it.
+/// How the plan decided about a call, then each attempt and what became of it.
+#[utoipa::path(get, path = "/v1/calls/{id}/trace", tag = "calls", params(("id" = CallId, Path)),
+    responses((status = 200, description = "One line a step", body = List<String>)))]
 pub(super) async fn trace(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    OfCall(id): OfCall,
 ) -> Result<Json<List<String>>, Problem> {
-    let call = api.backend.call(call_id(&id)?).ok_or_else(no_call)?;
-    Ok(Json(List { items: call.record.trace, next: None }))
+    let call = api.backend.call(id).ok_or_else(no_call)?;
+    Ok(List::whole(call.record.trace))
 }
 
 /// How both sides of a call in progress sound: the newest measures.
+#[utoipa::path(get, path = "/v1/calls/{id}/quality", tag = "calls", params(("id" = CallId, Path)),
+    responses((status = 200, description = "Both sides", body = Quality)))]
 pub(super) async fn quality(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    OfCall(id): OfCall,
 ) -> Result<Json<Quality>, Problem> {
-    let call = api.backend.call(call_id(&id)?).ok_or_else(no_call)?;
+    let call = api.backend.call(id).ok_or_else(no_call)?;
     Ok(Json(call.record.quality))
 }
 
 /// Ends a call. Doing it twice is the same as once while the call ends.
+#[utoipa::path(post, path = "/v1/calls/{id}/actions/hangup", tag = "calls",
+    params(("id" = CallId, Path)), responses((status = 202, description = "It ends")))]
 pub(super) async fn hang_up(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    OfCall(id): OfCall,
 ) -> Result<StatusCode, Problem> {
-    let id = call_id(&id)?;
     api.backend.hang_up(id).map_err(|_| no_call())?;
     tracing::info!(call.id = %id, "a call is hung up over HTTP");
     Ok(StatusCode::ACCEPTED)
 }
 
 /// Holds a call for its page.
+#[utoipa::path(post, path = "/v1/calls/{id}/actions/hold", tag = "calls",
+    params(("id" = CallId, Path)), responses((status = 202, description = "It is asked for")))]
 pub(super) async fn hold(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    OfCall(id): OfCall,
 ) -> Result<StatusCode, Problem> {
-    api.backend.hold(call_id(&id)?, HoldWish::Hold).map_err(|_| no_call())?;
+    api.backend.hold(id, HoldWish::Hold).map_err(|_| no_call())?;
     Ok(StatusCode::ACCEPTED)
 }
 
 /// Lets a held call go on.
+#[utoipa::path(post, path = "/v1/calls/{id}/actions/unhold", tag = "calls",
+    params(("id" = CallId, Path)), responses((status = 202, description = "It is asked for")))]
 pub(super) async fn unhold(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    OfCall(id): OfCall,
 ) -> Result<StatusCode, Problem> {
-    api.backend.hold(call_id(&id)?, HoldWish::Unhold).map_err(|_| no_call())?;
+    api.backend.hold(id, HoldWish::Unhold).map_err(|_| no_call())?;
     Ok(StatusCode::ACCEPTED)
 }
 
-/// `{"to": "+49 30 1234567"}` or `{"other_call": "call_…"}`.
-#[derive(Deserialize)]
+/// Digits for the far side of a call.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SendDigits {
+    /// Keys `0-9 * # A-D`, `,` for a pause of 2 s, `w` for one of 0.5 s; never logged.
+    #[schema(value_type = String, pattern = "^[0-9*#A-Da-d,w]{1,256}$")]
+    tones: Tones,
+    /// How long each tone is, 40 to 6000 ms; others are brought into these limits.
+    #[serde(default = "tone_ms")]
+    #[schema(default = 100)]
+    tone_ms: u32,
+    /// The silence after each, at least 30 ms.
+    #[serde(default = "gap_ms")]
+    #[schema(default = 70)]
+    gap_ms: u32,
+}
+
+fn tone_ms() -> u32 {
+    100
+}
+
+fn gap_ms() -> u32 {
+    70
+}
+
+/// Sends digits to the far side of a call, as its page would.
+#[utoipa::path(post, path = "/v1/calls/{id}/actions/dtmf", tag = "calls", request_body = SendDigits,
+    params(("id" = CallId, Path)),
+    responses((status = 202, description = "They are on their way; `/dtmf` tells how they went")))]
+pub(super) async fn dtmf(
+    State(api): State<Api>,
+    OfCall(id): OfCall,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let SendDigits { tones, tone_ms, gap_ms } = body::json(body).await?;
+    let [tone, gap] = [tone_ms, gap_ms].map(|ms| Duration::from_millis(ms.into()));
+    let digits = DigitsToSend { tones, tone, gap };
+    api.backend.send_digits(id, &digits).map_err(|_| no_call())?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Where a call's far side is handed to: either `to` or `other_call`.
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferBody {
+    /// A number.
     #[serde(default)]
     to: Option<String>,
+    /// Another call of the same page.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     other_call: Option<String>,
 }
 
 /// Hands a call's far side over. What becomes of it is told to the call's page.
+#[utoipa::path(post, path = "/v1/calls/{id}/actions/transfer", tag = "calls",
+    request_body = TransferBody, params(("id" = CallId, Path)),
+    responses((status = 202, description = "It is asked for")))]
 pub(super) async fn transfer(
     State(api): State<Api>,
-    Path(id): Path<String>,
-    Json(body): Json<TransferBody>,
+    OfCall(id): OfCall,
+    body: Body,
 ) -> Result<StatusCode, Problem> {
-    let id = call_id(&id)?;
+    let body: TransferBody = body::json(body).await?;
     let to = match (body.to, body.other_call) {
         (Some(to), None) => TransferTo::Number(to.parse().map_err(|_| {
             Problem::saying(ErrorCode::CallInvalidNumber, "`to` is no number".to_owned())
         })?),
-        (None, Some(other)) => TransferTo::Call(call_id(&other)?),
-        _ => {
-            let words = "either `to` or `other_call`".to_owned();
-            return Err(Problem::saying(ErrorCode::RequestBadValue, words));
+        (None, Some(other)) => {
+            let other = other.parse().map_err(|error| bad(format!("other_call: {error}")));
+            TransferTo::Call(other?)
         }
+        _ => return Err(bad("either `to` or `other_call`")),
     };
     api.backend.transfer(id, to).map_err(|_| no_call())?;
     tracing::info!(call.id = %id, "a call is handed over by HTTP");
     Ok(StatusCode::ACCEPTED)
 }
 
-/// The trunks.
-pub(super) async fn trunks(State(api): State<Api>) -> Json<List<TrunkView>> {
-    Json(List { items: api.backend.trunks(), next: None })
-}
-
-/// `POST /v1/trunks/{id}/actions/test`, with `{"call": "+49…"}` or nothing: what the trunk says.
-pub(super) async fn test_trunk(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    body: String,
-) -> Result<Json<TrunkReport>, Problem> {
-    #[derive(Default, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Test {
-        call: Option<String>,
-    }
-    let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
-    let test: Test = match body.trim() {
-        "" => Test::default(),
-        text => serde_json::from_str(text).map_err(|error| bad(error.to_string()))?,
-    };
-    let number = test.call.map(|number| number.parse::<E164>());
-    let number = number.transpose().map_err(|error| bad(format!("call: {error}")))?;
-    let no_trunk = || Problem::saying(ErrorCode::RequestNotFound, "There is no such trunk.");
-    let id: TrunkId = id.parse().map_err(|_| no_trunk())?;
-    api.backend.test_trunk(&id, number).await.map(Json).ok_or_else(no_trunk)
-}
-
-pub(super) fn call_id(text: &str) -> Result<CallId, Problem> {
-    text.parse()
-        .map_err(|error| Problem::saying(ErrorCode::RequestBadValue, format!("call id: {error}")))
-}
-
-fn no_call() -> Problem {
+pub(super) fn no_call() -> Problem {
     Problem::saying(ErrorCode::RequestNotFound, "There is no such call in progress.")
 }

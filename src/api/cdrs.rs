@@ -8,15 +8,34 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde_json::json;
+use serde::Deserialize;
 
+use super::body::{OfCall, bad};
+use super::calls::List;
 use super::{Api, Problem};
-use crate::base::Party;
+use crate::base::{CallId, Party};
 use crate::call::Record;
 use crate::signaling::ErrorCode;
-use crate::store::{Cursor, Store};
+use crate::store::{Cursor, Filter, Store};
 
-/// Newest first. `limit` 1 to 1000 (default 50), `cursor` from the last page's `next`.
+/// One record.
+#[utoipa::path(get, path = "/v1/cdrs/{id}", tag = "records", params(("id" = CallId, Path)),
+    responses((status = 200, description = "The record", body = Record)))]
+pub(super) async fn show(
+    State(api): State<Api>,
+    OfCall(id): OfCall,
+) -> Result<Json<Record>, Problem> {
+    let no_record = || Problem::saying(ErrorCode::RequestNotFound, "There is no such record.");
+    api.store.record(id).await.map_err(unreadable)?.map(Json).ok_or_else(no_record)
+}
+
+/// Records, newest first; `Accept: text/csv` or `application/x-ndjson` streams all of them.
+///
+/// `limit` 1 to 1000 (default 50), `cursor` from the last page's `next`.
+#[utoipa::path(get, path = "/v1/cdrs", tag = "records", params(Query),
+    responses((status = 200, description = "Records", content(
+        (List<Record> = "application/json"), (String = "text/csv"),
+        (String = "application/x-ndjson")))))]
 pub(super) async fn list(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
@@ -25,23 +44,27 @@ pub(super) async fn list(
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     match Form::wanted(&headers) {
         Form::Json => {
-            let (items, next) =
-                api.store.records(page.cursor, page.limit).await.map_err(unreadable)?;
+            let (items, next) = api
+                .store
+                .search(&page.filter, page.cursor, page.limit)
+                .await
+                .map_err(unreadable)?;
             let next = next.map(|cursor| cursor.to_string());
-            Ok(Json(json!({"items": items, "next": next})).into_response())
+            Ok(Json(List { items, next }).into_response())
         }
-        form => export(Arc::clone(&api.store), page.cursor, form).await,
+        form => export(Arc::clone(&api.store), page.filter, page.cursor, form).await,
     }
 }
 
 /// Streams every record after the cursor; memory holds one page of them.
 async fn export(
     store: Arc<Store>,
+    filter: Filter,
     cursor: Option<Cursor>,
     form: Form,
 ) -> Result<Response, Problem> {
     // The first page is read before the answer starts, so that a database that is away is told.
-    let first = store.records(cursor, EXPORT_PAGE).await.map_err(unreadable)?;
+    let first = store.search(&filter, cursor, EXPORT_PAGE).await.map_err(unreadable)?;
     let head = match form {
         Form::Csv => COLUMNS.join(",") + "\r\n",
         Form::Json | Form::Lines => String::new(),
@@ -51,12 +74,12 @@ async fn export(
         Read(Cursor),
         End,
     }
-    let start = (store, Step::Page(first.0, first.1), head);
+    let start = ((store, filter), Step::Page(first.0, first.1), head);
     let body = stream::unfold(start, move |(store, step, mut text)| async move {
         let (records, next) = match step {
             Step::End => return None,
             Step::Page(records, next) => (records, next),
-            Step::Read(cursor) => match store.records(Some(cursor), EXPORT_PAGE).await {
+            Step::Read(cursor) => match store.0.search(&store.1, Some(cursor), EXPORT_PAGE).await {
                 Ok(page) => page,
                 // The stream breaks off, which a client sees as an incomplete answer.
                 Err(error) => return Some((Err(error), (store, Step::End, String::new()))),
@@ -70,30 +93,71 @@ async fn export(
     Ok((kind, Body::from_stream(body)).into_response())
 }
 
+/// What is looked for; everything that is said must hold.
+#[derive(Deserialize, Default, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "the names and their meaning; `Page` takes them apart")]
+pub(super) struct Query {
+    /// From the last page's `next`.
+    cursor: Option<String>,
+    /// How many, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u32>,
+    /// A user on either side.
+    user: Option<String>,
+    /// A number on either side: its beginning, with `+` as `%2B`.
+    number: Option<String>,
+    /// The trunk.
+    trunk: Option<String>,
+    /// `outbound`, `inbound`, `internal` or `transit`.
+    direction: Option<String>,
+    /// Why it ended: `hangup`, `busy` and so on.
+    cause: Option<String>,
+    /// Started at this time or later (RFC 3339).
+    since: Option<String>,
+    /// Started before this time (RFC 3339).
+    until: Option<String>,
+}
+
 struct Page {
     cursor: Option<Cursor>,
     limit: u32,
+    filter: Filter,
 }
 
 impl Page {
     /// Unknown parameters are refused, so that a misspelt one is not silently everything.
     fn parse(query: &str) -> Result<Page, Problem> {
-        let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
-        let mut page = Page { cursor: None, limit: 50 };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=').unwrap_or((pair, "")) {
-                ("cursor", value) => {
-                    let cursor = value.parse::<Cursor>();
-                    page.cursor = Some(cursor.map_err(|error| bad(error.to_string()))?);
-                }
-                ("limit", value) => {
-                    let limit = value.parse().ok().filter(|limit| (1..=1000).contains(limit));
-                    page.limit = limit.ok_or_else(|| bad("limit must be 1 to 1000".into()))?;
-                }
-                _ => return Err(bad("the parameters are cursor and limit".into())),
-            }
+        let query: Query = axum::extract::Query::try_from_uri(
+            &format!("/?{query}").parse().map_err(|_| bad("the query cannot be read"))?,
+        )
+        .map_err(|error| bad(error.body_text()))?
+        .0;
+        let cursor = query.cursor.map(|text| text.parse::<Cursor>()).transpose();
+        let limit = query.limit.unwrap_or(50);
+        if !(1..=1000).contains(&limit) {
+            return Err(bad("limit must be 1 to 1000"));
         }
-        Ok(page)
+        let time = |name: &str, text: Option<String>| {
+            let at = text.map(|text| text.parse::<jiff::Timestamp>()).transpose();
+            at.map_err(|_| bad(format!("{name} is no time like 2026-11-22T10:00:00Z")))
+        };
+        let number = query.number.filter(|number| !number.is_empty());
+        if number.as_ref().is_some_and(|n| !n.bytes().all(|b| b.is_ascii_digit() || b == b'+')) {
+            return Err(bad("number is + and digits, or their beginning"));
+        }
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let filter = Filter {
+            user: filled(query.user),
+            number,
+            trunk: filled(query.trunk),
+            direction: filled(query.direction),
+            cause: filled(query.cause),
+            since: time("since", filled(query.since))?,
+            until: time("until", filled(query.until))?,
+        };
+        Ok(Page { cursor: cursor.map_err(|error| bad(error.to_string()))?, limit, filter })
     }
 }
 

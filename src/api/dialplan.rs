@@ -4,28 +4,35 @@
 //! one takes as long as it takes, and calls go on.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Api, Backend, Problem, PutRefused};
+use super::body::{self, Name, bad, bytes_up_to};
+use super::config::no_user;
+use super::{Api, Backend, PlanView, Problem, PutRefused};
 use crate::base::{Finding, Severity, TrunkId, UserId};
 use crate::dialplan::{Region, decision_json};
 use crate::gateway::PlanQuestion;
 use crate::signaling::ErrorCode;
 
 /// The plan in force: text, hash (also as `ETag`), since when, warnings, and what was refused since.
+#[utoipa::path(get, path = "/v1/dialplan", tag = "configuration",
+    responses((status = 200, description = "The plan in force", body = PlanView)))]
 pub(super) async fn show(State(api): State<Api>) -> Response {
     shown(api.backend.as_ref())
 }
 
 /// Another plan: `If-Match` holds the hash of the one it was made from, or `*`.
+#[utoipa::path(put, path = "/v1/dialplan", tag = "configuration",
+    request_body(content = String, content_type = "application/toml"),
+    params(("If-Match" = Option<String>, Header, description = "The hash it was made from, or `*`")),
+    responses((status = 200, description = "In force", body = PlanView)))]
 pub(super) async fn put(
     State(api): State<Api>,
     headers: HeaderMap,
@@ -54,18 +61,30 @@ pub(super) async fn put(
     }
 }
 
+/// What is wrong with a plan.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(super) struct Checked {
+    /// No finding is an error.
+    ok: bool,
+    /// Errors and warnings.
+    findings: Vec<Finding>,
+}
+
 /// The findings of a text; nothing changes.
-pub(super) async fn check(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
+#[utoipa::path(post, path = "/v1/dialplan/check", tag = "configuration",
+    request_body(content = String, content_type = "application/toml"),
+    responses((status = 200, description = "What is wrong with it", body = Checked)))]
+pub(super) async fn check(State(api): State<Api>, body: Body) -> Result<Json<Checked>, Problem> {
     let text = text(body).await?;
     let findings: Vec<Finding> = beside(&api, move |backend| backend.check_plan(&text)).await?;
     let ok = findings.iter().all(|finding| finding.severity != Severity::Error);
-    Ok(Json(json!({"ok": ok, "findings": findings})).into_response())
+    Ok(Json(Checked { ok, findings }))
 }
 
 /// `{"from": USER, "dial": NUMBER}` or `{"did": NUMBER, "from": NUMBER}`, each with `"at"`.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Question {
+pub(super) struct Question {
     from: Option<String>,
     dial: Option<String>,
     caller_id: Option<String>,
@@ -75,10 +94,10 @@ struct Question {
 }
 
 /// What the plan in force says to a call, and why.
+#[utoipa::path(post, path = "/v1/dialplan/explain", tag = "configuration", request_body = Question,
+    responses((status = 200, description = "The decision and its trace", body = Object)))]
 pub(super) async fn explain(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
-    let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
-    let text = text(body).await?;
-    let question: Question = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let question: Question = body::json(body).await?;
     let question = match question {
         Question {
             from: Some(from),
@@ -106,25 +125,28 @@ pub(super) async fn explain(State(api): State<Api>, body: Body) -> Result<Respon
     Ok(Json(decision_json(&decision, &trace)).into_response())
 }
 
-/// `POST /v1/users/{user}/actions/release` with `{"region": "LV"}`: the fraud brake lets go.
+/// Which country is let go.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Release {
+    /// ISO 3166: `LV`.
+    region: String,
+}
+
+/// The fraud brake lets a user call a country again.
+#[utoipa::path(post, path = "/v1/users/{user}/actions/release", tag = "configuration",
+    request_body = Release, params(("user" = UserId, Path)),
+    responses((status = 204, description = "Let go")))]
 pub(super) async fn release(
     State(api): State<Api>,
-    Path(user): Path<String>,
+    Name(user): Name,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Release {
-        region: String,
-    }
-    let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
-    let no_user = || Problem::saying(ErrorCode::RequestNotFound, "There is no such user.");
     let user: UserId = user.parse().map_err(|_| no_user())?;
     if !api.backend.knows_user(&user) {
         return Err(no_user());
     }
-    let release: Release =
-        serde_json::from_str(&text(body).await?).map_err(|error| bad(error.to_string()))?;
+    let release: Release = body::json(body).await?;
     let region: Region = release.region.parse().map_err(|error| bad(format!("region: {error}")))?;
     api.backend.release(&user, region);
     Ok(StatusCode::NO_CONTENT)
@@ -153,19 +175,10 @@ async fn beside<T: Send + 'static>(
 
 /// The whole body as text, within its bounds of size and time.
 async fn text(body: Body) -> Result<String, Problem> {
-    let bytes = match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_PLAN)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => {
-            let words = "A plan is at most 4 MiB.";
-            return Err(Problem::saying(ErrorCode::RequestTooLarge, words));
-        }
-        Err(_) => return Err(Problem::new(ErrorCode::RequestTimeout)),
-    };
-    String::from_utf8(bytes.into())
-        .map_err(|_| Problem::saying(ErrorCode::RequestBadValue, "The body is not UTF-8."))
+    let bytes = bytes_up_to(body, MAX_PLAN).await?;
+    String::from_utf8(bytes).map_err(|_| bad("The body is not UTF-8."))
 }
 
 /// A plan of 10,000 rules is 1 MB. Other bodies are bounded by 64 KiB; these come only from the
-/// gateway's own machine.
+/// gateway's own machine, or with a key.
 const MAX_PLAN: usize = 4 * 1024 * 1024;
-const PATIENCE: Duration = Duration::from_secs(10);

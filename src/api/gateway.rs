@@ -1,13 +1,16 @@
 //! The gateway as the API's backend.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::backend::{
-    Backend, DemoPhone, Hint, HoldWish, LiveCall, PlanView, PutRefused, Readiness, RefusedPlan,
-    Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView, Unknown,
+    Backend, DemoPhone, DigitsToSend, Hint, HoldWish, LiveCall, PlanView, PutRefused, Readiness,
+    RefusedPlan, Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView,
+    Unknown, UserView,
 };
-use crate::base::{CallId, E164, Finding, TrunkId, UserId};
+use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
+use crate::gateway::{CallOrder, Events, NotStarted};
 use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline};
 use crate::signaling::{Claims, MintError, TransferTo};
 use crate::trunk::Health;
@@ -64,6 +67,34 @@ impl Backend for GatewayBackend {
 
     fn transfer(&self, id: CallId, to: TransferTo) -> Result<(), Unknown> {
         if self.gateway.transfer(id, to) { Ok(()) } else { Err(Unknown) }
+    }
+
+    fn send_digits(&self, id: CallId, digits: &DigitsToSend) -> Result<(), Unknown> {
+        let tones = digits.tones.items(digits.tone, digits.gap);
+        if self.gateway.send_digits(id, tones) { Ok(()) } else { Err(Unknown) }
+    }
+
+    fn start_call(&self, order: CallOrder) -> Result<CallId, NotStarted> {
+        self.gateway.start_call(order)
+    }
+
+    fn events(&self) -> Arc<Events> {
+        self.gateway.events()
+    }
+
+    fn users(&self) -> Vec<UserView> {
+        let calls = self.gateway.calls();
+        let of = |user: &UserId| {
+            let own = |party: &Party| party.user.as_ref() == Some(user);
+            calls.iter().filter(|call| own(&call.record.from) || own(&call.record.to)).count()
+        };
+        let shown = |user: crate::gateway::UserView| UserView {
+            calls: of(&user.id),
+            country: user.country.map(|country| country.to_string()),
+            pages: user.pages,
+            id: user.id,
+        };
+        self.gateway.users().into_iter().map(shown).collect()
     }
 
     fn trunks(&self) -> Vec<TrunkView> {

@@ -9,12 +9,31 @@ use serde_json::json;
 use super::{Api, Readiness, TrunkState};
 use crate::telemetry::Metrics;
 
+/// Whether the process lives, or takes calls.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[allow(dead_code, reason = "the form of what the handlers answer")]
+pub(super) struct Health {
+    /// `ok`, `ready`, `draining` or `not-ready`.
+    status: String,
+    /// Why not.
+    reason: Option<String>,
+    /// What somebody should look at in the dial plan.
+    dialplan: Option<String>,
+    /// What somebody should look at in the trunks.
+    trunks: Option<String>,
+}
+
 /// The process lives.
+#[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
+    responses((status = 200, description = "It lives", body = Health)))]
 pub(super) async fn healthz() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
-/// New calls are taken. A database that is away does not make a gateway unready: records wait.
+/// Whether new calls are taken. A database that is away does not make a gateway unready: records wait.
+#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+    responses((status = 200, description = "They are", body = Health),
+        (status = 503, description = "They are not", body = Health)))]
 pub(super) async fn readyz(State(api): State<Api>) -> Response {
     let (status, state, reason) = match api.backend.readiness() {
         Readiness::Ready => (StatusCode::OK, "ready", None),
@@ -49,6 +68,9 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
 }
 
 /// The metrics as OpenMetrics text.
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, description = "OpenMetrics 1.0",
+        content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8", body = String)))]
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
     api.backend.refresh_metrics();
     ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], api.metrics.render()).into_response()

@@ -6,16 +6,23 @@
 
 mod access;
 mod backend;
+mod body;
 mod calls;
 mod cdrs;
+mod config;
 mod dialplan;
+mod events;
 mod gateway;
 mod health;
+mod idempotency;
+mod keys;
+mod openapi;
 mod pages;
 mod problem;
 mod router;
 mod rtc;
 mod serve;
+mod session;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -23,11 +30,13 @@ mod tokens;
 
 pub use access::{Access, Admin};
 pub use backend::{
-    Backend, DemoPhone, Hint, HoldWish, LiveCall, MintedToken, PlanView, PutRefused, Readiness,
-    RefusedPlan, Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView,
-    Unknown,
+    Backend, DemoPhone, DigitsToSend, Hint, HoldWish, LiveCall, MintedToken, PlanView, PutRefused,
+    Readiness, RefusedPlan, Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep,
+    TrunkView, Unknown, UserView,
 };
 pub use gateway::{Demo, GatewayBackend};
+pub use keys::{Keys, OperatorKey, Who, operator_key};
+pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use router::{Api, router};
 pub use rtc::rtc;

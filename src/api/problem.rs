@@ -40,6 +40,12 @@ impl Problem {
             ErrorCode::RequestConflict => StatusCode::PRECONDITION_FAILED,
             ErrorCode::RequestPrecondition => StatusCode::PRECONDITION_REQUIRED,
             ErrorCode::RequestBadPlan => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorCode::AuthKeyRequired | ErrorCode::AuthKeyInvalid => StatusCode::UNAUTHORIZED,
+            ErrorCode::AuthPermission => StatusCode::FORBIDDEN,
+            ErrorCode::RequestKeyReused | ErrorCode::CallInvalidNumber => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            ErrorCode::RequestInProgress | ErrorCode::CallUnreachable => StatusCode::CONFLICT,
             ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             ErrorCode::RequestLocalOnly | ErrorCode::AuthOrigin | ErrorCode::AuthForbidden => {
                 StatusCode::FORBIDDEN
@@ -52,16 +58,26 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// A refused request (RFC 9457); some have further members.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
+    /// Where it is explained.
     r#type: String,
+    /// One sentence for people.
     title: &'a str,
+    /// The status of the answer.
     status: u16,
+    /// `area/name`; never changes its meaning.
+    #[schema(value_type = String)]
     code: ErrorCode,
+    /// More exact words.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// Whether the same may succeed later.
     retryable: bool,
     #[serde(flatten)]
+    #[schema(ignore)]
     extension: std::collections::BTreeMap<&'static str, &'a serde_json::Value>,
 }
 

@@ -6,11 +6,15 @@ use axum::Router;
 use axum::extract::State;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
+use tokio::sync::Semaphore;
 
+use super::idempotency::{self, Answers};
 use super::{
-    Access, Backend, Problem, access, calls, cdrs, dialplan, health, pages, timeline, tokens,
+    Access, Backend, Problem, access, calls, cdrs, config, dialplan, events, health, openapi,
+    pages, session, timeline, tokens,
 };
+use crate::base::Permission;
 use crate::signaling::ErrorCode;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -24,43 +28,84 @@ pub struct Api {
     pub store: Arc<Store>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    pub(super) followers: Arc<Semaphore>,
+}
+
+impl Api {
+    /// A gateway with its records and its metrics.
+    pub fn new(backend: Arc<dyn Backend>, store: Arc<Store>, metrics: Arc<Metrics>) -> Api {
+        Api { backend, store, metrics, followers: events::places() }
+    }
 }
 
 /// The router. `rtc` is the gateway's own part, `GET /v1/rtc`; it gets the same guard and headers.
 /// Peers' addresses come from `ConnectInfo<SocketAddr>`; without one a peer counts as a stranger.
 pub fn router(api: Api, access: Access, rtc: Router) -> Router {
     let access = Arc::new(access);
-    let admin = Router::new()
-        .route("/metrics", get(health::metrics))
+    let answers = Arc::new(Answers::default());
+    // Who may do it, then whether it was done before.
+    let may = |permission: Permission, routes: Router<Api>| {
+        routes
+            .route_layer(from_fn_with_state(Arc::clone(&answers), idempotency::layer))
+            .route_layer(from_fn_with_state((Arc::clone(&access), permission), access::authorize))
+    };
+    let calls_read = Router::new()
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::show))
         .route("/v1/calls/{id}/trace", get(calls::trace))
         .route("/v1/calls/{id}/quality", get(calls::quality))
         .route("/v1/calls/{id}/dtmf", get(timeline::digits))
         .route("/v1/calls/{id}/events", get(timeline::events))
+        .route("/v1/events", get(events::follow));
+    let calls_write = Router::new()
+        .route("/v1/calls", post(calls::start))
         .route("/v1/calls/{id}/actions/hangup", post(calls::hang_up))
         .route("/v1/calls/{id}/actions/hold", post(calls::hold))
         .route("/v1/calls/{id}/actions/unhold", post(calls::unhold))
-        .route("/v1/calls/{id}/actions/transfer", post(calls::transfer))
-        .route("/v1/cdrs", get(cdrs::list))
-        .route("/v1/dialplan", get(dialplan::show).put(dialplan::put))
+        .route("/v1/calls/{id}/actions/dtmf", post(calls::dtmf))
+        .route("/v1/calls/{id}/actions/transfer", post(calls::transfer));
+    let records =
+        Router::new().route("/v1/cdrs", get(cdrs::list)).route("/v1/cdrs/{id}", get(cdrs::show));
+    let config_read = Router::new()
+        .route("/v1/dialplan", get(dialplan::show))
         .route("/v1/dialplan/check", post(dialplan::check))
         .route("/v1/dialplan/explain", post(dialplan::explain))
+        .route("/v1/users", get(config::users))
+        .route("/v1/users/{user}", get(config::user))
+        .route("/v1/trunks", get(config::trunks))
+        .route("/v1/trunks/{id}", get(config::trunk));
+    let config_write = Router::new()
+        .route("/v1/dialplan", put(dialplan::put))
         .route("/v1/users/{user}/actions/release", post(dialplan::release))
-        .route("/v1/trunks", get(calls::trunks))
-        .route("/v1/trunks/{id}/actions/test", post(calls::test_trunk))
+        .route("/v1/trunks/{id}/actions/test", post(config::test_trunk));
+    let tokens = Router::new()
         .route("/v1/client-tokens", post(tokens::mint))
-        .route("/v1/client-tokens/actions/revoke", post(tokens::revoke))
-        .route_layer(from_fn_with_state(Arc::clone(&access), access::local_only));
+        .route("/v1/client-tokens/actions/revoke", post(tokens::revoke));
+    let metrics = Router::new().route("/metrics", get(health::metrics));
+    let admin = may(Permission::CallsRead, calls_read)
+        .merge(may(Permission::CallsWrite, calls_write))
+        .merge(may(Permission::RecordsRead, records))
+        .merge(may(Permission::ConfigRead, config_read))
+        .merge(may(Permission::ConfigWrite, config_write))
+        .merge(may(Permission::TokensWrite, tokens))
+        .merge(may(Permission::MetricsRead, metrics));
+    let login = Router::new()
+        .route("/v1/session", get(session::show).post(session::log_in).delete(session::log_out))
+        .with_state(Arc::clone(&access));
+    let near = Router::new()
+        .merge(login)
+        .route_layer(from_fn_with_state(Arc::clone(&access), access::near_enough));
     let demo = Router::new()
         .route("/phone.json", get(demo_phone))
         .route_layer(from_fn(access::always_local));
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/openapi.json", get(openapi::describe))
         .merge(admin)
         .merge(demo)
         .with_state(api)
+        .merge(near)
         .merge(pages::routes())
         .merge(rtc)
         .fallback(async || Problem::new(ErrorCode::RequestNotFound))

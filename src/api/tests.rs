@@ -2,6 +2,8 @@
 
 mod dialplan;
 mod guarded;
+mod keys;
+mod rest;
 mod surface;
 
 use std::net::SocketAddr;
@@ -20,7 +22,7 @@ use super::*;
 use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId};
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
-use crate::gateway::{PlanQuestion, Timeline};
+use crate::gateway::{CallOrder, Events, NotStarted, PlanQuestion, Timeline};
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, mint};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
@@ -33,6 +35,8 @@ pub(super) struct Fixed {
     pub(super) key: TokenKey,
     pub(super) refused: Option<RefusedPlan>,
     pub(super) released: Mutex<Vec<String>>,
+    pub(super) sent: Mutex<Vec<String>>,
+    pub(super) events: Arc<Events>,
 }
 
 fn finding() -> Finding {
@@ -65,6 +69,31 @@ impl Backend for Fixed {
 
     fn transfer(&self, id: CallId, _: TransferTo) -> Result<(), Unknown> {
         self.call(id).map(|_| ()).ok_or(Unknown)
+    }
+
+    fn send_digits(&self, id: CallId, digits: &DigitsToSend) -> Result<(), Unknown> {
+        self.call(id).ok_or(Unknown)?;
+        let sent = digits.tones.items(digits.tone, digits.gap).len();
+        self.sent.lock().unwrap().push(format!("{sent} digits"));
+        Ok(())
+    }
+
+    fn start_call(&self, order: CallOrder) -> Result<CallId, NotStarted> {
+        if self.readiness == Readiness::Draining {
+            return Err(NotStarted::Draining);
+        }
+        let mut sent = self.sent.lock().unwrap();
+        sent.push(format!("call of {}", order.user));
+        Ok(CallId::from_parts(7, sent.len() as u128))
+    }
+
+    fn events(&self) -> Arc<Events> {
+        self.events.clone()
+    }
+
+    fn users(&self) -> Vec<UserView> {
+        let id = "alice".parse().unwrap();
+        vec![UserView { id, country: Some("DE".into()), pages: 1, calls: 0 }]
     }
 
     fn trunks(&self) -> Vec<TrunkView> {
@@ -178,12 +207,14 @@ impl Site {
             key,
             refused,
             released: Mutex::default(),
+            sent: Mutex::default(),
+            events: Arc::new(Events::of_test()),
         });
-        let api = Api {
-            backend: Arc::clone(&backend) as Arc<dyn Backend>,
-            store: Arc::clone(&store),
-            metrics: Arc::new(Metrics::new()),
-        };
+        let api = Api::new(
+            Arc::clone(&backend) as Arc<dyn Backend>,
+            Arc::clone(&store),
+            Arc::new(Metrics::new()),
+        );
         let rtc = Router::new().route("/v1/rtc", get(async || "rtc"));
         Site { router: router(api, access, rtc), backend, store, _folder: folder }
     }

@@ -2,18 +2,21 @@
 //! secrets: how long each was and how it went is shown, which it was is not.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 
-use super::calls::{List, call_id};
+use super::body::OfCall;
+use super::calls::List;
 use super::{Api, Problem};
+use crate::base::CallId;
 use crate::gateway::{Timeline, TimelineRow};
 use crate::signaling::ErrorCode;
 
 /// The digits of a call.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Digits {
     /// How digits go to the trunk at the moment; `null` where they go no way, or nothing is known.
+    #[schema(required)]
     mode: Option<&'static str>,
     /// Digits that the legs sent, whatever way.
     heard: usize,
@@ -26,11 +29,13 @@ pub(super) struct Digits {
 }
 
 /// What became of a call's digits.
+#[utoipa::path(get, path = "/v1/calls/{id}/dtmf", tag = "calls", params(("id" = CallId, Path)),
+    responses((status = 200, description = "How each went, never which it was", body = Digits)))]
 pub(super) async fn digits(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    OfCall(id): OfCall,
 ) -> Result<Json<Digits>, Problem> {
-    let timeline = timeline(&api, &id)?;
+    let timeline = timeline(&api, id)?;
     let items = timeline.rows();
     let count = |kind| items.iter().filter(|row| row.kind() == kind).count();
     Ok(Json(Digits {
@@ -43,15 +48,17 @@ pub(super) async fn digits(
 }
 
 /// What happened in a call.
+#[utoipa::path(get, path = "/v1/calls/{id}/events", tag = "calls", params(("id" = CallId, Path)),
+    responses((status = 200, description = "Oldest first", body = List<TimelineRow>)))]
 pub(super) async fn events(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    OfCall(id): OfCall,
 ) -> Result<Json<List<TimelineRow>>, Problem> {
-    Ok(Json(List { items: timeline(&api, &id)?.rows(), next: None }))
+    Ok(List::whole(timeline(&api, id)?.rows()))
 }
 
-fn timeline(api: &Api, id: &str) -> Result<Timeline, Problem> {
+fn timeline(api: &Api, id: CallId) -> Result<Timeline, Problem> {
     let words = "There is no such call in progress, nor one that ended not long ago.";
     let unknown = || Problem::saying(ErrorCode::RequestNotFound, words);
-    api.backend.timeline(call_id(id)?).ok_or_else(unknown)
+    api.backend.timeline(id).ok_or_else(unknown)
 }

@@ -1,6 +1,6 @@
 //! `POST /v1/client-tokens`: a page's token, minted by a program that knows its user.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::body::Body;
@@ -14,18 +14,24 @@ use super::{Api, MintedToken, Problem};
 use crate::base::UserId;
 use crate::signaling::{Claims, ErrorCode, MAX_TTL_S, Scope};
 
-#[derive(Deserialize)]
+/// What a token is to say.
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TokenRequest {
+pub(super) struct TokenRequest {
+    /// The user.
     sub: UserId,
     /// When it ends, in seconds since 1970; `ttl_s` from now otherwise.
     exp: Option<u64>,
     /// How long it lasts, in seconds; default and maximum one hour.
     ttl_s: Option<u64>,
+    /// What it allows: `call:out`, `call:in`; both where nothing is said.
     #[serde(default = "both_ways")]
+    #[schema(value_type = Vec<String>)]
     scopes: Vec<Scope>,
+    /// The only caller numbers it may use.
     #[serde(default)]
     callers: Vec<String>,
+    /// The only values it may dial, each exact or ending in `*`.
     #[serde(default)]
     destinations: Vec<String>,
     /// The longest that a call may last, in seconds.
@@ -33,19 +39,20 @@ struct TokenRequest {
 }
 
 /// What is taken back: one token, or all of a user.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RevokeRequest {
+pub(super) struct RevokeRequest {
     token: Option<String>,
     sub: Option<UserId>,
 }
 
 /// Mints a token for a user of the configuration.
+#[utoipa::path(post, path = "/v1/client-tokens", tag = "tokens", request_body = TokenRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters")),
+    responses((status = 201, description = "The token", body = MintedToken)))]
 pub(super) async fn mint(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
     let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
-    let bytes = read(body).await?;
-    let request: TokenRequest =
-        serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    let request: TokenRequest = super::body::json(body).await?;
     if !api.backend.knows_user(&request.sub) {
         return Err(bad(format!("there is no user {:?}", request.sub)));
     }
@@ -74,11 +81,11 @@ pub(super) async fn mint(State(api): State<Api>, body: Body) -> Result<Response,
 
 /// Takes back one token, or all tokens of a user that were made up to now. Pages that have them are
 /// closed with 4401, and their calls end.
+#[utoipa::path(post, path = "/v1/client-tokens/actions/revoke", tag = "tokens",
+    request_body = RevokeRequest, responses((status = 204, description = "Taken back")))]
 pub(super) async fn revoke(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
     let bad = |words: String| Problem::saying(ErrorCode::RequestBadValue, words);
-    let bytes = read(body).await?;
-    let request: RevokeRequest =
-        serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    let request: RevokeRequest = super::body::json(body).await?;
     match (request.token, request.sub) {
         (Some(token), None) if api.backend.revoke_token(&token) => {}
         (Some(_), None) => return Err(bad("the token is not one of this gateway's".into())),
@@ -89,19 +96,6 @@ pub(super) async fn revoke(State(api): State<Api>, body: Body) -> Result<Respons
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The whole body, within its bounds of size and time.
-async fn read(body: Body) -> Result<Vec<u8>, Problem> {
-    match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_BODY_BYTES)).await {
-        Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(_)) => Err(Problem::new(ErrorCode::RequestTooLarge)),
-        Err(_) => Err(Problem::new(ErrorCode::RequestTimeout)),
-    }
-}
-
 fn both_ways() -> Vec<Scope> {
     vec![Scope::CallOut, Scope::CallIn]
 }
-
-const MAX_BODY_BYTES: usize = 64 * 1024;
-/// A peer that sends one byte a second is let go.
-const PATIENCE: Duration = Duration::from_secs(10);

@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct E164(String);
 
+super::id::text_schema!(E164, "^\\+[1-9][0-9]{6,14}$");
+
 impl E164 {
     /// The number with its leading `+`.
     pub fn as_str(&self) -> &str {

@@ -20,7 +20,7 @@ pub struct Place {
 }
 
 /// Whether a finding stops the file from being used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The file is not used.
@@ -30,7 +30,7 @@ pub enum Severity {
 }
 
 /// One mistake. Its `Display` is `file:line:column: error: message`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Finding {
     /// The file's name as it was given.
     pub file: String,

@@ -7,6 +7,23 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ulid::Ulid;
 
+/// A type that is a text of a pattern in the API's description.
+macro_rules! text_schema {
+    ($name:ty, $pattern:expr) => {
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .pattern(Some($pattern))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
+}
+pub(super) use text_schema;
+
 macro_rules! ulid_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -43,6 +60,8 @@ macro_rules! ulid_id {
                     .ok_or(IdError { expected: concat!($prefix, "_ and a ULID") })
             }
         }
+
+        text_schema!($name, concat!("^", $prefix, "_[0-9A-HJKMNP-TV-Z]{26}$"));
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -99,6 +118,8 @@ macro_rules! name_id {
                 }
             }
         }
+
+        text_schema!($name, "^[A-Za-z0-9._-]{1,64}$");
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {

@@ -13,6 +13,7 @@ mod finding;
 mod id;
 mod network;
 mod party;
+mod permission;
 mod pii;
 
 pub use cause::{Cause, EndCode, EndedBy, SipStatus};
@@ -24,6 +25,7 @@ pub use finding::{Finding, Findings, Place, Severity, nearest, suggestion};
 pub use id::{CallId, IdError, LegId, SessionId, TrunkId, UserId};
 pub use network::{Network, NetworkError};
 pub use party::Party;
+pub use permission::{Permission, PermissionError};
 pub use pii::{Pii, Secret, mask_numbers};
 
 /// A fixed moment of this process, for virtual clocks in tests: every pure test counts from here,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{E164, UserId};
 
 /// Who is at one end of a call.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Party {
     /// The user of this gateway, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{CallId, Cause, EndedBy, Party, SipStatus, TrunkId};
 
 /// What a call was.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Record {
     /// The call.
     pub id: CallId,
@@ -24,10 +24,13 @@ pub struct Record {
     /// The dial plan's rule that decided.
     pub rule: Option<String>,
     /// When the call began (RFC 3339 UTC, whole milliseconds).
+    #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// When it was answered.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub answered_at: Option<Timestamp>,
     /// When it was over; `None` while it is on.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// From the answer to the end, in ms; 0 where it was never answered.
     pub duration_ms: u64,
@@ -53,7 +56,7 @@ pub struct Record {
 }
 
 /// Which way a call went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// From a page to a trunk.
@@ -79,7 +82,7 @@ impl Direction {
 }
 
 /// A side of a call, seen from nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Who {
     /// The side that called.
@@ -111,7 +114,7 @@ impl Who {
 }
 
 /// The quality on both legs, as far as it was measured.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Quality {
     /// What arrived from the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +125,7 @@ pub struct Quality {
 }
 
 /// The quality of what arrives on one leg.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LegQuality {
     /// Mean opinion score of the E-model (ITU-T G.107), 1.0 to 4.5.
     pub mos: f32,

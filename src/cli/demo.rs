@@ -32,6 +32,8 @@ pub(super) struct Running {
     pub http: http::Http,
     pub gateway: Gateway,
     carrier: Carrier,
+    /// Where the operator's key is.
+    key_file: String,
 }
 
 /// Starts the demo's gateway and carrier.
@@ -50,13 +52,16 @@ pub(super) async fn start(listen: SocketAddr, database: &Path) -> Result<Running
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut config = Config::demo(carrier.sip_addr(), database, Secret::new(key));
     config.http.listen = listen;
+    config.http.operator_key_file = database.with_extension("key").display().to_string();
+    let access = http::access(&config)?;
     let gateway = Gateway::start(&config, plan).await.map_err(Unusable::new)?;
     if let Some(address) = gateway.sip_addr(Transport::Udp) {
         carrier.set_gateway(address);
     }
     let demo = api::Demo { user: user()?, hints: hints() };
-    let http = http::start(listener, &gateway, Vec::new(), Some(demo))?;
-    Ok(Running { http, gateway, carrier })
+    let http = http::start(listener, &gateway, access, Some(demo))?;
+    let key_file = config.http.operator_key_file;
+    Ok(Running { http, gateway, carrier, key_file })
 }
 
 impl Running {
@@ -76,7 +81,8 @@ impl Running {
             .collect();
         format!(
             "\n  Crosspoint is running.\n\n  Open   http://localhost:{port}\n\n  Dial\n{lines}\n  \
-             Records  http://localhost:{port}/v1/cdrs\n  Stop     Ctrl-C\n"
+             Admin    http://localhost:{port}/admin   key in {}\n  Stop     Ctrl-C\n",
+            self.key_file
         )
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP side of a running gateway: listener, router, orderly end.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Unusable;
-use crate::api::{self, Access, Api, Demo, GatewayBackend};
+use crate::api::{self, Access, Admin, Api, Demo, GatewayBackend, Keys, OperatorKey};
+use crate::base::Permission;
+use crate::config::{AdminAccess, Config};
 use crate::gateway::Gateway;
 
 /// HTTP that serves until it is stopped.
@@ -26,20 +29,50 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Unusable> {
         .map_err(|error| Unusable::new(format_args!("HTTP cannot listen on {address}: {error}")))
 }
 
+/// Who may use the surface, as the configuration says; the operator's key is made where there is none.
+pub(super) fn access(config: &Config) -> Result<Access, Unusable> {
+    let file = Path::new(&config.http.operator_key_file);
+    let operator = match api::operator_key(file) {
+        Ok((key, OperatorKey::Made)) => {
+            tracing::info!(file = %file.display(), "the operator's key for /admin was made");
+            Some(key)
+        }
+        Ok((key, OperatorKey::Found)) => Some(key),
+        Err(error) => {
+            let file = file.display();
+            let message = format_args!("[http] operator_key_file {file}: {error}");
+            if config.http.admin == AdminAccess::Key && config.api_keys.is_empty() {
+                return Err(Unusable::new(message));
+            }
+            tracing::warn!("{message}; nobody can log in to /admin with it");
+            None
+        }
+    };
+    let operator = operator.map(|key| ("operator".to_owned(), key, Permission::ALL.to_vec()));
+    let named = config
+        .api_keys
+        .iter()
+        .map(|(name, own)| (name.clone(), own.key.clone(), own.permissions.clone()));
+    Ok(Access {
+        admin: match config.http.admin {
+            AdminAccess::Loopback => Admin::LoopbackOnly,
+            AdminAccess::Key => Admin::WithKey,
+        },
+        keys: Arc::new(Keys::new(named.chain(operator))),
+        allowed_origins: config.http.allowed_origins.clone(),
+    })
+}
+
 /// Serves a gateway.
 pub(super) fn start(
     listener: TcpListener,
     gateway: &Gateway,
-    allowed_origins: Vec<String>,
+    access: Access,
     demo: Option<Demo>,
 ) -> Result<Http, Unusable> {
     let address = listener.local_addr().map_err(Unusable::new)?;
-    let api = Api {
-        backend: Arc::new(GatewayBackend::new(gateway.clone(), demo)),
-        store: gateway.store(),
-        metrics: gateway.metrics(),
-    };
-    let access = Access { allowed_origins, ..Access::default() };
+    let backend = Arc::new(GatewayBackend::new(gateway.clone(), demo));
+    let api = Api::new(backend, gateway.store(), gateway.metrics());
     let router = api::router(api, access, api::rtc(gateway.server().clone()));
     let (stop, stopped) = oneshot::channel();
     let stopped = async {

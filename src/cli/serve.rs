@@ -26,9 +26,9 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         Err(error) => return Err(Unusable::new(error)),
     };
     let listener = http::bind(loaded.config.http.listen).await?;
+    let access = http::access(&loaded.config)?;
     let gateway = Gateway::start(&loaded.config, loaded.plan).await.map_err(Unusable::new)?;
-    let origins = loaded.config.http.allowed_origins.clone();
-    let http = http::start(listener, &gateway, origins, None)?;
+    let http = http::start(listener, &gateway, access, None)?;
     let sip = |transport| gateway.sip_addr(transport).map(|address| address.to_string());
     tracing::info!(
         http = %http.address,

@@ -24,6 +24,12 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.add("dialplan", quoted(&config.dialplan));
     list.add("http.listen", quoted(&config.http.listen));
     list.add("http.allowed_origins", strings(&config.http.allowed_origins));
+    list.add("http.admin", quoted(&config.http.admin.word()));
+    list.add("http.operator_key_file", quoted(&config.http.operator_key_file));
+    for (name, key) in &config.api_keys {
+        list.add(&format!("api_key.{name}.key"), SECRET.to_owned());
+        list.add(&format!("api_key.{name}.permissions"), strings(&key.permissions));
+    }
     list.add("sip.listen", strings(&config.sip.listen));
     list.optional("sip.address", config.sip.address.as_ref().map(quoted));
     let tls = config.sip.tls.as_ref();

@@ -9,6 +9,7 @@ mod environment;
 mod load;
 mod plan_command;
 mod read;
+mod read_http;
 mod read_trunk;
 mod settings;
 
@@ -18,6 +19,6 @@ pub use load::{Directory, LoadError, Loaded, LoadedPlan, load, load_plan};
 pub use plan_command::{Against, Question, check_plans, diff_plans, explain_plan, test_plans};
 pub use read::read;
 pub use settings::{
-    Auth, Config, Http, Ice, IceServer, Listen, Media, PortRange, SettingError, Sip, SipTls, Store,
-    StoreUrl, User,
+    AdminAccess, ApiKey, Auth, Config, Http, Ice, IceServer, Listen, Media, PortRange,
+    SettingError, Sip, SipTls, Store, StoreUrl, User,
 };

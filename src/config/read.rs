@@ -9,9 +9,8 @@ use std::path::PathBuf;
 
 use super::describe::{self, Setting};
 use super::environment;
-use super::settings::{
-    Auth, Config, Http, Ice, IceServer, Media, Sip, SipTls, Store, StoreUrl, User,
-};
+use super::read_http;
+use super::settings::{Auth, Config, Ice, IceServer, Media, Sip, SipTls, Store, StoreUrl, User};
 use crate::base::document::{self, Field, Item, Reader};
 use crate::base::{Finding, Findings, Secret};
 use crate::dialplan::{Files, Region};
@@ -54,7 +53,8 @@ fn config(item: &Item, findings: &Findings, files: &dyn Files) -> Option<Config>
     let config = Config {
         directory: PathBuf::new(),
         dialplan: dialplan.map(|field| field.value.to_owned()).unwrap_or_default(),
-        http: root.table("http").map(|table| http(&table)).unwrap_or_default(),
+        http: root.table("http").map(|table| read_http::http(&table)).unwrap_or_default(),
+        api_keys: read_http::api_keys(&root, files),
         sip: root.table("sip").map(|table| sip(&table, files)).unwrap_or_default(),
         media: root.table("media").map(|table| media(&table)).unwrap_or_default(),
         store: root.table("store").map(|table| store(&table)).unwrap_or_default(),
@@ -65,28 +65,6 @@ fn config(item: &Item, findings: &Findings, files: &dyn Files) -> Option<Config>
     };
     root.finish();
     Some(config)
-}
-
-fn http(table: &Reader<'_>) -> Http {
-    let mut http = Http::default();
-    not_yet(table, &["tls", "acme"]);
-    if let Some(listen) = table.parsed::<SocketAddr>("listen") {
-        http.listen = listen.value;
-    }
-    for origin in table.texts_or_none("allowed_origins") {
-        let host = origin.value.strip_prefix("https://").or(origin.value.strip_prefix("http://"));
-        match host {
-            Some(host) if !host.is_empty() && !host.contains('/') => {
-                http.allowed_origins.push(origin.value.to_owned());
-            }
-            _ => {
-                let message = format!("{:?} is no origin like https://example.com", origin.value);
-                table.findings().error(&origin.at, message);
-            }
-        }
-    }
-    table.finish();
-    http
 }
 
 fn sip(table: &Reader<'_>, files: &dyn Files) -> Sip {
@@ -288,6 +266,7 @@ const SHORTEST_TOKEN_SECRET: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Http;
     use super::*;
     use crate::dialplan::NoFiles;
     use crate::trunk::NumberFormat;

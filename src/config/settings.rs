@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::base::{Network, Secret, TrunkId, UserId};
+use crate::base::{Network, Permission, Secret, TrunkId, UserId};
 use crate::dialplan::{Known, Region};
 use crate::media::{OpusSettings, PoolConfig};
 use crate::trunk::{Definition, Target, Transport};
@@ -20,6 +20,8 @@ pub struct Config {
     pub dialplan: String,
     /// `[http]`
     pub http: Http,
+    /// `[api_key.NAME]`
+    pub api_keys: BTreeMap<String, ApiKey>,
     /// `[sip]`
     pub sip: Sip,
     /// `[media]`
@@ -51,6 +53,7 @@ impl Config {
             directory: PathBuf::new(),
             dialplan: "dialplans/demo.toml".to_owned(),
             http: Http::default(),
+            api_keys: BTreeMap::new(),
             sip: Sip {
                 tls: None,
                 dns_servers: Vec::new(),
@@ -95,12 +98,50 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Origins of pages besides our own; empty is the same origin only.
     pub allowed_origins: Vec<String>,
+    /// Who may administer and read metrics.
+    pub admin: AdminAccess,
+    /// Where the operator's key is, made at the first start; relative to the working directory.
+    pub operator_key_file: String,
+}
+
+/// Who may administer and read metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminAccess {
+    /// Programs on this machine; its browsers after a login with a key.
+    Loopback,
+    /// Whoever shows a key, from anywhere: only over TLS, the gateway's own or a proxy's.
+    Key,
+}
+
+impl AdminAccess {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            AdminAccess::Loopback => "loopback",
+            AdminAccess::Key => "key",
+        }
+    }
+}
+
+/// `[api_key.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// What a program sends as `Authorization: Bearer`.
+    pub key: Secret<String>,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
 }
 
 impl Default for Http {
     fn default() -> Http {
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-        Http { listen, allowed_origins: Vec::new() }
+        Http {
+            listen,
+            allowed_origins: Vec::new(),
+            // Whoever opens administration to the network says so.
+            admin: AdminAccess::Loopback,
+            operator_key_file: "operator.key".to_owned(),
+        }
     }
 }
 

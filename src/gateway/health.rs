@@ -55,6 +55,7 @@ pub(super) async fn run(gateway: Arc<Inner>, mut news: mpsc::Receiver<News>) {
                     Output::Up => {
                         trunk.set_health(Health::Up);
                         tracing::info!(trunk.id = %trunk.definition.id, "trunk is up");
+                        gateway.events.tell("trunk.up", &news_of(trunk));
                     }
                     Output::OnTrial => {
                         trunk.set_health(Health::Up);
@@ -63,6 +64,7 @@ pub(super) async fn run(gateway: Arc<Inner>, mut news: mpsc::Receiver<News>) {
                     Output::Down => {
                         trunk.set_health(Health::Down);
                         tracing::warn!(trunk.id = %trunk.definition.id, "trunk is down");
+                        gateway.events.tell("trunk.down", &news_of(trunk));
                     }
                 }
             }
@@ -133,6 +135,10 @@ pub(super) async fn options(
         Done { answer, origin: Origin::Peer } => Some(answer.status),
         Done { .. } => None,
     }
+}
+
+fn news_of(trunk: &Trunk) -> serde_json::Value {
+    serde_json::json!({"trunk": trunk.definition.id})
 }
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod call_task;
+mod events;
 mod health;
 mod pages;
 mod plans;
@@ -40,10 +41,12 @@ use crate::telemetry::Metrics;
 use crate::{media, signaling};
 
 pub use crate::media::Hold;
+pub use call_task::{CallOrder, NotStarted};
+pub use events::{Events, Happening, Since};
 pub use plans::{PlanInForce, PlanRefused, PutPlanError};
 use start::features as features_of;
 pub use start::{Gateway, StartError};
-pub use surface::{CallView, PlanQuestion, TrunkView};
+pub use surface::{CallView, PlanQuestion, TrunkView, UserView};
 pub use timeline::{Entry, Timeline};
 pub use timeline_view::TimelineRow;
 pub use trunk_test::{StepOutcome, TestStep, TrunkTest};
@@ -62,6 +65,8 @@ struct Inner {
     registry: registry::Registry,
     /// Requests outside of calls that wait for their answers.
     requests: requests::Requests,
+    /// What happens, for those who follow it.
+    events: Arc<Events>,
     /// Test calls.
     probes: probes::Probes,
     pool: media::Pool,

@@ -16,7 +16,7 @@ use super::probes::Probes;
 use super::registry::Registry;
 use super::requests::Requests;
 use super::trunks::Trunks;
-use super::{Inner, health, pages, registrations, sip_events, spawn};
+use super::{Events, Inner, health, pages, registrations, sip_events, spawn};
 use crate::base::Cause;
 use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
 use crate::dialplan::{Plan, SHORT_CALL};
@@ -105,6 +105,7 @@ impl Gateway {
             registry: Registry::new(),
             requests: Requests::default(),
             probes: Probes::default(),
+            events: Arc::new(Events::new(format!("{:x}", super::unix_now().as_millis()))),
             pool,
             sip,
             dns,

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use super::call_task::CallInput;
+use super::call_task::{self, CallInput, CallOrder, NotStarted};
 use super::plans::{PlanInForce, PlanRefused, PutPlanError};
-use super::{Gateway, Timeline, features_of, routing};
-use crate::base::{CallId, Cause, Finding, TrunkId, UserId};
-use crate::call::{Record, State};
+use super::{Events, Gateway, Timeline, features_of, routing};
+use crate::base::{CallId, Cause, Finding, Party, TrunkId, UserId};
+use crate::call::{Call, Direction, Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
+use crate::dtmf::ToneItem;
 use crate::media::{self, Hold};
 use crate::signaling::{self, Claims, MintError, TransferTo};
 use crate::sip::TlsError;
@@ -27,6 +29,46 @@ pub struct CallView {
     pub record: Record,
     /// What became of its digits.
     pub timeline: Timeline,
+}
+
+/// What is told of a call when it moves.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct CallNews {
+    id: CallId,
+    state: State,
+    direction: Direction,
+    from: Party,
+    to: Party,
+    trunk: Option<TrunkId>,
+    started_at: Timestamp,
+    answered_at: Option<Timestamp>,
+}
+
+impl CallNews {
+    pub(super) fn of(call: &Call) -> CallNews {
+        let record = call.record();
+        CallNews {
+            id: record.id,
+            state: call.state(),
+            direction: record.direction,
+            from: record.from.clone(),
+            to: record.to.clone(),
+            trunk: record.trunk.clone(),
+            started_at: record.started_at,
+            answered_at: record.answered_at,
+        }
+    }
+}
+
+/// A user of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserView {
+    /// The name.
+    pub id: UserId,
+    /// The country, where the user has one of its own.
+    pub country: Option<Region>,
+    /// Pages that are signed in and may take calls.
+    pub pages: usize,
 }
 
 /// A trunk as it stands.
@@ -186,6 +228,38 @@ impl Gateway {
             call.tell(CallInput::Hold(hold));
         }
         call.is_some()
+    }
+
+    /// Sends digits to a call's far side, as its page would; `false` where no such call is in progress.
+    pub fn send_digits(&self, id: CallId, tones: Vec<ToneItem>) -> bool {
+        let call = self.inner.registry.call(id);
+        if let Some(call) = &call {
+            call.tell(CallInput::Tones(tones));
+        }
+        call.is_some()
+    }
+
+    /// Starts a call for a user: the user's pages ring, then the number is called.
+    ///
+    /// # Errors
+    /// See [`NotStarted`].
+    pub fn start_call(&self, order: CallOrder) -> Result<CallId, NotStarted> {
+        call_task::spawn_order(&self.inner, order)
+    }
+
+    /// What happens, for those who follow it.
+    pub fn events(&self) -> Arc<Events> {
+        self.inner.events.clone()
+    }
+
+    /// The users of the configuration by name.
+    pub fn users(&self) -> Vec<UserView> {
+        let view = |(id, user): (&UserId, &crate::config::User)| UserView {
+            id: id.clone(),
+            country: user.country,
+            pages: self.inner.registry.pages_of(id).len(),
+        };
+        self.inner.users.iter().map(view).collect()
     }
 
     /// Hands a call's far side over; `false` where no such call is in progress.

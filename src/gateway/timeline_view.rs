@@ -9,7 +9,7 @@ use crate::dtmf::{Mode, Receipt};
 use crate::media::{DigitWay, LegSide};
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct TimelineRow {
     /// Since the call began.
     at_ms: u64,
@@ -17,7 +17,7 @@ pub struct TimelineRow {
     what: What,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "type")]
 enum What {
     #[serde(rename = "dtmf.mode")]
@@ -35,7 +35,7 @@ enum What {
 }
 
 /// A receipt. `null` is a figure that the mode does not have.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 struct Sent {
     source: &'static str,
     measured_ms: Option<u64>,

@@ -56,6 +56,9 @@ registry! {
     AuthRevoked,        "auth/revoked",               final, Gateway, "The token was taken back; log in again.";
     AuthForbidden,      "auth/forbidden",             final, Gateway, "The token does not allow this.";
     AuthOrigin,         "auth/origin",                final, Gateway, "Pages of this origin may not use this gateway.";
+    AuthKeyRequired,    "auth/key-required",          final, Gateway, "This needs a login or a key: `Authorization: Bearer` and the key.";
+    AuthKeyInvalid,     "auth/key-invalid",           final, Gateway, "The key is not one of this gateway's.";
+    AuthPermission,     "auth/permission",            final, Gateway, "The key does not allow this.";
     ProtocolBadMessage, "protocol/bad-message",       final, Gateway, "The message is not as the protocol wants it.";
     ProtocolUnknown,    "protocol/unknown-type",      final, Gateway, "This gateway does not know a message of this type.";
     ProtocolRate,       "protocol/too-many-messages", retry, Gateway, "More than 50 messages a second were sent.";
@@ -68,6 +71,8 @@ registry! {
     RequestConflict,    "request/conflict",           final, Gateway, "It has changed since it was read; read it again.";
     RequestPrecondition,"request/precondition-required", final, Gateway, "The request must say what it changes: `If-Match` with the hash.";
     RequestBadPlan,     "request/bad-plan",           final, Gateway, "The dial plan has mistakes; the old one stays in force.";
+    RequestKeyReused,   "request/idempotency-key-reused", final, Gateway, "The `Idempotency-Key` was used for another request.";
+    RequestInProgress,  "request/in-progress",        retry, Gateway, "The same request is still on its way.";
     SignalUnknownCall,  "signal/unknown-call",        final, Gateway, "This session has no call of that id.";
     SignalCallIdTaken,  "signal/call-id-taken",       final, Gateway, "The call id was already used for another call.";
     SignalWrongState,   "signal/wrong-state",         final, Gateway, "The call is not in a state in which this can be done.";

@@ -13,6 +13,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr};
 
 use super::Cursor;
+use super::Filter;
 use super::history;
 use crate::base::CallId;
 use crate::call::Record;
@@ -124,6 +125,36 @@ impl Database {
             .into_iter()
             .map(|row| parse(row.try_get("record")?))
             .collect())
+    }
+
+    /// The same of those that a filter lets through.
+    pub(super) async fn search(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: i64,
+    ) -> Result<Vec<Record>, ReadError> {
+        let (sql, values) = filter.sql();
+        let (started_at_ms, id) = match after {
+            Some(cursor) => (cursor.started_at_ms, cursor.id.to_string()),
+            None => (i64::MAX, String::new()),
+        };
+        on!(self, pool => {
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(started_at_ms)
+                .bind(id)
+                .bind(limit)
+                .bind(filter.since_ms())
+                .bind(filter.until_ms());
+            for value in values {
+                query = query.bind(value);
+            }
+            in_time(query.fetch_all(pool))
+                .await?
+                .into_iter()
+                .map(|row| parse(row.try_get("record")?))
+                .collect()
+        })
     }
 
     /// The latest record with this id.
@@ -400,11 +431,15 @@ fn parse(json: String) -> Result<Record, ReadError> {
     serde_json::from_str(&json).map_err(|error| ReadError(error.to_string()))
 }
 
-const SQLITE: &[(i64, &str, &str)] =
-    &[(1, "cdrs", include_str!("../../migrations/sqlite/0001_cdrs.sql"))];
+const SQLITE: &[(i64, &str, &str)] = &[
+    (1, "cdrs", include_str!("../../migrations/sqlite/0001_cdrs.sql")),
+    (2, "cdrs_search", include_str!("../../migrations/sqlite/0002_cdrs_search.sql")),
+];
 
-const POSTGRES: &[(i64, &str, &str)] =
-    &[(1, "cdrs", include_str!("../../migrations/postgres/0001_cdrs.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (1, "cdrs", include_str!("../../migrations/postgres/0001_cdrs.sql")),
+    (2, "cdrs_search", include_str!("../../migrations/postgres/0002_cdrs_search.sql")),
+];
 
 const UPSERT: &str = "
 INSERT INTO cdrs (id, started_at_ms, answered_at_ms, ended_at_ms, duration_ms, direction,

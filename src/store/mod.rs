@@ -6,6 +6,7 @@
 
 mod cursor;
 mod database;
+mod filter;
 mod frame;
 mod history;
 mod journal;
@@ -27,6 +28,7 @@ use crate::call::Record;
 
 pub use cursor::{Cursor, CursorError};
 pub use database::{OpenError, ReadError};
+pub use filter::Filter;
 pub use history::{Past, PastCall};
 pub use settings::Settings;
 pub use spool::AppendError;
@@ -90,6 +92,27 @@ impl Store {
     ) -> Result<(Vec<Record>, Option<Cursor>), ReadError> {
         let limit = limit.clamp(1, 1000) as usize;
         let mut records = self.database.list(after, limit as i64 + 1).await?;
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = records.last().filter(|_| more).map(Cursor::of);
+        Ok((records, next))
+    }
+
+    /// The same of those that a filter lets through.
+    ///
+    /// # Errors
+    /// The database cannot be read now.
+    pub async fn search(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<(Vec<Record>, Option<Cursor>), ReadError> {
+        if *filter == Filter::default() {
+            return self.records(after, limit).await;
+        }
+        let limit = limit.clamp(1, 1000) as usize;
+        let mut records = self.database.search(filter, after, limit as i64 + 1).await?;
         let more = records.len() > limit;
         records.truncate(limit);
         let next = records.last().filter(|_| more).map(Cursor::of);

@@ -26,6 +26,18 @@ declare const ERRORS: {
         readonly retryable: false;
         readonly message: "Pages of this origin may not use this gateway.";
     };
+    readonly "auth/key-required": {
+        readonly retryable: false;
+        readonly message: "This needs a login or a key: `Authorization: Bearer` and the key.";
+    };
+    readonly "auth/key-invalid": {
+        readonly retryable: false;
+        readonly message: "The key is not one of this gateway's.";
+    };
+    readonly "auth/permission": {
+        readonly retryable: false;
+        readonly message: "The key does not allow this.";
+    };
     readonly "protocol/bad-message": {
         readonly retryable: false;
         readonly message: "The message is not as the protocol wants it.";
@@ -73,6 +85,14 @@ declare const ERRORS: {
     readonly "request/bad-plan": {
         readonly retryable: false;
         readonly message: "The dial plan has mistakes; the old one stays in force.";
+    };
+    readonly "request/idempotency-key-reused": {
+        readonly retryable: false;
+        readonly message: "The `Idempotency-Key` was used for another request.";
+    };
+    readonly "request/in-progress": {
+        readonly retryable: true;
+        readonly message: "The same request is still on its way.";
     };
     readonly "signal/unknown-call": {
         readonly retryable: false;

@@ -22,10 +22,20 @@ pub(super) struct CallerPage {
     pub page: Page,
     /// `call.start`, until it is answered.
     pub start: Option<RequestId>,
+    pub began: Began,
     /// Our SDP answer for the reply to `call.start`, or why there is none.
     pub answer: Result<String, Refusal>,
     /// Whether the page knows that the call is over.
     pub told_end: bool,
+}
+
+/// Who began the call of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Began {
+    /// The page itself.
+    ByPage,
+    /// A program: the page was rung, and for it the call is up since it took it.
+    ByProgram,
 }
 
 pub(super) struct CallerTrunk {

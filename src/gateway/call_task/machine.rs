@@ -11,11 +11,11 @@ use super::renegotiate::Holding;
 use super::transfer::Transfer;
 use super::{CallInput, PageAsk};
 use crate::base::{CallId, Cause, SessionId};
-use crate::call::{Call, Input, Leg, LegEvent, Output};
+use crate::call::{Call, Input, Leg, LegEvent, Output, State};
 use crate::gateway::Inner;
 use crate::gateway::accounts::Counted;
 use crate::gateway::ringing::Talking;
-use crate::gateway::surface::CallView;
+use crate::gateway::surface::{CallNews, CallView};
 use crate::media::{self, DigitWay};
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, LossWatch, Refusal, RequestId};
@@ -123,6 +123,14 @@ impl CallTask {
                     tracing::info!(call.id = %self.id, ?refusal, "transfer refused");
                 }
             }
+            CallInput::Tones(tones) => {
+                let page = self.answered_page_leg();
+                let leg = if self.caller.page().is_some() { Some(Leg::Caller) } else { page };
+                let Some(leg) = leg else { return };
+                if let Err(refusal) = self.engine_tones(leg, tones) {
+                    tracing::info!(call.id = %self.id, ?refusal, "digits refused");
+                }
+            }
             CallInput::Hold(hold) => {
                 if let Err(refusal) = self.hold(hold).await {
                     tracing::info!(call.id = %self.id, ?refusal, "hold refused");
@@ -169,6 +177,9 @@ impl CallTask {
     /// Brings what others see of the call up to date.
     fn show(&mut self) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        if view.state != self.engine.state() && self.engine.state() != State::Over {
+            self.gateway.events.tell("call.state", &CallNews::of(&self.engine));
+        }
         view.state = self.engine.state();
         view.record.clone_from(self.engine.record());
         // The plan's part is logged where it is made. No attempt's line holds a number.

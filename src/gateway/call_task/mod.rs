@@ -5,6 +5,7 @@ mod digits;
 mod legs;
 mod machine;
 mod media_side;
+mod originate;
 mod outputs;
 mod page_leg;
 mod quality;
@@ -22,6 +23,8 @@ use crate::sip;
 
 use super::registry::LivePage;
 
+pub(super) use originate::spawn_order;
+pub use originate::{CallOrder, NotStarted};
 pub(super) use spawn::{spawn_from_page, spawn_from_trunk};
 
 /// What a call's task is told.
@@ -35,6 +38,8 @@ pub(super) enum CallInput {
     PageGone(SessionId),
     /// The operator holds the call for its page, or lets it go.
     Hold(Hold),
+    /// The operator sends digits to the far side, as the call's page would.
+    Tones(Vec<ToneItem>),
     /// The operator hands the call's far side over.
     Transfer(TransferTo),
     /// Something happened on one of the call's SIP sessions.

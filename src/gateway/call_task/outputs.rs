@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::CallInput;
-use super::legs::{Callee, Caller};
+use super::legs::{Began, Callee, Caller};
 use super::machine::CallTask;
 use crate::base::{Cause, EndedBy, mask_numbers};
 use crate::call::{End, Feed, Input, Kept, Leg, LegEvent, Output, Progress, Record, Target};
@@ -110,6 +110,9 @@ impl CallTask {
 
     fn tell_state(&self, state: CallState) {
         let Some(page) = self.caller.page() else { return };
+        if page.began == Began::ByProgram && state != CallState::Active {
+            return;
+        }
         page.page.event(Event::CallState {
             call: self.id,
             state,

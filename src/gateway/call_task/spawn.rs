@@ -7,7 +7,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
-use super::legs::{Caller, CallerPage, CallerTrunk};
+use super::legs::{Began, Caller, CallerPage, CallerTrunk};
 use super::machine::CallTask;
 use super::media_side::{Dropped, follow};
 use super::page_leg::media_refusal;
@@ -16,7 +16,7 @@ use super::{CallInput, MediaOf, PageOrigin};
 use crate::base::{CallId, Cause, EndedBy, Party};
 use crate::call::{Call, Input, LegKind, Limits, Setup, Who};
 use crate::gateway::registry::LiveCall;
-use crate::gateway::surface::CallView;
+use crate::gateway::surface::{CallNews, CallView};
 use crate::gateway::timeline::Timeline;
 use crate::gateway::trunks::Channel;
 use crate::gateway::{Inner, sip_words, spawn};
@@ -62,6 +62,7 @@ pub(in crate::gateway) fn spawn_from_page(
             session,
             page: page.clone(),
             start: Some(request),
+            began: Began::ByPage,
             answer,
             told_end: false,
         });
@@ -106,16 +107,16 @@ pub(in crate::gateway) fn spawn_from_trunk(
 }
 
 /// A call that is in the registry and has no task yet.
-struct Born {
-    engine: Call,
+pub(super) struct Born {
+    pub engine: Call,
     id: CallId,
-    started: Instant,
-    live: LiveCall,
-    inbox: mpsc::Receiver<CallInput>,
+    pub started: Instant,
+    pub live: LiveCall,
+    pub inbox: mpsc::Receiver<CallInput>,
 }
 
 impl Born {
-    fn new(gateway: &Arc<Inner>, setup: Setup) -> Option<Born> {
+    pub fn new(gateway: &Arc<Inner>, setup: Setup) -> Option<Born> {
         let (sender, inbox) = mpsc::channel(INBOX);
         let id = setup.id;
         let started = Instant::now();
@@ -134,11 +135,12 @@ impl Born {
             return None;
         }
         gateway.metrics.call_started(engine.record().direction.as_str());
+        gateway.events.tell("call.started", &CallNews::of(&engine));
         Some(Born { engine, id, started, live, inbox })
     }
 
     /// Runs the call and cleans up after it. A panic in the task ends this call and no other.
-    async fn supervise(
+    pub async fn supervise(
         self,
         gateway: Arc<Inner>,
         caller: Caller,
@@ -173,6 +175,7 @@ impl Born {
         };
         let run = spawn("call machine", task.run(self.inbox, self.live.overrun));
         let panicked = run.await.is_err();
+        let ended = view.lock().unwrap_or_else(PoisonError::into_inner).record.clone();
         let left = gateway.registry.remove_call(id);
         if panicked {
             gateway.metrics.panic_caught();
@@ -188,11 +191,15 @@ impl Born {
             if let Err(error) = gateway.store.append(&record).await {
                 tracing::error!(call.id = %id, %error, "the record could not be kept");
             }
+            gateway.events.tell("call.ended", &record);
             if let Some((page, request)) = asked {
                 // Whichever of the two the page waits for; the other one changes nothing.
                 page.reply(request, Err(Refusal::new(ErrorCode::ServerInternal)));
                 page.event(Event::ended(id, Cause::Internal, EndedBy::Gateway, None, None));
             }
+        }
+        if !panicked {
+            gateway.events.tell("call.ended", &ended);
         }
         for session in left {
             let reasons = sip_words::reasons(Cause::Internal, Cause::Internal.q850());

@@ -1,0 +1,171 @@
+//! Starting calls, keys of idempotency, events, searches, the description of it all.
+
+use futures_util::StreamExt;
+
+use super::*;
+
+const LOCAL: &str = "127.0.0.1:9";
+const HOST: (&str, &str) = ("host", "localhost:8080");
+
+#[tokio::test]
+async fn a_call_is_started_once_however_often_it_is_asked_for() {
+    let site = Site::new().await;
+    let body = r#"{"user": "alice", "to": "+493012345"}"#;
+    let start = async |key: &str, body: &str| {
+        let headers = [HOST, ("idempotency-key", key)];
+        site.send("POST /v1/calls", LOCAL, &headers, body).await
+    };
+    let first = start("one", body).await;
+    assert_eq!(first.status(), 202);
+    let location = first.headers()["location"].clone();
+    let first = json(first).await;
+    assert_eq!(location, format!("/v1/calls/{}", first["id"].as_str().unwrap()));
+    let again = start("one", body).await;
+    assert_eq!(again.headers()["idempotent-replayed"], "true");
+    assert_eq!((again.status(), &again.headers()["location"]), (StatusCode::ACCEPTED, &location));
+    assert_eq!(json(again).await, first);
+    assert_ne!(json(start("two", body).await).await, first);
+    let other = start("one", r#"{"user": "alice", "to": "110"}"#).await;
+    assert_eq!(other.status(), 422);
+    assert_eq!(json(other).await["code"], "request/idempotency-key-reused");
+    assert_eq!(start("", body).await.status(), 400);
+    assert_eq!(site.backend.sent.lock().unwrap().len(), 2);
+    for (bad, status) in [
+        ("{}", 400),
+        (r#"{"user": "mallory", "to": "1"}"#, 400),
+        (r#"{"user": "alice", "to": "100&SIP/x"}"#, 422),
+        (r#"{"user": "alice", "to": "1", "more": 1}"#, 400),
+    ] {
+        let refused = site.send("POST /v1/calls", LOCAL, &[HOST], bad).await;
+        assert_eq!(refused.headers()["content-type"], "application/problem+json", "{bad}");
+        assert_eq!(refused.status().as_u16(), status, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn digits_are_sent_and_never_repeated_in_an_error() {
+    let site = Site::new().await;
+    let line = format!("POST /v1/calls/{}/actions/dtmf", record(1).id);
+    let ask = async |body: &str| site.send(&line, LOCAL, &[HOST], body).await;
+    assert_eq!(ask(r#"{"tones": "12,#"}"#).await.status(), 202);
+    assert_eq!(*site.backend.sent.lock().unwrap(), ["4 digits"]);
+    let refused = ask(r#"{"tones": "4711x"}"#).await;
+    assert_eq!(refused.status(), 400);
+    assert!(!text(refused).await.contains("4711"));
+}
+
+#[tokio::test]
+async fn events_go_on_where_a_client_was() {
+    let site = Site::new().await;
+    let follow = async |id: Option<&str>| {
+        let headers: Vec<_> =
+            [HOST].into_iter().chain(id.map(|id| ("last-event-id", id))).collect();
+        let response = site.send("GET /v1/events", LOCAL, &headers, "").await;
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let mut body = response.into_body().into_data_stream();
+        let mut text = String::new();
+        while !text.contains("data: ") {
+            text += std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap();
+        }
+        text
+    };
+    let since = follow(Some("run-0")).await;
+    assert!(
+        since.contains("id: run-1\nevent: call.state\ndata: {\"type\":\"call.state\""),
+        "{since}"
+    );
+    for old in ["other-1", "run-99", "x"] {
+        let since = follow(Some(old)).await;
+        assert!(since.starts_with("id: run-1\nevent: reset\n"), "{old}: {since}");
+    }
+}
+
+#[tokio::test]
+async fn records_are_found_by_what_they_say() {
+    let site = Site::new().await;
+    let mut busy = record(2);
+    busy.cause = Some(Cause::Busy);
+    busy.to.number = "+4989123456".parse().ok();
+    site.keep([record(1), busy, record(3)]).await;
+    let find = async |query: &str| {
+        let page = json(site.ask(&format!("GET /v1/cdrs?{query}")).await).await;
+        page["items"].as_array().map(Vec::len)
+    };
+    for (query, found) in [
+        ("user=alice", 3),
+        ("user=bob", 0),
+        ("number=%2B4989", 1),
+        ("number=%2B49", 3),
+        ("number=%2B49301234567", 2),
+        ("cause=busy&trunk=north&direction=outbound", 1),
+        ("cause=busy&number=%2B4930", 0),
+        ("since=2025-11-21T08:00:02Z", 2),
+        ("until=2025-11-21T08:00:02Z", 1),
+        ("limit=2", 2),
+    ] {
+        assert_eq!(find(query).await, Some(found), "{query}");
+    }
+    for bad in ["since=soon", "number=x", "limit=0", "limit=x", "more=1", "cursor=x"] {
+        let refused = site.ask(&format!("GET /v1/cdrs?{bad}")).await;
+        assert_eq!(refused.status(), 400, "{bad}");
+        assert_eq!(json(refused).await["code"], "request/bad-value", "{bad}");
+    }
+    let one = json(site.ask(&format!("GET /v1/cdrs/{}", record(3).id)).await).await;
+    assert_eq!(one["id"], record(3).id.to_string());
+    assert_eq!(site.ask(&format!("GET /v1/cdrs/{}", record(9).id)).await.status(), 404);
+}
+
+/// Rendered by `WRITE_DOCS=1 cargo test --lib api::tests::rest`.
+#[tokio::test]
+async fn the_description_is_the_one_in_docs() {
+    let site = Site::new().await;
+    let response =
+        site.send("GET /openapi.json", LOCAL, &[HOST, ("sec-fetch-site", "none")], "").await;
+    let served = text(response).await;
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        std::fs::write(&file, &served).unwrap();
+    }
+    let golden = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        golden == served,
+        "docs/openapi.json is old: WRITE_DOCS=1 cargo test --lib api::tests::rest"
+    );
+    let document: serde_json::Value = serde_json::from_str(&served).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    // Each path of the description is served: what is not would be a 404 in words of its own.
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{id}", &record(1).id.to_string()).replace("{user}", "alice");
+        for method in operations.as_object().unwrap().keys() {
+            let line = format!("{} {path}", method.to_uppercase());
+            let response = site.send(&line, LOCAL, &[HOST], "").await;
+            let status = response.status();
+            assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{line}");
+            let code = match status == StatusCode::NOT_FOUND {
+                true => json(response).await["detail"].clone(),
+                false => serde_json::Value::Bool(true),
+            };
+            assert!(!code.is_null(), "{line} is described and not served");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem() {
+    let site = Site::new().await;
+    for line in [
+        "GET /v1/calls/%ff",
+        "GET /v1/calls/1",
+        "GET /v1/trunks/%ff",
+        "GET /v1/users/nobody",
+        "POST /v1/trunks/%ff/actions/test",
+        "PATCH /v1/calls",
+        "GET /v1/nothing",
+        "POST /v1/users/%ff/actions/release",
+    ] {
+        let refused = site.ask(line).await;
+        assert!(refused.status().is_client_error(), "{line}");
+        assert_eq!(refused.headers()["content-type"], "application/problem+json", "{line}");
+        assert!(json(refused).await["code"].is_string(), "{line}");
+    }
+}

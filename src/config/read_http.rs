@@ -1,0 +1,123 @@
+//! `[http]` and `[api_key.NAME]`: where the surface is, who may use it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::read::{not_yet, secret};
+use super::settings::{AdminAccess, ApiKey, Http};
+use crate::base::Permission;
+use crate::base::document::{self, Field, Reader};
+use crate::dialplan::Files;
+
+pub(super) fn http(table: &Reader<'_>) -> Http {
+    let mut http = Http::default();
+    not_yet(table, &["tls", "acme"]);
+    if let Some(listen) = table.parsed::<SocketAddr>("listen") {
+        http.listen = listen.value;
+    }
+    for origin in table.texts_or_none("allowed_origins") {
+        let host = origin.value.strip_prefix("https://").or(origin.value.strip_prefix("http://"));
+        match host {
+            Some(host) if !host.is_empty() && !host.contains('/') => {
+                http.allowed_origins.push(origin.value.to_owned());
+            }
+            _ => {
+                let message = format!("{:?} is no origin like https://example.com", origin.value);
+                table.findings().error(&origin.at, message);
+            }
+        }
+    }
+    if let Some(admin) = table.text("admin") {
+        match admin.value {
+            "loopback" => http.admin = AdminAccess::Loopback,
+            "key" => http.admin = AdminAccess::Key,
+            other => {
+                let message = format!(
+                    "`admin` = {other:?}: expected \"loopback\" (this machine only) or \"key\" \
+                     (from anywhere, with a key)"
+                );
+                table.findings().error(&admin.at, message);
+            }
+        }
+    }
+    if let Some(file) = table.text("operator_key_file") {
+        http.operator_key_file = file.value.to_owned();
+    }
+    table.finish();
+    http
+}
+
+/// Every `[api_key.NAME]`.
+pub(super) fn api_keys(root: &Reader<'_>, files: &dyn Files) -> BTreeMap<String, ApiKey> {
+    let mut keys = BTreeMap::new();
+    for (name, table) in root.named("api_key") {
+        let key = secret(&table, ["key", "key_file"], files);
+        match &key {
+            None if !table.has("key_file") => {
+                table.findings().error(&name.at, "an API key needs `key_file` (or `key`)");
+            }
+            Some(Field { value, at }) if value.expose().len() < SHORTEST_KEY => {
+                let message = format!(
+                    "the key is shorter than {SHORTEST_KEY} characters (128 bits in hex); make one \
+                     with: openssl rand -hex 32"
+                );
+                table.findings().error(at, message);
+            }
+            _ => {}
+        }
+        if !table.has("permissions") {
+            table.findings().error(&name.at, "an API key needs `permissions`");
+        }
+        let permissions = table.texts_or_none("permissions").into_iter().filter_map(|word| {
+            document::parsed::<Permission>(word, "permissions", table.findings())
+        });
+        let permissions = permissions.map(|field| field.value).collect();
+        table.finish();
+        if let Some(key) = key {
+            keys.insert(name.value.clone(), ApiKey { key: key.value, permissions });
+        }
+    }
+    keys
+}
+
+/// 128 bits as hexadecimal digits.
+const SHORTEST_KEY: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read;
+    use crate::dialplan::NoFiles;
+
+    fn findings(text: &str) -> Vec<String> {
+        let text = format!("dialplan = \"p\"\n{text}");
+        match read(&text, "c", &BTreeMap::new(), &NoFiles) {
+            Ok(_) => Vec::new(),
+            Err(findings) => findings.iter().map(|own| own.message.clone()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_key_names_what_it_may_do() {
+        let key = "0123456789abcdef0123456789abcdef";
+        let text = format!(
+            "dialplan = \"p\"\n[http]\nadmin = \"key\"\n[api_key.billing]\nkey = \"{key}\"\n\
+             permissions = [\"records:read\", \"metrics:read\"]\n"
+        );
+        let (config, settings) = read(&text, "c", &BTreeMap::new(), &NoFiles).unwrap();
+        assert_eq!(config.http.admin, AdminAccess::Key);
+        let own = &config.api_keys["billing"];
+        assert_eq!(own.permissions, [Permission::RecordsRead, Permission::MetricsRead]);
+        assert!(!format!("{config:?}{settings:?}").contains(key));
+    }
+
+    #[test]
+    fn a_key_that_is_weak_or_may_nothing_is_told() {
+        let found = findings("[api_key.a]\nkey = \"short\"\npermissions = [\"everything\"]\n");
+        assert!(found[0].contains("shorter than 32"), "{found:?}");
+        assert!(found[1].contains("permissions are calls:read"), "{found:?}");
+        let found = findings("[api_key.a]\n");
+        assert!(found[0].contains("key_file") && found[1].contains("permissions"), "{found:?}");
+        assert!(findings("[http]\nadmin = \"anybody\"\n")[0].contains("loopback"));
+    }
+}
