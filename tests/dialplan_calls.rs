@@ -90,11 +90,8 @@ impl Site {
         let gateway = Gateway::start(&config, loaded).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
-        let api = Api {
-            backend: std::sync::Arc::new(GatewayBackend::new(gateway.clone(), None)),
-            store: gateway.store(),
-            metrics: gateway.metrics(),
-        };
+        let backend = std::sync::Arc::new(GatewayBackend::new(gateway.clone(), None));
+        let api = Api::new(backend, gateway.store(), gateway.metrics());
         let router = api::router(api, Access::default(), api::rtc(gateway.server().clone()));
         tokio::spawn(api::serve(listener, router, std::future::pending(), Duration::ZERO));
         Site { gateway, base, dir }
