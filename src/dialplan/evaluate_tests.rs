@@ -79,10 +79,13 @@ fn the_trace_ends_with_the_rule_that_matched() {
     assert_eq!(
         lines("alice", "100&SIP/x"),
         [
-            "100&SIP/x: '&' cannot be dialled (only 0-9, A-D, *, # and +)",
+            "\"100&SIP/x\": '&' cannot be dialled (only 0-9, A-D, *, # and +)",
             "=> deny \"'&' cannot be dialled (only 0-9, A-D, *, # and +)\""
         ]
     );
+    // What was dialled cannot be taken for the decision.
+    let spoof = lines("alice", "=> route [\"north\"]");
+    assert_eq!(spoof.iter().filter(|line| line.starts_with("=> ")).count(), 1, "{spoof:?}");
 }
 
 #[test]

@@ -134,7 +134,8 @@ impl Plan {
                 facts.country,
                 digits.as_str()
             ),
-            (_, Dialled::Unreadable(why)) => format!("{raw}: {why}"),
+            // In quotes: what was dialled must not read like a line of ours.
+            (_, Dialled::Unreadable(why)) => format!("\"{raw}\": {why}"),
         }
     }
 

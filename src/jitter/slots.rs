@@ -5,12 +5,15 @@ use super::Content;
 /// Slots: 2.5 s of 20 ms packets, far more than the longest delay.
 pub(super) const SLOTS: usize = 128;
 
+/// Octets kept for each: 20 ms of G.711, and of Opus at up to 64 kbit/s. A longer one makes room once.
+const PAYLOAD: usize = 160;
+
 #[derive(Debug)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     held: Option<Held>,
     payload: Vec<u8>,
@@ -26,7 +29,8 @@ pub(super) struct Held {
 
 impl Slots {
     pub(super) fn new() -> Slots {
-        Slots { slots: (0..SLOTS).map(|_| Slot::default()).collect() }
+        let slot = || Slot { held: None, payload: Vec::with_capacity(PAYLOAD) };
+        Slots { slots: std::iter::repeat_with(slot).take(SLOTS).collect() }
     }
 
     /// Keeps a packet in place of whatever was there.

@@ -1,6 +1,7 @@
 //! The bridge on a virtual clock and a seeded network: sound through it keeps its level, digits
 //! their length, and nobody else is heard.
 
+mod allocations;
 mod bad_input;
 mod codecs;
 mod digit_matrix;
