@@ -18,6 +18,10 @@ use crosspoint::sip::{
     Command, Destination, DriverConfig, Event, Invite, NameAddr, Session, Transport, driver,
 };
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                    m=audio 40000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n\
                    a=fmtp:101 0-16\r\na=ptime:20\r\n";
@@ -36,7 +40,7 @@ fn main() {
     let rates = match std::env::var("BENCH_RATES") {
         Ok(text) => text.split(',').map(|rate| rate.parse().unwrap()).collect(),
         Err(_) if quick => vec![50],
-        Err(_) => vec![500_u64, 1_000],
+        Err(_) => vec![500_u64, 750],
     };
     pin(std::process::id(), 1);
     for rate in rates {

@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// Gives the memory of a load back when it is over, which the system's allocator does not: see
+/// `docs/decisions`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     crosspoint::cli::run()
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::base::{CallId, Cause, Party, SipStatus, TrunkId};
 use crate::dtmf::ToneItem;
 
-use super::{Decision, Leg, LegEvent, LegKind, Record, Target, Who};
+use super::{Decision, Early, Leg, LegEvent, LegKind, Record, Rejection, Target, Who};
 
 /// What is known when a call begins.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,12 @@ pub enum Input {
     Leg(Leg, LegEvent),
     /// The answer to [`Output::Write`] of [`Kept::Answer`]: it is on disk, or cannot be.
     RecordKept,
+    /// The party of this leg wants somebody else called in its place: these, one after the other. Only
+    /// while the call is connected.
+    HandOver(Leg, Vec<Target>),
+    /// A call of this target has come and takes the place of this leg: it becomes the next callee, and
+    /// is answered.
+    Replaced(Leg, Target),
     /// The gateway ends the call: its operator, a limit, its own stop, a fault.
     End(Cause),
     /// The moment of [`Output::Timeout`] has come.
@@ -61,6 +67,8 @@ pub enum Output {
     Answer,
     /// Connect the media of the caller and this callee, both ways.
     Connect(Leg),
+    /// How far the handing over of a party is ([`Input::HandOver`]).
+    HandOver(HandOver),
     /// Send these digits on this leg.
     SendTones(Leg, Vec<ToneItem>),
     /// Take back the dialling of a leg that has not answered (CANCEL; the page stops ringing).
@@ -73,6 +81,22 @@ pub enum Output {
     Ended(End),
     /// Nothing to do until this moment or the next input; `None` = no timer runs.
     Timeout(Option<Instant>),
+}
+
+/// How far the handing over of a party is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandOver {
+    /// The new party rings, and may be heard.
+    Rings(Leg, Early),
+    /// The new party talks in the place of the old one, which leaves.
+    Done {
+        /// Who asked for it.
+        old: Leg,
+        /// Who talks.
+        new: Leg,
+    },
+    /// Nobody took it: all is as it was.
+    Failed(Rejection),
 }
 
 /// How far the call is, before the answer.

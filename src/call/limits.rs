@@ -21,6 +21,9 @@ pub struct Limits {
     pub keep_record: Duration,
     /// From the answer to the forced end.
     pub max_call: Duration,
+    /// For a party that was replaced to say goodbye by itself (RFC 5589 6: it does so when it hears that
+    /// the other one has answered).
+    pub leave: Duration,
     /// For cancelled legs to finish: 64*T1 of RFC 3261 (32 s) and a margin.
     pub ending: Duration,
 }
@@ -36,6 +39,7 @@ impl Default for Limits {
             media_lost: Duration::from_secs(30),
             keep_record: Duration::from_secs(1),
             max_call: Duration::from_secs(2 * 60 * 60),
+            leave: Duration::from_secs(4),
             ending: Duration::from_secs(35),
         }
     }

@@ -21,6 +21,7 @@ use crate::dtmf::ToneItem;
 
 use super::callee::{Callee, CalleeState, direction};
 use super::dialing::{Sign, Then};
+use super::handover::Handing;
 use super::timers::{Timer, Timers};
 use super::{
     Direction, End, Error, Feed, Input, Kept, Leg, LegEvent, LegKind, Limits, Output, Quality,
@@ -45,6 +46,12 @@ pub struct Call {
     pub(super) early_from: Option<u8>,
     pub(super) ringing_told: bool,
     pub(super) best_refusal: Option<Rejection>,
+    /// A party that is being replaced.
+    pub(super) handing: Option<Handing>,
+    /// One that was, and has to say goodbye.
+    pub(super) leaving: Option<Leg>,
+    /// The callee that talks in the place of the caller.
+    pub(super) in_place_of_caller: Option<u8>,
     pub(super) end: Option<End>,
     pub(super) record: Record,
     pub(super) started: Instant,
@@ -100,6 +107,9 @@ impl Call {
             early_from: None,
             ringing_told: false,
             best_refusal: None,
+            handing: None,
+            leaving: None,
+            in_place_of_caller: None,
             end: None,
             record,
             started: now,
@@ -127,6 +137,8 @@ impl Call {
                 }
                 Ok(())
             }
+            Input::HandOver(leg, targets) => self.hand_over(now, leg, targets),
+            Input::Replaced(leg, target) => self.replaced(now, leg, target),
             Input::End(cause) => {
                 self.end(now, cause, Who::Gateway, None, None);
                 Ok(())
@@ -158,6 +170,9 @@ impl Call {
     // --- the caller's leg -----------------------------------------------------------------
 
     fn caller_event(&mut self, now: Instant, event: LegEvent) -> Result<(), Error> {
+        if matches!(event, LegEvent::Ended(_)) && self.is_leaving(Leg::Caller) {
+            return Ok(());
+        }
         if !self.caller_present {
             return Ok(());
         }
@@ -198,6 +213,13 @@ impl Call {
 
     fn callee_event(&mut self, now: Instant, n: u8, event: LegEvent) -> Result<(), Error> {
         let leg = Leg::Callee(n);
+        if matches!(event, LegEvent::Ended(_)) && self.is_leaving(leg) {
+            return Ok(());
+        }
+        if self.is_handing_event(now, n, &event) {
+            return Ok(());
+        }
+        let in_place_of_caller = self.in_place_of_caller == Some(n);
         let callee = self.callees.get_mut(usize::from(n)).ok_or(Error::UnknownLeg(leg))?;
         match (&callee.state, event) {
             (CalleeState::Gone, _) => {}
@@ -240,7 +262,8 @@ impl Call {
 
             (CalleeState::Answered, LegEvent::Ended(cause)) => {
                 callee.state = CalleeState::Gone;
-                self.end(now, cause, Who::Callee, None, None);
+                let by = if in_place_of_caller { Who::Caller } else { Who::Callee };
+                self.end(now, cause, by, None, None);
             }
             (CalleeState::Answered, LegEvent::MediaFailed) => {
                 self.end(now, Cause::MediaFailed, Who::Gateway, None, None);
@@ -337,6 +360,8 @@ impl Call {
             }
             Timer::KeepRecord => self.connect(),
             Timer::MaxCall => self.end(now, Cause::MaxDuration, Who::Gateway, None, None),
+            Timer::HandOver => self.handing_is_late(now),
+            Timer::Leave => self.leave_late(),
             Timer::Ending => {
                 for n in 0..self.callees.len() {
                     let callee = &mut self.callees[n];
@@ -381,6 +406,8 @@ impl Call {
         self.state = State::Ending;
         self.timers.stop_all();
         self.waiting.clear();
+        self.handing = None;
+        self.leave_late();
         if self.caller_present {
             self.caller_present = false;
             self.out.push_back(Output::HangUp(Leg::Caller, end.clone()));
@@ -459,9 +486,12 @@ impl Call {
             dialed.next().filter(|_| dialed.next().is_none())
         });
         let talking = talking.filter(live).map(Leg::Callee);
+        let caller_side = self.caller_side();
+        let there = self.caller_present || self.in_place_of_caller.is_some();
         let to = match from {
-            Leg::Caller => talking.ok_or(Error::NoPeer)?,
-            callee if talking == Some(callee) && self.caller_present => Leg::Caller,
+            from if from == caller_side => talking.ok_or(Error::NoPeer)?,
+            callee if talking == Some(callee) && there => caller_side,
+            Leg::Caller => return Err(Error::NoPeer),
             Leg::Callee(_) => return Err(Error::NoPeer),
         };
         let digits = tones.iter().filter(|item| matches!(item, ToneItem::Digit { .. })).count();

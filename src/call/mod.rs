@@ -7,6 +7,7 @@
 mod callee;
 mod dialing;
 mod exchange;
+mod handover;
 mod leg;
 mod limits;
 mod machine;
@@ -16,7 +17,7 @@ mod route;
 mod tests;
 mod timers;
 
-pub use exchange::{End, Error, Feed, Input, Kept, Output, Progress, Setup, State};
+pub use exchange::{End, Error, Feed, HandOver, Input, Kept, Output, Progress, Setup, State};
 pub use leg::{Early, Leg, LegEvent, LegKind, Rejection, Retry};
 pub use limits::Limits;
 pub use machine::Call;

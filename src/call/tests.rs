@@ -2,6 +2,7 @@
 //! left, what must come out as text on the right.
 
 mod flow;
+mod handover;
 mod inbound;
 mod outbound;
 mod races;
@@ -128,6 +129,11 @@ pub(super) fn text(output: &Output) -> String {
         Output::Connect(l) => format!("connect {}", leg(l)),
         Output::SendTones(l, tones) => format!("send {} tones to {}", tones.len(), leg(l)),
         Output::Cancel(l, cause) => format!("cancel {} {}", leg(l), name(cause)),
+        Output::HandOver(HandOver::Rings(l, early)) => format!("{} rings {early:?}", leg(l)),
+        Output::HandOver(HandOver::Done { old, new }) => {
+            format!("{} in place of {}", leg(new), leg(old))
+        }
+        Output::HandOver(HandOver::Failed(rejection)) => format!("stays {}", rejection.words()),
         Output::HangUp(l, e) => format!("hang up {} {}", leg(l), end(e)),
         Output::Ended(e) => format!("ended {}", end(e)),
         Output::Write(..) | Output::Timeout(_) => unreachable!("told by drain"),

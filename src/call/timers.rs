@@ -15,12 +15,14 @@ pub(super) enum Timer {
     CalleeLost,
     KeepRecord,
     MaxCall,
+    HandOver,
+    Leave,
     Ending,
 }
 
 /// One optional moment per [`Timer`].
 #[derive(Debug, Default)]
-pub(super) struct Timers([Option<Instant>; 11]);
+pub(super) struct Timers([Option<Instant>; 13]);
 
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
@@ -53,7 +55,7 @@ impl Timers {
     }
 }
 
-const ALL: [Timer; 11] = [
+const ALL: [Timer; 13] = [
     Timer::Route,
     Timer::FirstResponse,
     Timer::Ring,
@@ -64,6 +66,8 @@ const ALL: [Timer; 11] = [
     Timer::CalleeLost,
     Timer::KeepRecord,
     Timer::MaxCall,
+    Timer::HandOver,
+    Timer::Leave,
     Timer::Ending,
 ];
 

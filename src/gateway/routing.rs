@@ -135,6 +135,63 @@ pub(super) fn transfer(
     }
 }
 
+impl NoTransfer {
+    pub fn because(cause: Cause, words: &str) -> Box<NoTransfer> {
+        let (rule, trace) = (None, Vec::new());
+        Box::new(NoTransfer { cause, words: words.to_owned(), rule, trace })
+    }
+}
+
+/// Where a party goes that wants another one in its place.
+pub(super) struct HandOverRoute {
+    pub targets: Vec<Target>,
+    pub dial: Dial,
+    /// The new call's place in its user's account.
+    pub counted: Option<Counted>,
+}
+
+/// What the plan says to the number that a trunk's party hands a user over to: a call of the user's
+/// own, who pays for it, with the caps of one. Nobody outside calls for help in a user's name.
+pub(super) fn handed_over(
+    gateway: &Arc<Inner>,
+    user: &UserId,
+    dialled: &str,
+) -> Result<HandOverRoute, Box<NoTransfer>> {
+    let in_force = gateway.plans.in_force();
+    let plan = &in_force.plan;
+    let request =
+        outbound_request(&gateway.users, user, dialled.to_owned(), None, Timestamp::now());
+    let decision = plan.evaluate_outbound(&request);
+    let trace = plan.explain(&decision);
+    let Outcome::Dial(call) = &decision.outcome else {
+        return transfer(gateway, user, dialled).and_then(|_| {
+            Err(NoTransfer::because(Cause::Unreachable, "nobody can be called there"))
+        });
+    };
+    if call.emergency {
+        return Err(NoTransfer::because(Cause::Declined, "an emergency call is nobody else's"));
+    }
+    let caps = gateway.users.get(user).map(caps_of).unwrap_or_default();
+    let region = decision.number().and_then(|number| number.region);
+    let counted = gateway.accounts.start(Instant::now(), user, &caps, region, urgency(call));
+    let counted =
+        counted.map_err(|capped| NoTransfer::because(Cause::LimitReached, &capped.to_string()))?;
+    let routed = connect(&gateway.trunks, plan, &decision, trace, Caller::User(user));
+    match (routed.decision, routed.dial) {
+        (Decision::Connect(route), Some(dial)) => {
+            let steps = match route.targets {
+                Targets::Hunt(targets) => targets,
+                Targets::Ring(_) | Targets::Flow(_) => Vec::new(),
+            };
+            Ok(HandOverRoute { targets: steps, dial, counted: Some(counted) })
+        }
+        (_, dial) => {
+            let words = dial.and_then(|dial| dial.words).unwrap_or_default();
+            Err(NoTransfer::because(Cause::Unreachable, &words))
+        }
+    }
+}
+
 /// What the plan is asked about a call of a user: by a call and by `explain` alike.
 pub(super) fn outbound_request(
     users: &BTreeMap<UserId, User>,

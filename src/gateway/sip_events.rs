@@ -71,10 +71,18 @@ fn incoming_call(gateway: &Arc<Inner>, mut incoming: Incoming) -> Result<(), Ref
         }
         None => None,
     };
+    let replaces = incoming.replaces;
     let place = trunk.take_channel(Urgency::Normal).map_err(|busy| {
         tracing::warn!(trunk.id = %trunk.definition.id, ?busy, "incoming call refused");
         Refused::Later(Cause::LimitReached)
     })?;
+    if let Some(old) = replaces {
+        // RFC 3891 3: the endpoint has seen that the dialog is there and this peer's.
+        let call = gateway.registry.call_of_sip(old).ok_or(Refused::For(Cause::Cancelled))?;
+        gateway.registry.add_sip(incoming.session, call.view().record.id);
+        call.tell(CallInput::TakeOver(Box::new(incoming), old, place, offer));
+        return Ok(());
+    }
     call_task::spawn_from_trunk(gateway, place, incoming, offer)
         .map_err(|_| Refused::Later(Cause::LimitReached))
 }

@@ -67,6 +67,12 @@ pub(super) struct Channel {
     pub trunk: Arc<Trunk>,
 }
 
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Channel({})", self.trunk.definition.id)
+    }
+}
+
 impl Trunks {
     /// All trunks; with each that registers, where its task hears of lost connections.
     pub fn new(definitions: impl IntoIterator<Item = Definition>) -> (Trunks, Flows) {

@@ -27,6 +27,7 @@ use crate::webrtc::{Negotiated, RtpIn};
 pub(super) use super::outbox::Output;
 
 mod digits;
+mod parking;
 
 /// What a bridge is made with.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +69,8 @@ pub(super) struct Bridge {
     rng: ChaCha12Rng,
     browser: Option<BrowserSide>,
     trunk: Option<TrunkSide>,
+    /// Put aside while another one is tried in its place.
+    parked: Option<TrunkSide>,
     feed: Feed,
     ringback: Option<Cadence>,
     /// Whether the page holds the trunk.
@@ -105,6 +108,7 @@ impl Bridge {
             rng: ChaCha12Rng::from_seed(config.seed),
             browser: None,
             trunk: None,
+            parked: None,
             feed: Feed::Silence,
             ringback: None,
             hold: Hold::Off,

@@ -133,6 +133,18 @@ impl MediaCall {
         self.bridge.trunk_withdraw();
     }
 
+    pub(super) fn park_trunk(&mut self) {
+        self.bridge.park_trunk();
+    }
+
+    pub(super) fn restore_trunk(&mut self, now: Instant) -> Result<(), Error> {
+        self.bridge.restore_trunk(now)
+    }
+
+    pub(super) fn forget_parked(&mut self) {
+        self.bridge.forget_parked();
+    }
+
     pub(super) fn has_trunk(&self) -> bool {
         self.bridge.has_trunk()
     }

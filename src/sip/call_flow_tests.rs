@@ -1,7 +1,7 @@
 //! Call flows between two endpoints in virtual time; names are the transitions they show.
 
-use super::command::{Body, Command, Credentials, ExtraHeader, RequestKey, Session};
-use super::endpoint::{Admission, Input};
+use super::command::{Body, Command, Credentials, ExtraHeader, RequestKey, Session, Transport};
+use super::endpoint::{Admission, EndpointConfig, Input};
 use super::event::{End, Event, OfferIn, Origin};
 use super::header::Reason;
 use super::virtual_network::{Network, Side, address};
@@ -528,4 +528,29 @@ fn without_credentials_a_challenge_is_a_refusal() {
     challenge(&mut net, "192.0.2.2:5060", 407, "n1");
     net.expect(Side::A, &["rejected 407"]);
     net.ends_empty();
+}
+
+/// RFC 6026 8.4 keeps the transaction of an answered INVITE for 32 s: its session is over and takes
+/// no place from a new one.
+#[test]
+fn a_session_that_is_over_takes_no_place() {
+    let config = EndpointConfig { max_sessions: 1, ..EndpointConfig::default() };
+    let mut net = Network::with(1, Transport::Udp, config);
+    for _ in 0..3 {
+        let call = net.call();
+        net.run_ms(100);
+        let called = net.called();
+        net.command(Side::B, answer(called));
+        net.run_ms(100);
+        net.expect(Side::A, &["answered"]);
+        net.command(Side::A, hang_up(call));
+        net.run_ms(100);
+        net.expect(Side::A, &["ended ByUs"]);
+    }
+    assert_eq!(net.a.counts().sessions, 3);
+    net.call();
+    net.run_ms(100);
+    let call = net.call();
+    net.expect(Side::A, &["rejected 503"]);
+    assert_ne!(net.called(), call);
 }

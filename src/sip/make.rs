@@ -174,6 +174,12 @@ impl Echo {
         self.tag = tag.to_owned();
     }
 
+    /// The final response is made: nothing of the request is needed any more.
+    pub(super) fn forget_request(&mut self) {
+        self.request.headers = Default::default();
+        self.tag = String::new();
+    }
+
     pub(super) fn trying(&self, product: &str) -> Vec<u8> {
         let mut response = Response::to(&self.request, 100, phrase(100));
         if !product.is_empty() {

@@ -21,7 +21,14 @@ impl<K: Copy + Ord + Hash> Schedule<K> {
     pub(super) fn set(&mut self, owner: K, due: Option<Instant>) {
         let old = match due {
             Some(due) => self.due.insert(owner, due),
-            None => self.due.remove(&owner),
+            None => {
+                let old = self.due.remove(&owner);
+                // The memory of a load goes back when it is over.
+                if self.due.capacity() > SMALL && self.due.len() < self.due.capacity() / 8 {
+                    self.due.shrink_to((self.due.len() * 2).max(SMALL / 2));
+                }
+                old
+            }
         };
         if old == due {
             return;
@@ -44,6 +51,9 @@ impl<K: Copy + Ord + Hash> Schedule<K> {
         self.order.first().copied().filter(|(due, _)| *due <= now)
     }
 }
+
+/// A table of so many owners stays as it is.
+const SMALL: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

@@ -73,8 +73,22 @@ impl Baresip {
     /// A phone that plays a sine of `hz` at `dbm0`.
     pub fn start(hz: f64, dbm0: f64) -> Baresip {
         // This release takes calls for its own user only: the number that the plan lets through.
-        let account = "<sip:700@127.0.0.1>;regint=0;answermode=auto;audio_codecs=pcmu\n";
-        Baresip::start_with(hz, dbm0, "", account)
+        Baresip::start_for("700", hz, dbm0)
+    }
+
+    /// The same for another user.
+    pub fn start_for(user: &str, hz: f64, dbm0: f64) -> Baresip {
+        let account =
+            format!("<sip:{user}@127.0.0.1>;regint=0;answermode=auto;audio_codecs=pcmu\n");
+        Baresip::start_with(hz, dbm0, "", &account)
+    }
+
+    /// The same with a row of codecs, best first, as `audio_codecs` names them.
+    pub fn start_with_codecs(hz: f64, dbm0: f64, codecs: &str, ptime: u32) -> Baresip {
+        let account = format!(
+            "<sip:700@127.0.0.1>;regint=0;answermode=auto;ptime={ptime};audio_codecs={codecs}\n"
+        );
+        Baresip::start_with(hz, dbm0, "module g722.so\nmodule opus.so\n", &account)
     }
 
     fn start_with(hz: f64, dbm0: f64, settings: &str, account: &str) -> Baresip {
@@ -230,6 +244,19 @@ impl Sipp {
         Sipp::with(dir, file, free_port())
     }
 
+    /// What it has got and sent so far, as it wrote it down.
+    pub fn messages(&self) -> String {
+        fs::read_to_string(self.dir.join("messages")).unwrap_or_default()
+    }
+
+    /// sipp as the calling side of one call to `to`, with a scenario made by the test.
+    pub fn calling(scenario: &str, to: &str) -> Sipp {
+        let dir = TempDir::new("sipp-script");
+        let file = dir.join("scenario.xml");
+        fs::write(&file, scenario).unwrap();
+        Sipp::with_target(dir, file, free_port(), Some(to))
+    }
+
     /// The scenario came to its end.
     pub fn is_content(&mut self) {
         let status = self.process.wait(Duration::from_secs(40));
@@ -268,6 +295,10 @@ impl Sipp {
     }
 
     fn with(dir: TempDir, file: PathBuf, rtp_port: u16) -> Sipp {
+        Sipp::with_target(dir, file, rtp_port, None)
+    }
+
+    fn with_target(dir: TempDir, file: PathBuf, rtp_port: u16, to: Option<&str>) -> Sipp {
         let port = free_port();
         let mut command = Command::new("sipp");
         command.current_dir(dir.path()).arg("-sf").arg(file);
@@ -277,6 +308,7 @@ impl Sipp {
         command.args(["-trace_err", "-deadcall_wait", "0", "-trace_msg", "-message_file"]);
         command.arg(dir.join("messages"));
         command.args(["-trace_logs", "-log_file"]).arg(dir.join("log"));
+        command.args(to);
         let process = Process::start("sipp", &mut command);
         Sipp { port, process, dir }
     }
@@ -311,11 +343,32 @@ pub struct Linphone {
 
 impl Linphone {
     pub fn start() -> Linphone {
+        Linphone::start_as("700", By::Udp, Media::Plain, None)
+    }
+
+    /// A phone for this user that speaks SIP in this way, encrypts its media so, and believes the
+    /// authority, whose certificate `phone` it shows.
+    pub fn start_as(user: &str, by: By, media: Media, authority: Option<&Authority>) -> Linphone {
         let dir = TempDir::new("linphone");
         let port = free_port();
+        let ports =
+            [By::Udp, By::Tcp, By::Tls].map(|own| if own == by { i32::from(port) } else { -1 });
+        let [udp, tcp, tls] = ports;
+        let encryption = match media {
+            Media::Plain => "none",
+            Media::Srtp | Media::SrtpRequired => "srtp",
+        };
+        let mandatory = i32::from(media == Media::SrtpRequired);
+        let believed = authority.map_or(String::new(), |authority| {
+            format!(
+                "root_ca={}\nverify_server_certs=1\nverify_server_cn=1\n",
+                authority.file().display()
+            )
+        });
         let config = format!(
-            "[sip]\nsip_port={port}\nsip_tcp_port=-1\nsip_tls_port=-1\nuse_info=1\nuse_rfc2833=0\n\
-             guess_hostname=0\ncontact=\"phone\" <sip:700@127.0.0.1>\n\
+            "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nuse_info=1\nuse_rfc2833=0\n\
+             guess_hostname=0\ncontact=\"phone\" <sip:{user}@127.0.0.1>\n\
+             media_encryption={encryption}\nmedia_encryption_mandatory={mandatory}\n{believed}\
              [rtp]\naudio_rtp_port={}\n",
             free_port()
         );
@@ -330,6 +383,11 @@ impl Linphone {
         process.type_line("soundcard use files");
         process.line_with("Using wav files", Duration::from_secs(20));
         Linphone { port, process, _dir: dir }
+    }
+
+    /// Types a command.
+    pub fn command(&self, line: &str) {
+        self.process.type_line(line);
     }
 
     /// Presses keys of 0-9, * and # in the call.

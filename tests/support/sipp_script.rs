@@ -16,6 +16,37 @@ impl Script {
         Script(head.to_owned())
     }
 
+    /// The calling side of one call to this user, with further headers.
+    pub fn caller(user: &str, lines: &str, sdp: &str) -> Script {
+        Script(format!(
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<!DOCTYPE scenario SYSTEM \"sipp.dtd\">\n\
+             <scenario name=\"script\">\n<send retrans=\"500\"><![CDATA[\n\n\
+             INVITE sip:{user}@[remote_ip]:[remote_port] SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
+             From: <sip:+4940555@[local_ip]>;tag=c[call_number]\nTo: <sip:{user}@[remote_ip]>\n\
+             Call-ID: [call_id]\nCSeq: 1 INVITE\nMax-Forwards: 70\n\
+             Contact: <sip:[local_ip]:[local_port]>\n{lines}Content-Type: application/sdp\n\
+             Content-Length: [len]\n\n{sdp}\n]]></send>\n\
+             <recv response=\"100\" optional=\"true\"></recv>\n"
+        ))
+    }
+
+    /// The call is refused with this status, and that is the end.
+    pub fn refused(mut self, status: u16) -> String {
+        self.0 += &format!("<recv response=\"{status}\"></recv>\n");
+        self.0 += &caller_ack("[last_Via:]");
+        self.0 + "</scenario>\n"
+    }
+
+    /// The call is answered and acknowledged.
+    pub fn accepted(mut self) -> Script {
+        self.0 +=
+            "<recv response=\"180\" optional=\"true\"></recv>\n<recv response=\"200\"></recv>\n";
+        self.0 += &caller_ack("Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]");
+        self.0 += NAMED;
+        self
+    }
+
     /// Waits for a request whose whole text matches every one of these.
     pub fn expect(mut self, method: &str, regexps: &[&str]) -> Script {
         let checks: String = regexps
@@ -129,6 +160,13 @@ pub fn plain(version: u32) -> String {
     sdp(version, "[media_port]", "0", "a=rtpmap:0 PCMU/8000\na=sendrecv\n")
 }
 
+fn caller_ack(via: &str) -> String {
+    format!(
+        "<send><![CDATA[\n\nACK sip:gateway@[remote_ip]:[remote_port] SIP/2.0\n{via}\n[last_From:]\n\
+     [last_To:]\n[last_Call-ID:]\nCSeq: 1 ACK\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n"
+    )
+}
+
 fn body(sdp: Option<&str>) -> String {
     match sdp {
         Some(sdp) => format!("Content-Type: application/sdp\nContent-Length: [len]\n\n{sdp}"),
@@ -139,4 +177,8 @@ fn body(sdp: Option<&str>) -> String {
 const NAMES: &str = "<ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" assign_to=\"from\"/>\
     <ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" assign_to=\"to\"/>\
     <ereg regexp=\".\" search_in=\"msg\" assign_to=\"seen\"/>";
+/// Nothing is to be remembered of a call that was placed; the names must be used somewhere.
+const NAMED: &str = "<nop><action><assignstr assign_to=\"via\" value=\"\"/>\
+    <assignstr assign_to=\"first\" value=\"\"/><assignstr assign_to=\"called\" value=\"\"/>\
+    <assignstr assign_to=\"cseq\" value=\"\"/></action></nop>\n";
 const NOTHING: &str = "<ereg regexp=\".\" search_in=\"msg\" assign_to=\"seen\"/>";

@@ -56,10 +56,22 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (leg, leg_event()).prop_map(|(leg, event)| Step::Give(Input::Leg(leg, event))),
         3 => targets().prop_map(|targets| Step::Give(routed(targets))),
+        1 => (trunk_side(), 0..3usize).prop_map(|(leg, n)| {
+            let targets = vec![Target::Trunk(trunk_id("south")); n];
+            Step::Give(Input::HandOver(leg, targets))
+        }),
+        1 => trunk_side().prop_map(|leg| {
+            Step::Give(Input::Replaced(leg, Target::Trunk(trunk_id("south"))))
+        }),
         2 => Just(Step::Give(Input::RecordKept)),
         1 => Just(Step::Give(Input::End(Cause::ServerShutdown))),
         2 => (0..20_000u64).prop_map(Step::Wait),
     ]
+}
+
+/// A leg that may be replaced.
+fn trunk_side() -> impl Strategy<Value = Leg> {
+    prop_oneof![1 => Just(Leg::Caller), 2 => (0..4u8).prop_map(Leg::Callee)]
 }
 
 /// Drains the call and checks every output against what the outside has open.
@@ -98,6 +110,10 @@ fn drain(
             Output::SendTones(leg, _) => assert_ne!(legs[&leg], Outside::Gone),
             Output::Write(kept, record) => records.push((kept, *record)),
             Output::Ended(end) => ends.push(end),
+            Output::HandOver(HandOver::Done { new, .. }) => {
+                assert_eq!(legs[&new], Outside::Answered)
+            }
+            Output::HandOver(_) => {}
             Output::Route | Output::Progress(_) | Output::Feed(_) => {}
         }
     }
@@ -140,7 +156,14 @@ proptest! {
                             _ => {}
                         }
                     }
-                    let _ = call.handle_input(now, input);
+                    let replaced = matches!(input, Input::Replaced(..));
+                    let done = call.handle_input(now, input);
+                    if replaced && done.is_ok() {
+                        // The new party's call is there, and answered.
+                        let dialled = legs.keys().filter(|leg| **leg != Leg::Caller).count();
+                        let new = Leg::Callee(u8::try_from(dialled).unwrap());
+                        prop_assert_eq!(legs.insert(new, Outside::Answered), None);
+                    }
                 }
             }
             let mut timeout = drain(&mut call, &mut legs, &mut pages, &mut ends, &mut records);

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::handover::Handing;
 use super::legs::{Callee, Caller};
 use super::media_side::Dropped;
 use super::renegotiate::Holding;
@@ -19,6 +20,7 @@ use crate::gateway::surface::{CallNews, CallView};
 use crate::media::{self, DigitWay};
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, LossWatch, Refusal, RequestId};
+use crate::sip;
 
 /// One call and everything it holds; dropping it frees its media.
 pub(super) struct CallTask {
@@ -52,6 +54,14 @@ pub(super) struct CallTask {
     pub infos: u64,
     /// Who holds whom.
     pub holding: Holding,
+    /// The trunk's party that talks, where one has taken another's place.
+    pub far: Option<Leg>,
+    /// The trunk's party wants another one in its place.
+    pub handing: Option<Handing>,
+    /// The same, before the call is connected.
+    pub refer_waits: Option<(sip::Session, Box<sip::Refer>)>,
+    /// Calls that were placed for that, in the user's account until the end.
+    pub more_counted: Vec<Counted>,
     /// The far side is being handed over.
     pub transfer: Option<Transfer>,
     /// Whether the telephone side loses too much.
@@ -114,6 +124,9 @@ impl CallTask {
                     self.mark_told(leg);
                     self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup)));
                 }
+            }
+            CallInput::TakeOver(incoming, old, channel, offer) => {
+                self.taken_over(&incoming, old, channel, offer).await;
             }
             CallInput::Sip(event) => self.sip_event(*event).await,
             CallInput::Media(of, event) => self.media_event(of, event).await,

@@ -90,6 +90,9 @@ impl CallTask {
         match (of, side) {
             (MediaOf::Caller, LegSide::Browser) => Some(Leg::Caller),
             // The trunk leg of a hunt is that of the last target.
+            (MediaOf::Caller | MediaOf::Callee(_), LegSide::Trunk) if self.far.is_some() => {
+                self.far
+            }
             (MediaOf::Caller, LegSide::Trunk) => self
                 .callees
                 .iter()

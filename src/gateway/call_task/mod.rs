@@ -2,6 +2,7 @@
 //! page and the store, and what happens there back to it as inputs.
 
 mod digits;
+mod handover;
 mod legs;
 mod machine;
 mod media_side;
@@ -22,6 +23,7 @@ use crate::signaling::{CallStart, MediaMode, RequestId, TransferTo};
 use crate::sip;
 
 use super::registry::LivePage;
+use super::trunks::Channel;
 
 pub(super) use originate::spawn_order;
 pub use originate::{CallOrder, NotStarted};
@@ -42,6 +44,8 @@ pub(super) enum CallInput {
     Tones(Vec<ToneItem>),
     /// The operator hands the call's far side over.
     Transfer(TransferTo),
+    /// A trunk's call that takes the place of one of the call's SIP sessions, with its offer.
+    TakeOver(Box<sip::Incoming>, sip::Session, Channel, Option<String>),
     /// Something happened on one of the call's SIP sessions.
     Sip(Box<sip::Event>),
     /// Something happened to the call's media.

@@ -21,7 +21,11 @@ impl CallTask {
             Output::Feed(feed) => self.switch_feed(feed),
             Output::Write(kept, record) => self.write(kept, *record).await,
             Output::Answer => self.tell_answer(),
-            Output::Connect(leg) => self.connect(leg).await,
+            Output::Connect(leg) => {
+                self.connect(leg).await;
+                self.refer_at_last().await;
+            }
+            Output::HandOver(step) => self.handing_over(step).await,
             Output::SendTones(leg, tones) => self.send_tones(leg, tones),
             Output::Cancel(leg, cause) => self.cancel(leg, cause).await,
             Output::HangUp(leg, end) => self.hang_up(leg, &end).await,
@@ -61,6 +65,9 @@ impl CallTask {
         match dialled {
             Ok(callee) => {
                 let rings = matches!(callee, Callee::Page(_));
+                if self.handing.is_some() {
+                    self.far = Some(leg);
+                }
                 self.callees.push(callee);
                 self.answer_start();
                 if rings {
@@ -159,7 +166,7 @@ impl CallTask {
         if kept == Kept::End {
             // Over for its users, though a leg may still have to say its last word.
             self.talking.clear();
-            if let Some(counted) = self.counted.take() {
+            for counted in self.counted.take().into_iter().chain(self.more_counted.drain(..)) {
                 counted.ended(Duration::from_millis(record.duration_ms));
             }
             self.tell_own_end(&record).await;

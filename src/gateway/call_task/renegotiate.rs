@@ -50,7 +50,8 @@ impl Holding {
 impl CallTask {
     /// The page holds the trunk, or lets it go.
     pub(super) async fn hold(&mut self, wanted: Hold) -> Result<(), Refusal> {
-        if self.engine.state() != State::Connected || self.talking_trunk().is_none() {
+        let talks = self.talking_trunk().is_some() && self.handing.is_none();
+        if self.engine.state() != State::Connected || !talks {
             return Err(Refusal::new(ErrorCode::SignalWrongState));
         }
         if self.holding.wanted != wanted {
@@ -188,8 +189,8 @@ impl CallTask {
     ) -> Result<String, media::Error> {
         let nothing = || media::Error::OutOfOrder("no such leg");
         let leg = self.leg_of_sip(session).ok_or_else(nothing)?;
-        if matches!(leg, Leg::Callee(_)) && !self.is_heard(leg) {
-            // An attempt that was given up must not move the media of the next one.
+        if !self.is_heard(leg) {
+            // An attempt that was given up, or a party that another one is dialled in place of, must not move the media of the next one.
             return Err(nothing());
         }
         let settings = self.trunk_of(leg).ok_or_else(nothing)?.media.clone();
@@ -220,7 +221,7 @@ impl CallTask {
         }
     }
 
-    fn tell_held(&self) {
+    pub(super) fn tell_held(&self) {
         if let Some(page) = self.talking_page() {
             page.event(Event::CallHeld { call: self.id, by: self.holding.by() });
         }
@@ -234,6 +235,7 @@ impl CallTask {
     /// The trunk's leg of an answered call.
     pub(super) fn talking_trunk(&self) -> Option<Leg> {
         let leg = match &self.caller {
+            _ if self.far.is_some() => self.far?,
             Caller::Trunk(_) => Leg::Caller,
             Caller::Page(_) => {
                 let last = self.callees.iter().rposition(

@@ -32,7 +32,10 @@ impl CallTask {
         let wrong_state = || Refusal::new(ErrorCode::SignalWrongState);
         let leg = self.talking_trunk().ok_or_else(wrong_state)?;
         let session = self.sip_of(leg).ok_or_else(wrong_state)?;
-        if self.engine.state() != State::Connected || self.transfer.is_some() {
+        if self.engine.state() != State::Connected
+            || self.transfer.is_some()
+            || self.handing.is_some()
+        {
             return Err(wrong_state());
         }
         let (target, referred_by) = match to {
@@ -89,7 +92,7 @@ impl CallTask {
     }
 
     /// The user of the page that talks.
-    fn page_user(&self) -> Option<UserId> {
+    pub(super) fn page_user(&self) -> Option<UserId> {
         match &self.caller {
             Caller::Page(page) => {
                 self.gateway.registry.page(page.session).map(|live| live.claims.sub)

@@ -25,8 +25,10 @@ impl CallTask {
             return Err(Rejection::plain(Cause::TrunkFailed));
         };
         self.forget_digit_way();
+        self.park_old_party();
+        let replaces = self.handing.as_ref().and_then(|handing| handing.replaces.clone());
         let Some(dial) = &self.dial else { return Err(Rejection::plain(Cause::Internal)) };
-        let Some(media) = &self.media else {
+        let Some(media) = self.page_media() else {
             // A trunk that calls a trunk: media of two plain legs is not there yet.
             return Err(Rejection::plain(Cause::MediaFailed));
         };
@@ -66,7 +68,7 @@ impl CallTask {
                 to: words.to,
                 asserted_identity: words.asserted_identity,
                 headers: words.headers,
-                replaces: None,
+                replaces,
                 referred_by: None,
                 body: Some(Body::sdp(offer)),
                 credentials: trunk.credentials(),
@@ -114,10 +116,7 @@ impl CallTask {
                 self.info_done(session, request, answer.status);
             }
             Event::Update { session, body, .. } => self.updated(session, body).await,
-            Event::Refer { session, .. } => {
-                let headers = sip_words::refusal_headers(Cause::Declined, None);
-                self.gateway.sip(Command::RejectRefer { session, status: 603, headers }).await;
-            }
+            Event::Refer { session, refer } => self.referred(session, &refer).await,
             Event::ReinviteDone { session, answer, offer, .. } => {
                 self.reinvite_done(session, &answer, offer).await;
             }
@@ -312,14 +311,8 @@ impl CallTask {
     /// The media session that holds the trunk side of `leg`.
     pub(super) fn media_of_trunk(&self, leg: Leg) -> Option<&media::Session> {
         match (leg, &self.caller) {
-            (Leg::Callee(_), _) => self.media.as_ref(),
-            (Leg::Caller, Caller::Trunk(_)) => {
-                self.callees.iter().find_map(|callee| match callee {
-                    Callee::Page(page) if page.answered => Some(&page.media),
-                    _ => None,
-                })
-            }
             (Leg::Caller, Caller::Page(_)) => None,
+            (Leg::Callee(_), Caller::Page(_)) | (_, Caller::Trunk(_)) => self.page_media(),
         }
     }
 

@@ -159,3 +159,38 @@ fn garbage_changes_nothing() {
     assert_tone(&lab.trunk_pcm(50), 1000.0, "the trunk");
     assert_tone(&lab.page_pcm(50), 700.0, "the page");
 }
+
+/// A transfer that came to nothing: another leg was tried, and the first one goes on where it was.
+#[test]
+fn a_leg_that_was_put_aside_goes_on() {
+    let mut lab = Lab::connected(BrowserCodec::Opus);
+    lab.talk(10);
+    let held = answer(address(TRUNK), "0 101").replace("sendrecv", "sendonly");
+    lab.bridge.trunk_answer(lab.now, &held).unwrap();
+    let before = lab.trunk.last().unwrap().clone();
+    lab.bridge.park_trunk();
+    lab.drain();
+    let media = TrunkMedia { addresses: AddressPolicy::Any, ..TrunkMedia::default() };
+    lab.bridge.open_trunk(address("192.0.2.9:7000"), media);
+    lab.bridge.trunk_offer().unwrap();
+    let other = "192.0.2.7:5000";
+    lab.bridge.trunk_accept(lab.now, &answer(address(other), "0 101")).unwrap();
+    lab.talk(10);
+    assert_eq!(lab.destinations.last(), Some(&address(other)));
+    let page = lab.page.len();
+    lab.bridge.restore_trunk(lab.now).unwrap();
+    lab.drain();
+    assert_eq!(
+        lab.bridge.restore_trunk(lab.now),
+        Err(crate::media::Error::OutOfOrder("no trunk leg was put aside"))
+    );
+    let told = |held| lab.events.iter().filter(|e| **e == MediaEvent::HeldByTrunk { held }).count();
+    assert_eq!((told(true), told(false)), (2, 1), "held, put aside, back and held");
+    lab.bridge.trunk_answer(lab.now, &answer(address(TRUNK), "0 101")).unwrap();
+    lab.talk(20);
+    assert_eq!(lab.destinations.last(), Some(&address(TRUNK)));
+    let next = lab.trunk.iter().rposition(|p| p.ssrc != before.ssrc).unwrap() + 1;
+    assert_eq!(lab.trunk[next].ssrc, before.ssrc);
+    assert_eq!(lab.trunk[next].seq, before.seq.wrapping_add(1));
+    assert!(lab.page.len() >= page + 20, "the trunk is heard again");
+}

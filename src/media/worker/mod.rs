@@ -2,6 +2,7 @@
 
 mod command;
 mod load;
+mod parking;
 mod run;
 mod session;
 mod sockets;

@@ -64,12 +64,14 @@ pub(in crate::media) struct Worker {
     opened: u64,
 }
 
-struct Slot {
+pub(super) struct Slot {
     key: CallKey,
     id: CallId,
-    call: MediaCall,
+    pub(super) call: MediaCall,
     events: mpsc::Sender<MediaEvent>,
-    trunk: Option<TrunkSockets>,
+    pub(super) trunk: Option<TrunkSockets>,
+    /// Those of a leg that is put aside.
+    pub(super) parked: Option<TrunkSockets>,
     /// Its entry in the heap.
     scheduled: Instant,
     dropped: u64,
@@ -351,7 +353,7 @@ impl Worker {
         };
         let call = MediaCall::new(now, self.peer_config.clone(), config);
         let scheduled = call.timeout();
-        let slot = Slot { key, id, call, events, trunk: None, scheduled, dropped: 0 };
+        let slot = Slot { key, id, call, events, trunk: None, parked: None, scheduled, dropped: 0 };
         let index = match self.free.pop() {
             Some(index) => {
                 self.slots[index] = Some(slot);
@@ -451,12 +453,12 @@ enum Schedule {
 }
 
 /// What a command may need of its worker.
-struct Surroundings<'a> {
-    poll: &'a Poll,
+pub(super) struct Surroundings<'a> {
+    pub(super) poll: &'a Poll,
     ports: &'a Ports,
     rtp_advertise: Option<IpAddr>,
     /// The token of the call's RTP socket; that of RTCP is the next.
-    first: Token,
+    pub(super) first: Token,
 }
 
 impl Slot {
@@ -508,6 +510,11 @@ impl Slot {
                 let answer = self.answer_trunk(now, &sdp, media, browsers, worker);
                 let _ = reply.send(answer);
             }
+            Command::ParkTrunk => self.park_trunk(worker),
+            Command::RestoreTrunk { reply } => {
+                let _ = reply.send(self.restore_trunk(now, browsers, worker));
+            }
+            Command::ForgetParked => self.forget_parked(),
             Command::Feed(feed) => self.call.feed(feed),
             Command::Connect => self.call.connect(now),
             Command::SendDigits { to, digits } => self.call.send_digits(now, to, &digits),
@@ -558,7 +565,7 @@ impl Slot {
         Ok(SocketAddr::new(worker.rtp_advertise.unwrap_or(bound.ip()), bound.port()))
     }
 
-    fn drain(&mut self, now: Instant, browsers: &[BrowserSocket]) {
+    pub(super) fn drain(&mut self, now: Instant, browsers: &[BrowserSocket]) {
         let Slot { call, trunk, events, dropped, .. } = self;
         let mut wire = CallWire { browsers, trunk: trunk.as_ref(), events, dropped };
         call.drain(now, &mut wire);

@@ -89,6 +89,22 @@ impl Session {
         self.ask(|reply| Command::AnswerTrunk { sdp, media, reply }).await
     }
 
+    /// Puts the trunk's leg aside: another one may be opened in its place (a transfer), and
+    /// [`Session::restore_trunk`] takes the old one back as it was.
+    pub fn park_trunk(&self) -> Result<(), Error> {
+        self.tell(Command::ParkTrunk)
+    }
+
+    /// Takes back the leg that was put aside; the one opened in its place is closed.
+    pub async fn restore_trunk(&self) -> Result<(), Error> {
+        self.ask(|reply| Command::RestoreTrunk { reply }).await
+    }
+
+    /// The leg that was put aside is not wanted any more.
+    pub fn forget_parked_trunk(&self) -> Result<(), Error> {
+        self.tell(Command::ForgetParked)
+    }
+
     /// Switches what the browser hears.
     pub fn feed_browser(&self, feed: Feed) -> Result<(), Error> {
         self.tell(Command::Feed(feed))

@@ -29,7 +29,7 @@ impl Endpoint {
         let path = self
             .path_to(&invite.destination)
             .ok_or(Error::NoListener(invite.destination.address))?;
-        if self.sessions.len() >= self.config.max_sessions || self.is_full() {
+        if self.live_sessions() >= self.config.max_sessions || self.is_full() {
             let answer = Arrived::made_here(Origin::Local).answer();
             let origin = Origin::Local;
             self.emit(Event::Rejected { session: key, answer, origin });

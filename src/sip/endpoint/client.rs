@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Endpoint, Owner, Path};
+use super::{Endpoint, Owner, Path, shrink};
 use crate::sip::Method;
 use crate::sip::command::{ExtraHeader, LongRequests, RequestKey, Session, Transport};
 use crate::sip::digest;
@@ -106,6 +106,17 @@ pub(super) struct ClientTransaction {
     ack: Option<Arc<[u8]>>,
     /// The datagram path, where the length alone moved the request to a stream.
     shorter: Option<Path>,
+}
+
+impl ClientTransaction {
+    /// The final response has come: what would be sent again is not needed for the 32 s that an INVITE
+    /// stays. Its ACKs need its credentials.
+    fn is_answered(&mut self) {
+        self.bytes = Arc::from([]);
+        self.draft.body = None;
+        self.draft.extra = Vec::new();
+        self.draft.asserted_identity = None;
+    }
 }
 
 /// What goes out again, to the next destination (RFC 3263 4.3).
@@ -216,6 +227,7 @@ impl Endpoint {
     /// A response that belongs to a transaction of ours and came from where its request went.
     pub(super) fn client_response(&mut self, now: Instant, id: u64, response: Arrived) {
         let Some(transaction) = self.clients.get_mut(&id) else { return };
+        let status = response.status;
         let step = match &mut transaction.machine {
             ClientMachine::Invite(machine) => machine.on_response(now, response.status),
             ClientMachine::NonInvite(machine) => machine.on_response(now, response.status),
@@ -229,6 +241,11 @@ impl Endpoint {
             }
             Step::Deliver => self.deliver(now, id, response),
             _ => {}
+        }
+        if status >= 200
+            && let Some(transaction) = self.clients.get_mut(&id)
+        {
+            transaction.is_answered();
         }
     }
 
@@ -443,6 +460,8 @@ impl Endpoint {
         self.schedule.set(Owner::Client(id), None);
         let Some(transaction) = self.clients.remove(&id) else { return };
         self.client_keys.remove(&transaction.key);
+        shrink(&mut self.clients);
+        shrink(&mut self.client_keys);
         if let Some(key) = transaction.user.session() {
             if let Some(session) = self.sessions.get_mut(&key) {
                 session.pending -= 1;

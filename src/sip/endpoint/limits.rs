@@ -19,9 +19,14 @@ impl Endpoint {
         self.clients.len() + self.servers.len() >= self.config.max_transactions
     }
 
+    /// Sessions that are not over.
+    pub(super) fn live_sessions(&self) -> usize {
+        self.sessions.len() - self.over
+    }
+
     /// Whether a new session of a peer is one too many.
     pub(super) fn is_closed(&self) -> bool {
-        self.admission == Admission::Closed || self.sessions.len() >= self.config.max_sessions
+        self.admission == Admission::Closed || self.live_sessions() >= self.config.max_sessions
     }
 
     /// What this user agent takes.

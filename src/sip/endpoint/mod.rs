@@ -88,6 +88,8 @@ impl Default for EndpointConfig {
             challenged: Vec::new(),
             realm: "crosspoint".to_owned(),
             // 2,000 calls are the design load of one host; half as many again may be setting up or ending.
+            // One that is over and only waits for its transactions (32 s after our INVITE's answer,
+            // RFC 6026 8.4) does not count: `max_transactions` bounds those.
             max_sessions: 6_000,
             // 800 calls a second: an INVITE on each side and a BYE stay for 32 s (RFC 3261 17.2).
             max_transactions: 80_000,
@@ -235,6 +237,8 @@ pub struct Endpoint {
     servers: HashMap<u64, ServerTransaction>,
     server_keys: HashMap<ServerKey, u64>,
     sessions: HashMap<Session, SessionState>,
+    /// How many of them are over and only wait for their transactions.
+    over: usize,
     /// What challenges are made and checked with; made with the first one.
     challenges: Option<digest::Server>,
     /// Call-ID and our tag, which is ours alone.
@@ -258,6 +262,7 @@ impl Endpoint {
             servers: HashMap::new(),
             server_keys: HashMap::new(),
             sessions: HashMap::new(),
+            over: 0,
             challenges: None,
             dialogs: HashMap::new(),
             schedule: Schedule::new(),
@@ -372,6 +377,16 @@ impl Endpoint {
         Session(self.last_session * 2 - 1)
     }
 }
+
+/// Gives the memory of a load back when it is over: a table that is nearly empty becomes smaller.
+fn shrink<K: Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>) {
+    if table.capacity() > SMALL_TABLE && table.len() < table.capacity() / 8 {
+        table.shrink_to((table.len() * 2).max(SMALL_TABLE / 2));
+    }
+}
+
+/// Tables of so many entries stay as they are.
+const SMALL_TABLE: usize = 1_024;
 
 /// What we speak, as `Supported` says it.
 const SUPPORTED: &str = "timer, replaces, norefersub";

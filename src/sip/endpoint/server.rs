@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Endpoint, Owner, Path};
+use super::{Endpoint, Owner, Path, shrink};
 use crate::sip::Method;
 use crate::sip::command::Session;
 use crate::sip::make::{Echo, Reply};
@@ -129,7 +129,11 @@ impl Endpoint {
         if step != Step::Respond {
             return None;
         }
+        let status = reply.status;
         let bytes = transaction.echo.write(reply, &contact, &self.config.product);
+        if status >= 200 {
+            transaction.echo.forget_request();
+        }
         transaction.response = Some(bytes.into());
         self.schedule_server(id);
         self.send_response(id)
@@ -165,6 +169,8 @@ impl Endpoint {
                 self.schedule.set(Owner::Server(id), None);
                 if let Some(transaction) = self.servers.remove(&id) {
                     self.server_keys.remove(&transaction.key);
+                    shrink(&mut self.servers);
+                    shrink(&mut self.server_keys);
                 }
             }
             _ => self.schedule_server(id),

@@ -9,7 +9,7 @@ use super::refer::ReferIn;
 use super::reliable::Reliable;
 use super::session_timer::{Granted, Timer};
 use super::update::UpdateOut;
-use super::{Endpoint, Owner, Path};
+use super::{Endpoint, Owner, Path, shrink};
 use crate::sip::command::{Body, Destination, ExtraHeader, Session};
 use crate::sip::dialog::Dialog;
 use crate::sip::digest;
@@ -357,9 +357,14 @@ impl Endpoint {
     /// The owner has been told the end: nothing of the session runs any more but its transactions.
     pub(super) fn finish(&mut self, key: Session) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
+        if session.phase != Phase::Over {
+            self.over += 1;
+        }
         session.phase = Phase::Over;
         session.incoming = None;
         session.owed_ack = None;
+        session.described = None;
+        session.alternatives = VecDeque::new();
         session.stop_all_deadlines();
         self.schedule_session(key);
         self.sweep(key);
@@ -372,7 +377,10 @@ impl Endpoint {
             return;
         }
         if let Some(session) = self.sessions.remove(&key) {
+            self.over -= 1;
             self.dialogs.remove(&(session.call_id, session.local_tag));
+            shrink(&mut self.sessions);
+            shrink(&mut self.dialogs);
         }
         self.schedule.set(Owner::Session(key), None);
     }
