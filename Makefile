@@ -65,7 +65,8 @@ fuzz: setup-build
 	done
 
 # The tests with real peers write what they have seen into target/interop, one file a cell.
-INTEROP = --test sip_peers --test sip_sessions
+INTEROP = --test sip_peers --test sip_sessions --test sip_timers --test sip_transfers --test sip_phones \
+	--test trunk_phones --test dtmf_peers
 
 interop: setup-test
 	rm -rf target/interop

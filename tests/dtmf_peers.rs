@@ -279,6 +279,7 @@ fn baresip_presses_keys() {
     // As keys its a to d are commands; a command sends them as codes.
     phone.send_code("ABCD");
     assert_heard(&page.finish(), ALL);
+    support::interop::record("baresip", "telephone events");
 }
 
 #[test]
@@ -290,6 +291,7 @@ fn linphonec_presses_keys_by_info() {
     page.has_done("connected");
     phone.press(keys);
     assert_heard(&page.finish(), keys);
+    support::interop::record("linphonec", "SIP INFO");
 }
 
 /// sipp's own captures of telephone events: no duration in the first packet, three ends with one
@@ -316,4 +318,5 @@ fn the_captures_of_sipp_are_one_key_each() {
         std::thread::park_timeout(last + Duration::from_millis(300));
     }
     assert_heard(&page.finish(), keys);
+    support::interop::record("sipp", "telephone events");
 }

@@ -4,6 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
 
+#[path = "support/interop.rs"]
+#[allow(dead_code, reason = "the table's own half of it")]
+mod interop;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -219,6 +223,7 @@ async fn a_call_to_the_built_in_callee() {
         sipp.succeeds().await;
         agent.ends_empty().await;
     }
+    interop::record("sipp", "call by TCP");
 }
 
 #[tokio::test]
@@ -270,6 +275,7 @@ async fn a_digit_by_info_and_bye_of_the_callee() {
         sipp.succeeds().await;
         agent.ends_empty().await;
     }
+    interop::record("sipp", "SIP INFO");
 }
 
 #[tokio::test]
@@ -284,6 +290,7 @@ async fn credentials_that_the_peer_verifies() {
         sipp.succeeds().await;
         agent.ends_empty().await;
     }
+    interop::record("sipp", "INVITE challenged");
 }
 
 #[tokio::test]
@@ -333,6 +340,7 @@ async fn invite_without_offer_answered_by_ack() {
         sipp.succeeds().await;
         agent.ends_empty().await;
     }
+    interop::record("sipp", "INVITE without an offer");
 }
 
 #[tokio::test]
@@ -351,6 +359,7 @@ async fn reliable_180_to_a_caller_that_requires_it() {
         sipp.succeeds().await;
         agent.ends_empty().await;
     }
+    interop::record("sipp", "100rel by the gateway");
 }
 
 #[tokio::test]
@@ -366,4 +375,5 @@ async fn reliable_183_of_the_callee_acknowledged() {
         sipp.succeeds().await;
         agent.ends_empty().await;
     }
+    interop::record("sipp", "100rel by the peer");
 }

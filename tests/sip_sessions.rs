@@ -5,81 +5,20 @@
 
 mod support;
 
-use std::time::Duration;
-
-use crosspoint::selftest::{Call, Event, Page};
+use crosspoint::selftest::{Event, Page};
 use serde_json::json;
-use support::bystander::{PLAN, place};
+use support::bystander::PLAN;
 use support::gateway::Gateway;
 use support::interop;
 use support::phones::{Baresip, Sipp};
 use support::sipp_script::{Script, plain, sdp};
-
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A page in a call with the trunk's phone.
-struct Talk {
-    gateway: Gateway,
-    page: Page,
-    call: Call,
-}
-
-impl Talk {
-    async fn with(port: u16) -> Talk {
-        let gateway = Gateway::serve_trunk(port, PLAN, "options_interval = \"0s\"\n");
-        let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
-        let call = place(&page, "700").await;
-        call.state(&mut page, "active").await.unwrap();
-        call.peer.connected(LIMIT).await.expect("ICE and DTLS");
-        Talk { gateway, page, call }
-    }
-
-    async fn ask(&self, kind: &str) {
-        self.page.ask(json!({"type": kind, "call": self.call.id})).await.unwrap();
-    }
-
-    /// The next `call.held`: who holds.
-    async fn held(&mut self) -> Option<String> {
-        let event = self.event("call.held").await;
-        event.body["by"].as_str().map(str::to_owned)
-    }
-
-    async fn event(&mut self, kind: &str) -> Event {
-        let id = self.call.id.clone();
-        let wanted = |e: &Event| e.text("type") == kind && e.text("call") == id;
-        self.page.event(LIMIT, kind, wanted).await.unwrap()
-    }
-
-    /// Waits until so much of this tone is heard, or none of it.
-    async fn hears(&self, hz: f64, wanted: bool) {
-        self.call.peer.heard.lock().unwrap().clear();
-        let deadline = tokio::time::Instant::now() + LIMIT;
-        let mut step = tokio::time::interval(Duration::from_millis(20));
-        loop {
-            step.tick().await;
-            let heard = self.call.peer.heard.lock().unwrap();
-            let level = heard.level_at(hz);
-            if wanted && heard.seconds() >= 0.4 && level > -30.0 {
-                return;
-            }
-            drop(heard);
-            assert!(tokio::time::Instant::now() < deadline, "{hz} Hz is at {level} dBm0");
-        }
-    }
-
-    /// The gateway lives on: its BYE may still be on its way when the page knows of the end.
-    async fn hang_up(&mut self) {
-        let ended = self.call.hang_up(&mut self.page).await.unwrap();
-        assert_eq!(ended.text("code"), "hangup");
-    }
-}
+use support::talk::{LIMIT, Talk, Way};
 
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-#[tokio::test]
-async fn the_page_holds_and_resumes_sipp() {
+async fn the_page_holds_and_resumes_sipp(way: Way) {
     let held = sdp(2, "[media_port]", "0", "a=recvonly\n");
     let scenario = Script::callee()
         .answer("200 OK", "", Some(&plain(1)))
@@ -92,7 +31,7 @@ async fn the_page_holds_and_resumes_sipp() {
         .ack()
         .until_bye();
     let mut sipp = Sipp::script(&scenario);
-    let mut talk = Talk::with(sipp.port).await;
+    let mut talk = Talk::by(way, sipp.port).await;
     talk.ask("call.hold").await;
     assert_eq!(talk.held().await, some("local"));
     talk.ask("call.unhold").await;
@@ -100,11 +39,10 @@ async fn the_page_holds_and_resumes_sipp() {
     talk.trunk_knows(2).await;
     talk.hang_up().await;
     sipp.is_content();
-    interop::record("sipp", "hold by the gateway");
+    interop::record(way.peer(), "hold by the gateway");
 }
 
-#[tokio::test]
-async fn sipp_holds_in_every_way_and_resumes() {
+async fn sipp_holds_in_every_way_and_resumes(way: Way) {
     let mut script = Script::callee().answer("200 OK", "", Some(&plain(1))).ack();
     let old_style = plain(9).replace("c=IN IP4 [media_ip]", "c=IN IP4 0.0.0.0");
     let ways = [
@@ -122,18 +60,17 @@ async fn sipp_holds_in_every_way_and_resumes() {
             .ask("ACK", cseq, "", None);
     }
     let mut sipp = Sipp::script(&script.until_bye());
-    let mut talk = Talk::with(sipp.port).await;
+    let mut talk = Talk::by(way, sipp.port).await;
     for _ in 0..3 {
         assert_eq!(talk.held().await, some("remote"));
         assert_eq!(talk.held().await, None);
     }
     talk.hang_up().await;
     sipp.is_content();
-    interop::record_with("sipp", "hold by the peer", "`sendonly`, `inactive` and 0.0.0.0");
+    interop::record_with(way.peer(), "hold by the peer", "`sendonly`, `inactive` and 0.0.0.0");
 }
 
-#[tokio::test]
-async fn sipp_changes_the_codec_the_address_and_the_events() {
+async fn sipp_changes_the_codec_the_address_and_the_events(way: Way) {
     let events = "a=rtpmap:8 PCMA/8000\na=rtpmap:97 telephone-event/8000\n";
     let scenario = Script::callee()
         .answer("200 OK", "", Some(&plain(1)))
@@ -154,40 +91,19 @@ async fn sipp_changes_the_codec_the_address_and_the_events() {
         .ask("ACK", 5, "", None)
         .until_bye();
     let mut sipp = Sipp::script(&scenario);
-    let mut talk = Talk::with(sipp.port).await;
-    tokio::time::timeout(LIMIT, codec_becomes(&talk, "PCMA")).await.unwrap();
-    tokio::time::timeout(LIMIT, talk.gateway_says("re-INVITE refused")).await.unwrap();
+    let mut talk = Talk::by(way, sipp.port).await;
+    talk.codec_becomes("PCMA").await;
+    talk.gateway_says("re-INVITE refused").await;
     talk.hang_up().await;
     sipp.is_content();
     for feature in
         ["codec change", "new media address", "re-INVITE without an offer", "UPDATE by the peer"]
     {
-        interop::record("sipp", feature);
+        interop::record(way.peer(), feature);
     }
 }
 
-impl Talk {
-    async fn gateway_says(&self, words: &str) {
-        let mut step = tokio::time::interval(Duration::from_millis(20));
-        while !self.gateway.process.output().contains(words) {
-            step.tick().await;
-        }
-    }
-}
-
-async fn codec_becomes(talk: &Talk, codec: &str) {
-    let mut step = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        step.tick().await;
-        let calls = support::http::calls(&talk.gateway.base);
-        if calls.iter().any(|call| call["codec"] == codec) {
-            return;
-        }
-    }
-}
-
-#[tokio::test]
-async fn glare_with_sipp_is_tried_again() {
+async fn glare_with_sipp_is_tried_again(way: Way) {
     let held = sdp(2, "[media_port]", "0", "a=recvonly\n");
     let scenario = Script::callee()
         .answer("200 OK", "", Some(&plain(1)))
@@ -201,53 +117,37 @@ async fn glare_with_sipp_is_tried_again() {
         .ack()
         .until_bye();
     let mut sipp = Sipp::script(&scenario);
-    let mut talk = Talk::with(sipp.port).await;
+    let mut talk = Talk::by(way, sipp.port).await;
     talk.ask("call.hold").await;
     assert_eq!(talk.held().await, some("local"));
     talk.trunk_knows(1).await;
     talk.hang_up().await;
     sipp.is_content();
-    interop::record("sipp", "glare");
-}
-
-impl Talk {
-    /// Waits until the trunk has answered that many changes of the hold.
-    async fn trunk_knows(&self, times: usize) {
-        let offered = async {
-            let mut step = tokio::time::interval(Duration::from_millis(20));
-            while self.gateway.process.output().matches("the trunk knows of the hold").count()
-                < times
-            {
-                step.tick().await;
-            }
-        };
-        tokio::time::timeout(LIMIT, offered).await.unwrap();
-    }
+    interop::record(way.peer(), "glare");
 }
 
 #[tokio::test]
 async fn baresip_is_held_and_holds() {
     let phone = Baresip::start(880.0, -20.0);
     let mut talk = Talk::with(phone.port).await;
-    talk.hears(880.0, true).await;
+    talk.hears(880.0).await;
     talk.ask("call.hold").await;
     assert_eq!(talk.held().await, some("local"));
     talk.ask("call.unhold").await;
     assert_eq!(talk.held().await, None);
-    talk.hears(880.0, true).await;
+    talk.hears(880.0).await;
     interop::record("baresip", "hold by the gateway");
     phone.command("hold", "");
     assert_eq!(talk.held().await, some("remote"));
     phone.command("resume", "");
     assert_eq!(talk.held().await, None);
-    talk.hears(880.0, true).await;
+    talk.hears(880.0).await;
     talk.hang_up().await;
     interop::record("baresip", "hold by the peer");
     interop::record("baresip", "call from a page");
 }
 
-#[tokio::test]
-async fn the_page_hands_sipp_over() {
+async fn the_page_hands_sipp_over(way: Way) {
     let sipfrag = |state: &str, line: &str| {
         format!(
             "Event: refer\nSubscription-State: {state}\nContent-Type: message/sipfrag\n\
@@ -269,7 +169,7 @@ async fn the_page_hands_sipp_over() {
         .confirm("202 Accepted", "", None);
     let script = notify(script, 4, "terminated;reason=noresource", "SIP/2.0 200 OK");
     let mut sipp = Sipp::script(&script.until_bye());
-    let mut talk = Talk::with(sipp.port).await;
+    let mut talk = Talk::by(way, sipp.port).await;
     let transfer = |to: &str| json!({"type": "call.transfer", "call": talk.call.id, "to": to});
     let refused = talk.page.ask(transfer("+1 900 555 1234")).await.unwrap_err().to_string();
     assert!(refused.contains("call/blocked-by-dialplan"), "{refused}");
@@ -285,14 +185,14 @@ async fn the_page_hands_sipp_over() {
     let ended = talk.call.ended(&mut talk.page, LIMIT).await.unwrap();
     assert_eq!(ended.text("code"), "hangup");
     sipp.is_content();
-    interop::record("sipp", "blind, from the page");
+    interop::record(way.peer(), "blind, from the page");
 }
 
 #[tokio::test]
 async fn the_page_hands_baresip_over_to_itself() {
     let phone = Baresip::start(880.0, -20.0);
     let mut talk = Talk::with(phone.port).await;
-    talk.hears(880.0, true).await;
+    talk.hears(880.0).await;
     let request = json!({"type": "call.transfer", "call": talk.call.id, "to": "700"});
     talk.page.ask(request).await.unwrap();
     assert_eq!(talk.event("call.transfer").await.text("status"), "accepted");
@@ -308,8 +208,7 @@ async fn the_page_hands_baresip_over_to_itself() {
     interop::record("baresip", "blind, from the page");
 }
 
-#[tokio::test]
-async fn sipp_forks_with_early_media_and_an_18x_storm() {
+async fn sipp_forks_with_early_media_and_an_18x_storm(way: Way) {
     let early = |n| plain(n);
     let mut script = Script::callee()
         .answer_as("forkA", "183 Session Progress", "", Some(&early(1)))
@@ -322,10 +221,61 @@ async fn sipp_forks_with_early_media_and_an_18x_storm() {
         .expect("ACK", &["tag=forkA"])
         .until_bye();
     let mut sipp = Sipp::script(&scenario);
-    let mut talk = Talk::with(sipp.port).await;
+    let mut talk = Talk::by(way, sipp.port).await;
     talk.hang_up().await;
     sipp.is_content();
-    for feature in ["early media", "several early dialogs", "18x storm"] {
-        interop::record("sipp", feature);
+    for feature in ["call from a page", "early media", "several early dialogs", "18x storm"] {
+        interop::record(way.peer(), feature);
     }
+}
+
+/// Who calls, how far the network has verified that, and whose call it was before.
+#[tokio::test]
+async fn sipp_says_who_calls_and_whose_call_it_was() {
+    let lines = "P-Asserted-Identity: <sip:+4940555;verstat=TN-Validation-Passed@carrier.example>\n\
+                 P-Attestation-Indicator: A\n\
+                 Diversion: <sip:+4930999@carrier.example>;reason=no-answer\n";
+    let script = Script::caller("+493023125600", lines, &plain(1)).refused(603);
+    let gateway = Gateway::serve_trunk(support::free_port(), PLAN, "options_interval = \"0s\"\n");
+    let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+    let mut sipp = Sipp::calling(&script, &gateway.sip_udp.unwrap().to_string());
+    let wanted = |e: &Event| e.text("type") == "call.incoming";
+    let told = page.event(LIMIT, "a call", wanted).await.unwrap();
+    assert_eq!(told.body["verified"], "A", "{}", told.body);
+    assert_eq!(told.body["from"]["number"], "+4940555");
+    let metadata = json!({"diverted_from": "+4930999", "diverted_because": "no-answer"});
+    assert_eq!(told.body["metadata"], metadata);
+    let request = json!({"type": "call.reject", "call": told.text("call"), "reason": "declined"});
+    page.ask(request).await.unwrap();
+    sipp.is_content();
+    assert!(sipp.messages().contains("Reason: Q.850;cause=21"), "{}", sipp.messages());
+    interop::record("sipp", "call to a page");
+}
+
+/// Each of them straight and through the carrier's proxy.
+macro_rules! both_ways {
+    ($($name:ident)*) => {$(
+        mod $name {
+            use super::support::talk::Way;
+
+            #[tokio::test]
+            async fn direct() {
+                super::$name(Way::Direct).await;
+            }
+
+            #[tokio::test]
+            async fn through_kamailio() {
+                super::$name(Way::Proxy).await;
+            }
+        }
+    )*};
+}
+
+both_ways! {
+    the_page_holds_and_resumes_sipp
+    sipp_holds_in_every_way_and_resumes
+    sipp_changes_the_codec_the_address_and_the_events
+    glare_with_sipp_is_tried_again
+    the_page_hands_sipp_over
+    sipp_forks_with_early_media_and_an_18x_storm
 }

@@ -12,20 +12,37 @@ use serde_json::json;
 use support::bystander::{PLAN, place};
 use support::gateway::Gateway;
 use support::interop;
+use support::kamailio::{Kamailio, Ways};
 use support::phones::{Baresip, By, Linphone, Media, Sipp};
 use support::sipp_script::{Script, plain};
+use support::talk::Way;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// 701 and 702 are at the trunk `south`.
+/// The phone is reached in this way, 701 and 702 are at the trunk `south`.
+fn gateway_by(way: Way, phone: u16, south: u16) -> (Gateway, Option<Kamailio>) {
+    match way {
+        Way::Direct => (gateway(phone, south), None),
+        Way::Proxy => {
+            let kamailio = Kamailio::proxy(phone, Ways::default());
+            let password = "username = \"acct\"\npassword = \"secret\"\n";
+            (gateway_with(kamailio.port, south, password), Some(kamailio))
+        }
+    }
+}
+
 fn gateway(phone: u16, south: u16) -> Gateway {
+    gateway_with(phone, south, "")
+}
+
+fn gateway_with(phone: u16, south: u16, password: &str) -> Gateway {
     let plan = PLAN.replace(
         "[[outbound]]\nname = \"the phone\"",
         "[[outbound]]\nname = \"the south\"\nto = [\"701\", \"702\"]\nroute = [\"south\"]\n\
          [[outbound]]\nname = \"the phone\"",
     );
     let trunks = format!(
-        "options_interval = \"0s\"\n[trunk.south]\ntarget = \"sip:127.0.0.1:{south}\"\n\
+        "options_interval = \"0s\"\n{password}[trunk.south]\ntarget = \"sip:127.0.0.1:{south}\"\n\
          options_interval = \"0s\"\ncodecs = [\"pcmu\", \"pcma\"]\n"
     );
     Gateway::serve_trunk(phone, &plan, &trunks)
@@ -109,6 +126,12 @@ async fn baresip_that_called_hands_the_page_over() {
 
 #[tokio::test]
 async fn sipp_asks_for_what_the_plan_refuses_and_for_what_it_allows() {
+    for way in [Way::Direct, Way::Proxy] {
+        sipp_asks(way).await;
+    }
+}
+
+async fn sipp_asks(way: Way) {
     let refer = |script: Script, cseq, to: &str| {
         let lines = format!("Refer-To: <sip:{to}@127.0.0.1>\nContent-Length: 0\n");
         script.ask_with("REFER", cseq, &lines)
@@ -128,7 +151,7 @@ async fn sipp_asks_for_what_the_plan_refuses_and_for_what_it_allows() {
     // It stays where it is: the gateway says goodbye.
     let mut sipp = Sipp::script(&script.until_bye());
     let mut south = answering();
-    let gateway = gateway(sipp.port, south.port);
+    let (gateway, _kamailio) = gateway_by(way, sipp.port, south.port);
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
     let call = talk(&mut page, "700").await;
     gateway.process.line_with("handed over", LIMIT);
@@ -145,7 +168,7 @@ async fn sipp_asks_for_what_the_plan_refuses_and_for_what_it_allows() {
         record["trace"].to_string().contains("trunk south is to take the call over"),
         "{record}"
     );
-    interop::record("sipp", "blind, from the peer");
+    interop::record(way.peer(), "blind, from the peer");
 }
 
 /// Nobody takes it: the phone that asked is told why, and its call goes on as it was.
@@ -183,10 +206,16 @@ async fn sipp_hands_the_page_to_a_phone_that_is_busy() {
 /// RFC 3891: a third phone of the trunk takes the call over.
 #[tokio::test]
 async fn sipp_calls_with_replaces_and_takes_the_place() {
+    for way in [Way::Direct, Way::Proxy] {
+        sipp_takes_the_place(way).await;
+    }
+}
+
+async fn sipp_takes_the_place(way: Way) {
     let mut sipp =
         Sipp::script(&Script::callee().answer("200 OK", "", Some(&plain(1))).ack().until_bye());
     let south = answering();
-    let gateway = gateway(sipp.port, south.port);
+    let (gateway, _kamailio) = gateway_by(way, sipp.port, south.port);
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
     let call = talk(&mut page, "700").await;
     let ack = loop {
@@ -215,12 +244,18 @@ async fn sipp_calls_with_replaces_and_takes_the_place() {
     sipp.is_content();
     { call }.hang_up(&mut page).await.unwrap();
     other.is_content();
-    interop::record_with("sipp", "attended, from the peer", "an INVITE with `Replaces`");
+    interop::record_with(way.peer(), "attended, from the peer", "an INVITE with `Replaces`");
 }
 
 /// A page with two calls joins their far sides: REFER with Replaces.
 #[tokio::test]
 async fn the_page_joins_two_phones_of_sipp() {
+    for way in [Way::Direct, Way::Proxy] {
+        the_page_joins(way).await;
+    }
+}
+
+async fn the_page_joins(way: Way) {
     let sipfrag = "Event: refer\nSubscription-State: terminated;reason=noresource\n\
                    Content-Type: message/sipfrag\nContent-Length: [len]\n\nSIP/2.0 200 OK\n";
     let script = Script::callee()
@@ -232,7 +267,7 @@ async fn the_page_joins_two_phones_of_sipp() {
         .response(200, &[]);
     let mut sipp = Sipp::script(&script.until_bye());
     let mut south = answering();
-    let gateway = gateway(sipp.port, south.port);
+    let (gateway, _kamailio) = gateway_by(way, sipp.port, south.port);
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
     let first = talk(&mut page, "700").await;
     let second = talk(&mut page, "701").await;
@@ -244,7 +279,7 @@ async fn the_page_joins_two_phones_of_sipp() {
     sipp.is_content();
     { second }.hang_up(&mut page).await.unwrap();
     south.is_content();
-    interop::record("sipp", "attended, from the page");
+    interop::record(way.peer(), "attended, from the page");
 }
 
 /// linphonec has both halves of it: it calls with Replaces when it is asked to, and takes such a call.

@@ -85,6 +85,9 @@ async fn both_ways(by: By, media: Media) {
     hears(&call).await;
     call.hang_up(&mut page).await.unwrap();
     heard_by_phone(&phone.recording());
+    if by == By::Tcp {
+        support::interop::record("baresip", "call by TCP");
+    }
 }
 
 async fn hears(call: &Call) {

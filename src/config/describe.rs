@@ -38,6 +38,8 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     let client_ca = tls.and_then(|own| own.client_ca.as_ref());
     list.optional("sip.tls.client_ca", client_ca.map(quoted));
     list.add("sip.dns_servers", strings(&config.sip.dns_servers));
+    list.add("sip.session_expires", quoted(&format!("{}s", config.sip.session_expires.as_secs())));
+    list.add("sip.session_min", quoted(&format!("{}s", config.sip.session_min.as_secs())));
     list.add("media.workers", config.media.workers.to_string());
     list.add("media.webrtc_port", config.media.webrtc_port.to_string());
     list.add("media.rtp_ports", quoted(&config.media.rtp_ports));

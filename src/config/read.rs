@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::describe::{self, Setting};
 use super::environment;
@@ -84,6 +85,16 @@ fn sip(table: &Reader<'_>, files: &dyn Files) -> Sip {
             sip.listen.push(listen.value);
         }
     }
+    for (key, place) in
+        [("session_expires", &mut sip.session_expires), ("session_min", &mut sip.session_min)]
+    {
+        if let Some(Field { value, at }) = table.duration(key) {
+            *place = value;
+            if !(SHORTEST_SESSION..=LONGEST_SESSION).contains(&value) {
+                table.findings().error(&at, format!("`{key}` is 90s to 24h"));
+            }
+        }
+    }
     sip.address = table.parsed("address").map(|field| field.value);
     for server in table.texts_or_none("dns_servers") {
         let server = document::parsed::<SocketAddr>(server, "dns_servers", table.findings());
@@ -92,6 +103,10 @@ fn sip(table: &Reader<'_>, files: &dyn Files) -> Sip {
     table.finish();
     sip
 }
+
+/// RFC 4028 5: less would be a flood; a day is as good as none.
+const SHORTEST_SESSION: Duration = Duration::from_secs(90);
+const LONGEST_SESSION: Duration = Duration::from_secs(86_400);
 
 fn sip_tls(table: &Reader<'_>, files: &dyn Files) -> Option<SipTls> {
     table.required("cert");

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::base::{Network, Permission, Secret, TrunkId, UserId};
 use crate::dialplan::{Known, Region};
@@ -55,13 +56,12 @@ impl Config {
             http: Http::default(),
             api_keys: BTreeMap::new(),
             sip: Sip {
-                tls: None,
-                dns_servers: Vec::new(),
                 listen: vec![
                     Listen { transport: Transport::Udp, address: SocketAddr::new(loopback, 0) },
                     Listen { transport: Transport::Tcp, address: SocketAddr::new(loopback, 0) },
                 ],
                 address: Some(loopback),
+                ..Sip::silent()
             },
             media: Media { webrtc_port: 0, address: Some(loopback), ..Media::default() },
             store: Store { url: StoreUrl::Sqlite(database.display().to_string()) },
@@ -156,6 +156,10 @@ pub struct Sip {
     pub tls: Option<SipTls>,
     /// Which DNS servers know the trunks; empty asks the system's.
     pub dns_servers: Vec<SocketAddr>,
+    /// After how long without a refresh a session is over, as we ask for (RFC 4028): 90 s to 24 h.
+    pub session_expires: Duration,
+    /// The least that peers may ask for: 90 s to 24 h.
+    pub session_min: Duration,
 }
 
 impl Default for Sip {
@@ -164,7 +168,22 @@ impl Default for Sip {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5060);
         let listen = |transport| Listen { transport, address };
         let listen = vec![listen(Transport::Udp), listen(Transport::Tcp)];
-        Sip { listen, address: None, tls: None, dns_servers: Vec::new() }
+        Sip { listen, ..Sip::silent() }
+    }
+}
+
+impl Sip {
+    /// Listens nowhere.
+    pub(super) fn silent() -> Sip {
+        let timer = crate::sip::SessionTimer::default();
+        Sip {
+            listen: Vec::new(),
+            address: None,
+            tls: None,
+            dns_servers: Vec::new(),
+            session_expires: timer.interval,
+            session_min: timer.shortest,
+        }
     }
 }
 

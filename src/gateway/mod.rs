@@ -5,6 +5,7 @@ mod accounts;
 mod call_task;
 mod events;
 mod health;
+mod identity;
 mod pages;
 mod plans;
 mod probes;

@@ -110,7 +110,9 @@ fn written(trunk: &Definition, number: &Number) -> String {
 
 fn party(trunk: &Definition, uri: &Uri, display: Option<&str>) -> Party {
     let user = uri.user_decoded().unwrap_or_default();
-    let number = trunk.numbers.read(&user).parse().ok();
+    // Parameters of the number (RFC 3966) are no part of it: `npdi`, `verstat`.
+    let number = user.split(';').next().unwrap_or_default();
+    let number = trunk.numbers.read(number).parse().ok();
     let display = display
         .map(|name| name.chars().filter(|c| !c.is_control()).take(MAX_DISPLAY).collect::<String>());
     Party {

@@ -24,8 +24,8 @@ use crate::media::{Band, Interface, Pool, PoolConfig};
 use crate::signaling::socket::Server;
 use crate::signaling::{self, CloseCode, IceSource, TokenKey};
 use crate::sip::{
-    self, Dns, DriverConfig, EndpointConfig, Reachable, TlsConfig, TlsIdentity, TlsServer,
-    Transport,
+    self, Dns, DriverConfig, EndpointConfig, Reachable, SessionTimer, TlsConfig, TlsIdentity,
+    TlsServer, Transport,
 };
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
@@ -288,6 +288,10 @@ fn sip_config(config: &Config, trunks: &Trunks) -> Result<DriverConfig, StartErr
     let endpoint = EndpointConfig {
         accept: trunks.networks(),
         challenged: trunks.challenged(),
+        session_timer: SessionTimer {
+            interval: config.sip.session_expires,
+            shortest: config.sip.session_min,
+        },
         ..EndpointConfig::default()
     };
     let server = config.sip.tls.as_ref().map(|own| TlsServer {

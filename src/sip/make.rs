@@ -7,10 +7,11 @@ use super::dialog::NameAddrText;
 use super::digest;
 use super::endpoint::Path;
 use super::event::{Answer, Incoming, OfferIn, Origin, Privacy};
-use super::header::{Allow, PAssertedIdentity, Reason, RetryAfter, TypedHeader};
+use super::header::{Allow, PAssertedIdentity, Reason, RetryAfter, TypedHeader, Warning};
 use super::registration::{self, RegisterAsk};
 use super::status::phrase;
 use super::{MessageExt, Method, NameAddr, Request, Response, Uri};
+use crate::base::Cause;
 
 /// Whether a message tells where we are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,7 +177,7 @@ impl Echo {
 
     /// The final response is made: nothing of the request is needed any more.
     pub(super) fn forget_request(&mut self) {
-        self.request.headers = Default::default();
+        *self.request.headers_mut() = Default::default();
         self.tag = String::new();
     }
 
@@ -219,7 +220,22 @@ impl Echo {
             response.push("Server", product);
         }
         finish(&mut response, &reply.headers, reply.body);
+        if reply.status >= 300 && !matches!(reply.status, 401 | 407) {
+            explain(&mut response, reply.status, &words);
+        }
         write(&response.into())
+    }
+}
+
+/// Why a request is refused, where nobody has said more: its cause in Q.850's terms (RFC 6432) and in
+/// words. A challenge is no refusal.
+pub(super) fn explain(response: &mut Response, status: u16, words: &str) {
+    if response.get(Reason::NAME).is_none() {
+        response.push_header(&Reason::q850(Cause::from_sip(status).q850(), words));
+    }
+    if response.get(Warning::NAME).is_none() {
+        let (agent, text) = ("crosspoint".to_owned(), words.to_owned());
+        response.push_header(&Warning { code: 399, agent, text });
     }
 }
 

@@ -118,6 +118,10 @@ fn config_text(dir: &TempDir, target: &str, sip: &str, trunk: &str) -> String {
         true => "",
         false => "listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n",
     };
+    let codecs = match trunk.contains("codecs =") {
+        true => "",
+        false => "codecs = [\"pcmu\", \"pcma\"]\n",
+    };
     format!(
         "dialplan = \"{here}/plan.toml\"\n\
              [http]\n\
@@ -136,7 +140,7 @@ fn config_text(dir: &TempDir, target: &str, sip: &str, trunk: &str) -> String {
              [trunk.phone]\n\
              target = \"{target}\"\n\
              accept_from = [\"127.0.0.1/32\"]\n\
-             codecs = [\"pcmu\", \"pcma\"]\n{trunk}\n"
+             {codecs}{trunk}\n"
     )
 }
 

@@ -77,7 +77,45 @@ pub const FEATURES: &[(&str, &[&str])] = &[
 ];
 
 /// What a peer has not got, and why.
-pub const CANNOT: &[(&str, &str, &str)] = &[];
+pub const CANNOT: &[(&str, &str, &str)] = &[
+    ("baresip", "several early dialogs", ONE),
+    ("baresip", "18x storm", ONCE),
+    ("baresip", "100rel by the peer", NO_100REL),
+    ("baresip", "100rel by the gateway", NO_100REL),
+    ("baresip", "re-INVITE without an offer", OFFERS),
+    ("baresip", "codec change", KEEPS),
+    ("baresip", "new media address", KEEPS),
+    ("baresip", "glare", UNTIMED),
+    ("linphonec", "several early dialogs", ONE),
+    ("linphonec", "18x storm", ONCE),
+    ("linphonec", "re-INVITE without an offer", OFFERS),
+    ("linphonec", "codec change", KEEPS),
+    ("linphonec", "new media address", KEEPS),
+    ("linphonec", "glare", UNTIMED),
+    ("baresip", "INVITE without an offer", OFFERS),
+    ("baresip", "UPDATE by the peer", NO_UPDATE),
+    ("baresip", "UPDATE by the gateway", NO_UPDATE),
+    ("baresip", "refreshed by the peer", NO_TIMER),
+    ("baresip", "422 with Min-SE", NO_TIMER),
+    ("baresip", "attended, from the page", NO_REPLACES),
+    ("baresip", "attended, from the peer", NO_REPLACES),
+    ("linphonec", "UPDATE by the peer", ONLY_TAKES),
+    ("linphonec", "refreshed by the peer", LONG),
+    ("linphonec", "422 with Min-SE", LONG),
+];
+
+const ONE: &str = "one phone is one dialog: forks are a proxy's";
+const ONCE: &str = "rings with one 180 a call";
+const NO_100REL: &str =
+    "neither `Allow` nor `Supported` has PRACK or 100rel (`what_the_phones_have_not_got`)";
+const OFFERS: &str = "none of its commands makes an INVITE of this kind without an offer";
+const KEEPS: &str = "its re-INVITEs are for hold: codecs and address stay as they were";
+const UNTIMED: &str = "takes no command at the moment of the gateway's own re-INVITE";
+const NO_UPDATE: &str = "`Allow` has no UPDATE (`what_the_phones_have_not_got`)";
+const NO_TIMER: &str = "`Supported` has no timer (`what_the_phones_have_not_got`)";
+const NO_REPLACES: &str = "`Supported` has no replaces (`what_the_phones_have_not_got`)";
+const ONLY_TAKES: &str = "takes UPDATE, and has no command that sends one";
+const LONG: &str = "asks for no session timer by itself; where it refreshes, it is after minutes";
 
 /// This peer did this.
 pub fn record(peer: &str, feature: &str) {

@@ -13,9 +13,101 @@ pub struct Kamailio {
     _dir: TempDir,
 }
 
+/// What a carrier's proxy does besides carrying calls to a phone on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ways {
+    /// The first branch of each call goes where nobody is, and fails.
+    pub dead_branch: bool,
+    /// The first ACK of each call is lost on its way to the phone.
+    pub lose_ack: bool,
+    /// The first 200 of each INVITE is lost on its way back.
+    pub lose_answer: bool,
+    /// What it says of the session's timer in the phone's stead.
+    pub session: Option<&'static str>,
+}
+
 impl Kamailio {
+    /// The same as a proxy in front of the phone at `phone`: it asks the gateway for the password
+    /// `secret` of its INVITEs, writes itself into the route of every dialog, and carries calls to
+    /// +493023125600 to the user `acct`, who registers.
+    pub fn proxy(phone: u16, ways: Ways) -> Kamailio {
+        let dead = super::free_port();
+        let first = match ways.dead_branch {
+            true => format!(
+                "$du = \"sip:127.0.0.1:{dead}\";\n t_on_failure(\"NEXT\");\n t_set_fr(0, 500);"
+            ),
+            false => format!("$du = \"sip:127.0.0.1:{phone}\";"),
+        };
+        let lose_ack = match ways.lose_ack {
+            true => "if (is_method(\"ACK\")) { if ($shv(acks) != 0) { xlog(\"L_ERR\", \"ACK PASSED\\n\"); } }
+        if (is_method(\"ACK\") && $shv(acks) == 0) { $shv(acks) = 1; xlog(\"L_ERR\", \"ACK LOST\\n\"); exit; }",
+            false => "",
+        };
+        let lose_answer = match ways.lose_answer {
+            true => {
+                "if (status =~ \"200\" && $rm == \"INVITE\" && $shv(answers) == 0) { $shv(answers) = 1; xlog(\"L_ERR\", \"ANSWER LOST\\n\"); drop; }"
+            }
+            false => "",
+        };
+        let session = ways.session.map_or(String::new(), |session| {
+            format!(
+                "if (status =~ \"200\" && ($rm == \"INVITE\" || $rm == \"UPDATE\")) {{\n\
+                 if ($shv(answered) == 1) {{ xlog(\"L_ERR\", \"REFRESHED $rm $rs\\n\"); }}\n\
+                 $shv(answered) = 1; remove_hf(\"Session-Expires\");\n\
+                 append_hf(\"Session-Expires: {session}\\r\\n\");\n}}"
+            )
+        });
+        let calls = format!(
+            r#"
+    if ($rU == "+493023125600") {{
+        append_hf("P-Called-Party-ID: <sip:+493023125600@127.0.0.1>\r\n");
+        $rU = "acct";
+        record_route();
+        if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
+        t_relay();
+        exit;
+    }}
+    if (!pv_proxy_authenticate("127.0.0.1", "secret", "0")) {{
+        proxy_challenge("127.0.0.1", "1");
+        exit;
+    }}
+    consume_credentials();
+    record_route();
+    {first}
+    t_relay();
+    exit;
+"#
+        );
+        let routes = format!(
+            r#"
+failure_route[NEXT] {{
+    if (t_is_canceled()) {{ exit; }}
+    xlog("L_ERR", "NEXT BRANCH\n");
+    $du = "sip:127.0.0.1:{phone}";
+    t_set_fr(120000, 30000);
+    t_relay();
+}}
+reply_route {{
+    {lose_answer}
+    {session}
+    return;
+}}
+"#
+        );
+        Kamailio::configured("MD5", lose_ack, &calls, &routes)
+    }
+
     /// A registrar and proxy for any user with the password `secret`. `algorithm` is `MD5` or `SHA-256`.
     pub fn start(algorithm: &str) -> Kamailio {
+        let calls = r#"
+    record_route();
+    if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
+    t_relay();
+"#;
+        Kamailio::configured(algorithm, "", calls, "")
+    }
+
+    fn configured(algorithm: &str, inside: &str, calls: &str, routes: &str) -> Kamailio {
         let dir = TempDir::new("kamailio");
         let port = free_port();
         let modules = [
@@ -62,15 +154,16 @@ request_route {{
     }}
     if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
     if (has_totag()) {{
+        xlog("L_ERR", "WITHIN $rm\n");
+        {inside}
         if (loose_route()) {{ t_relay(); exit; }}
         if (is_method("ACK")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
         sl_send_reply("404", "Not Here");
         exit;
     }}
-    record_route();
-    if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
-    t_relay();
+{calls}
 }}
+{routes}
 "#
         );
         fs::write(dir.join("kamailio.cfg"), config).unwrap();

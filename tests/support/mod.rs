@@ -22,6 +22,7 @@ pub mod sip_wire;
 pub mod sipp_script;
 pub mod socket;
 pub mod sound;
+pub mod talk;
 pub mod uas;
 pub mod wire;
 

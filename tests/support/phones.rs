@@ -84,17 +84,23 @@ impl Baresip {
     }
 
     /// The same with a row of codecs, best first, as `audio_codecs` names them.
-    pub fn start_with_codecs(hz: f64, dbm0: f64, codecs: &str, ptime: u32) -> Baresip {
+    pub fn start_with_codecs(rate: u32, hz: f64, codecs: &str, ptime: u32) -> Baresip {
         let account = format!(
             "<sip:700@127.0.0.1>;regint=0;answermode=auto;ptime={ptime};audio_codecs={codecs}\n"
         );
-        Baresip::start_with(hz, dbm0, "module g722.so\nmodule opus.so\n", &account)
+        Baresip::start_at(rate, hz, -20.0, "module g722.so\nmodule opus.so\n", &account)
     }
 
-    fn start_with(hz: f64, dbm0: f64, settings: &str, account: &str) -> Baresip {
+    /// The same with further settings, and an account as its file of accounts has it.
+    pub fn start_with(hz: f64, dbm0: f64, settings: &str, account: &str) -> Baresip {
+        Baresip::start_at(8_000, hz, dbm0, settings, account)
+    }
+
+    /// The same with a tone at another rate than 8 kHz.
+    fn start_at(rate: u32, hz: f64, dbm0: f64, settings: &str, account: &str) -> Baresip {
         let dir = TempDir::new("baresip");
         let (port, control_port, keys_port) = (free_port(), free_port(), free_port());
-        super::sound::write_tone(&dir.join("tone.wav"), 8000, hz, dbm0, 90.0);
+        super::sound::write_tone(&dir.join("tone.wav"), rate, hz, dbm0, 90.0);
         let here = dir.path().display();
         let config = format!(
             "poll_method epoll\n\
@@ -249,6 +255,17 @@ impl Sipp {
         fs::read_to_string(self.dir.join("messages")).unwrap_or_default()
     }
 
+    /// Waits until it has got so many of these.
+    pub async fn got(&self, what: &str, times: usize) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let mut step = tokio::time::interval(Duration::from_millis(20));
+        while self.messages().matches(what).count() < times {
+            step.tick().await;
+            let messages = self.messages();
+            assert!(std::time::Instant::now() < deadline, "no {what:?}: {messages}");
+        }
+    }
+
     /// sipp as the calling side of one call to `to`, with a scenario made by the test.
     pub fn calling(scenario: &str, to: &str) -> Sipp {
         let dir = TempDir::new("sipp-script");
@@ -349,6 +366,17 @@ impl Linphone {
     /// A phone for this user that speaks SIP in this way, encrypts its media so, and believes the
     /// authority, whose certificate `phone` it shows.
     pub fn start_as(user: &str, by: By, media: Media, authority: Option<&Authority>) -> Linphone {
+        Linphone::start_with(user, by, media, authority, "")
+    }
+
+    /// The same with further settings of its `[sip]` and tables after it.
+    pub fn start_with(
+        user: &str,
+        by: By,
+        media: Media,
+        authority: Option<&Authority>,
+        settings: &str,
+    ) -> Linphone {
         let dir = TempDir::new("linphone");
         let port = free_port();
         let ports =
@@ -358,6 +386,10 @@ impl Linphone {
             Media::Plain => "none",
             Media::Srtp | Media::SrtpRequired => "srtp",
         };
+        let digits = match settings.contains("use_info") {
+            true => "",
+            false => "use_info=1\nuse_rfc2833=0\n",
+        };
         let mandatory = i32::from(media == Media::SrtpRequired);
         let believed = authority.map_or(String::new(), |authority| {
             format!(
@@ -366,9 +398,9 @@ impl Linphone {
             )
         });
         let config = format!(
-            "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nuse_info=1\nuse_rfc2833=0\n\
+            "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\n{digits}\
              guess_hostname=0\ncontact=\"phone\" <sip:{user}@127.0.0.1>\n\
-             media_encryption={encryption}\nmedia_encryption_mandatory={mandatory}\n{believed}\
+             media_encryption={encryption}\nmedia_encryption_mandatory={mandatory}\n{believed}{settings}\n\
              [rtp]\naudio_rtp_port={}\n",
             free_port()
         );
@@ -376,13 +408,22 @@ impl Linphone {
         fs::create_dir_all(dir.join(".local/share/linphone")).unwrap();
         let mut command = Command::new("linphonec");
         command.env("HOME", dir.path()).current_dir(dir.path());
-        command.arg("-a").arg("-S").arg("-c").arg(dir.join("linphonerc"));
+        // Nobody answers for it where it is to be heard before.
+        if !settings.contains("early_media") {
+            command.arg("-a");
+        }
+        command.arg("-S").arg("-c").arg(dir.join("linphonerc"));
         let process = Process::start_with_input("linphonec", &mut command);
         // Its prompt has no line of its own; this is the last line before it.
         process.line_with("video is disabled", Duration::from_secs(20));
         process.type_line("soundcard use files");
         process.line_with("Using wav files", Duration::from_secs(20));
         Linphone { port, process, _dir: dir }
+    }
+
+    /// Waits for a line that it says.
+    pub fn says(&self, text: &str) {
+        self.process.line_with(text, Duration::from_secs(20));
     }
 
     /// Types a command.

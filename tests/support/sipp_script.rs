@@ -7,7 +7,7 @@ impl Script {
     /// The called side of one call.
     pub fn callee() -> Script {
         let head = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<!DOCTYPE scenario SYSTEM \"sipp.dtd\">\n\
-                    <scenario name=\"script\">\n<recv request=\"INVITE\"><action>\
+                    <scenario name=\"script\">\n<recv request=\"INVITE\" rrs=\"true\"><action>\
                     <ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" assign_to=\"via\"/>\
                     <ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" assign_to=\"first\"/>\
                     <ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" assign_to=\"called\"/>\
@@ -16,8 +16,24 @@ impl Script {
         Script(head.to_owned())
     }
 
+    /// The same behind a proxy, whose Via is in front of the gateway's.
+    pub fn callee_behind_proxy() -> Script {
+        let mut script = Script::callee();
+        script.0 = script.0.replacen(
+            "</action>",
+            "<ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" occurrence=\"2\" assign_to=\"second\"/></action>",
+            1,
+        );
+        script
+    }
+
     /// The calling side of one call to this user, with further headers.
     pub fn caller(user: &str, lines: &str, sdp: &str) -> Script {
+        Script::caller_with(user, lines, Some(sdp))
+    }
+
+    pub fn caller_with(user: &str, lines: &str, sdp: Option<&str>) -> Script {
+        let body = body(sdp);
         Script(format!(
             "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<!DOCTYPE scenario SYSTEM \"sipp.dtd\">\n\
              <scenario name=\"script\">\n<send retrans=\"500\"><![CDATA[\n\n\
@@ -25,24 +41,33 @@ impl Script {
              Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
              From: <sip:+4940555@[local_ip]>;tag=c[call_number]\nTo: <sip:{user}@[remote_ip]>\n\
              Call-ID: [call_id]\nCSeq: 1 INVITE\nMax-Forwards: 70\n\
-             Contact: <sip:[local_ip]:[local_port]>\n{lines}Content-Type: application/sdp\n\
-             Content-Length: [len]\n\n{sdp}\n]]></send>\n\
+             Contact: <sip:[local_ip]:[local_port]>\n{lines}{body}\n]]></send>\n\
              <recv response=\"100\" optional=\"true\"></recv>\n"
         ))
     }
 
     /// The call is refused with this status, and that is the end.
     pub fn refused(mut self, status: u16) -> String {
+        self.0 += "<recv response=\"180\" optional=\"true\"></recv>\n";
         self.0 += &format!("<recv response=\"{status}\"></recv>\n");
         self.0 += &caller_ack("[last_Via:]");
         self.0 + "</scenario>\n"
     }
 
-    /// The call is answered and acknowledged.
-    pub fn accepted(mut self) -> Script {
-        self.0 +=
-            "<recv response=\"180\" optional=\"true\"></recv>\n<recv response=\"200\"></recv>\n";
-        self.0 += &caller_ack("Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]");
+    /// The call is answered and acknowledged; the ACK has the answer where the INVITE had no offer.
+    pub fn accepted(self) -> Script {
+        self.accepted_with(None)
+    }
+
+    pub fn accepted_with(mut self, sdp: Option<&str>) -> Script {
+        let body = body(sdp);
+        self.0 += "<recv response=\"180\" optional=\"true\"></recv>\n\
+                   <recv response=\"200\" rrs=\"true\"></recv>\n";
+        self.0 += &format!(
+            "<send><![CDATA[\n\nACK [next_url] SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n[last_From:]\n[last_To:]\n\
+             [routes]\n[last_Call-ID:]\nCSeq: 1 ACK\nMax-Forwards: 70\n{body}\n]]></send>\n"
+        );
         self.0 += NAMED;
         self
     }
@@ -58,6 +83,12 @@ impl Script {
             })
             .collect();
         self.0 += &format!("<recv request=\"{method}\"><action>{checks}{NAMES}</action></recv>\n");
+        self
+    }
+
+    /// Waits for a request with nothing remembered of it.
+    pub fn expect_only(mut self, method: &str) -> Script {
+        self.0 += &format!("<recv request=\"{method}\"></recv>\n");
         self
     }
 
@@ -77,9 +108,32 @@ impl Script {
         let again = if status.starts_with("200") { " retrans=\"500\"" } else { "" };
         self.0 += &format!(
             "<send{again}><![CDATA[\n\nSIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:];tag={tag}\n\
-             [last_Call-ID:]\n[last_CSeq:]\nContact: <sip:[local_ip]:[local_port]>\n\
+             [last_Call-ID:]\n[last_CSeq:]\n[last_Record-Route:]\nContact: <sip:[local_ip]:[local_port]>\n\
              Allow: INVITE, ACK, CANCEL, BYE, UPDATE, REFER, NOTIFY\n{lines}{body}\n]]></send>\n"
         );
+        self
+    }
+
+    /// The final answer of the INVITE that began the call, after other requests have come.
+    pub fn answer_at_last(mut self, status: &str, sdp: Option<&str>) -> Script {
+        let body = body(sdp);
+        self.0 += &format!(
+            "<send retrans=\"500\"><![CDATA[\n\nSIP/2.0 {status}\nVia:[$via]\nVia:[$second]\nFrom:[$first]\n\
+             To:[$called];tag=SIPpTag01\n[last_Call-ID:]\nCSeq:[$cseq]\n\
+             Contact: <sip:[local_ip]:[local_port]>\nAllow: INVITE, ACK, CANCEL, BYE\n{body}\n]]></send>\n"
+        );
+        self
+    }
+
+    /// A call that was placed rings reliably: PRACK (RFC 3262), then the answer.
+    pub fn rings_reliably(mut self) -> Script {
+        self.0 += "<recv response=\"180\" rrs=\"true\"><action>\
+                   <ereg regexp=\"[0-9]+\" search_in=\"hdr\" header=\"RSeq:\" check_it=\"true\" assign_to=\"rseq\"/>\
+                   </action></recv>\n\
+                   <send retrans=\"500\"><![CDATA[\n\nPRACK [next_url] SIP/2.0\n\
+                   Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n[last_From:]\n[last_To:]\n\
+                   [routes]\n[last_Call-ID:]\nCSeq: 2 PRACK\nRAck: [$rseq] 1 INVITE\nMax-Forwards: 70\n\
+                   Content-Length: 0\n\n]]></send>\n<recv response=\"200\"></recv>\n";
         self
     }
 
@@ -98,9 +152,9 @@ impl Script {
         let again = if method == "ACK" { "" } else { " retrans=\"500\"" };
         let body = body(sdp);
         self.0 += &format!(
-            "<send{again}><![CDATA[\n\n{method} sip:gateway@127.0.0.1 SIP/2.0\n\
+            "<send{again}><![CDATA[\n\n{method} [next_url] SIP/2.0\n\
              Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom:[$to]\nTo:[$from]\n\
-             Call-ID: [call_id]\nCSeq: {cseq} {method}\nMax-Forwards: 70\n\
+             Call-ID: [call_id]\nCSeq: {cseq} {method}\n[routes]\nMax-Forwards: 70\n\
              Contact: <sip:[local_ip]:[local_port]>\n{lines}{body}\n]]></send>\n"
         );
         self
@@ -109,9 +163,9 @@ impl Script {
     /// The same with headers and a body of any kind, `Content-Type` and `Content-Length` among them.
     pub fn ask_with(mut self, method: &str, cseq: u32, rest: &str) -> Script {
         self.0 += &format!(
-            "<send retrans=\"500\"><![CDATA[\n\n{method} sip:gateway@127.0.0.1 SIP/2.0\n\
+            "<send retrans=\"500\"><![CDATA[\n\n{method} [next_url] SIP/2.0\n\
              Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom:[$to]\nTo:[$from]\n\
-             Call-ID: [call_id]\nCSeq: {cseq} {method}\nMax-Forwards: 70\n\
+             Call-ID: [call_id]\nCSeq: {cseq} {method}\n[routes]\nMax-Forwards: 70\n\
              Contact: <sip:[local_ip]:[local_port]>\n{rest}\n]]></send>\n"
         );
         self
@@ -136,6 +190,12 @@ impl Script {
     /// Waits for the gateway's BYE and ends.
     pub fn until_bye(self) -> String {
         self.expect("BYE", &[]).confirm("200 OK", "", None).end()
+    }
+
+    /// Nothing happens for so long: how a peer that says nothing is played.
+    pub fn silent(mut self, ms: u32) -> Script {
+        self.0 += &format!("<pause milliseconds=\"{ms}\"/>\n");
+        self
     }
 
     /// Ends.

@@ -1,12 +1,13 @@
 //! The legs of a call as its task holds them: what a leg's number stands for on the wire.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{SessionId, UserId};
 use crate::dtmf::InfoSupport;
 use crate::media;
 use crate::signaling::socket::Page;
-use crate::signaling::{Refusal, RequestId};
+use crate::signaling::{Refusal, RequestId, Verified};
 use crate::sip;
 
 use crate::gateway::trunks::{Channel, Trunk};
@@ -43,6 +44,10 @@ pub(super) struct CallerTrunk {
     pub channel: Channel,
     /// Whether its `Allow` names INFO.
     pub info: InfoSupport,
+    /// How far its network has verified the caller's number.
+    pub verified: Option<Verified>,
+    /// Whose call it was before, as pages are told.
+    pub diverted: BTreeMap<String, String>,
     /// The INVITE's offer; `None` makes ours go out in the 200.
     pub offer: Option<String>,
     pub answered: bool,

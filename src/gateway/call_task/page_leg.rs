@@ -26,13 +26,17 @@ impl CallTask {
         self.follow_media(MediaOf::Callee(n), events);
         let offer = media.offer_browser().await.map_err(media_rejection)?;
         let record = self.engine.record();
+        let (metadata, verified) = match &self.caller {
+            Caller::Trunk(trunk) => (trunk.diverted.clone(), trunk.verified),
+            _ => Default::default(),
+        };
         live.page.event(Event::CallIncoming(Box::new(CallIncoming {
             call: self.id,
             from: record.from.clone(),
             to: record.to.clone(),
-            metadata: Default::default(),
+            metadata,
             sdp: offer,
-            verified: None,
+            verified,
         })));
         Ok(Callee::Page(CalleePage {
             session,

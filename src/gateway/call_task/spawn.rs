@@ -19,7 +19,7 @@ use crate::gateway::registry::LiveCall;
 use crate::gateway::surface::{CallNews, CallView};
 use crate::gateway::timeline::Timeline;
 use crate::gateway::trunks::Channel;
-use crate::gateway::{Inner, sip_words, spawn};
+use crate::gateway::{Inner, identity, sip_words, spawn};
 use crate::media;
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, Event, LossWatch, Refusal, RequestId};
@@ -97,6 +97,8 @@ pub(in crate::gateway) fn spawn_from_trunk(
         sip: incoming.session,
         channel,
         info: sip_words::info_support(&incoming.allow),
+        verified: identity::verified(&incoming),
+        diverted: identity::diverted(&incoming),
         offer,
         answered: false,
         alive: true,

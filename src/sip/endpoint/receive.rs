@@ -10,7 +10,7 @@ use crate::sip::codec::{ParseError, check, parse, write};
 use crate::sip::command::Transport;
 use crate::sip::event::Origin;
 use crate::sip::header::{TypedHeader, Via};
-use crate::sip::make::{Arrived, Echo, Facts, Reply};
+use crate::sip::make::{self, Arrived, Echo, Facts, Reply};
 use crate::sip::transaction::Reliability;
 use crate::sip::{Message, MessageExt, Method, Refusal, Request, Response};
 
@@ -179,6 +179,7 @@ impl Endpoint {
     /// Sends the response of a refusal without keeping anything.
     pub(super) fn refuse(&mut self, path: Path, refusal: &Refusal) {
         let mut response = refusal.response(&self.random.token());
+        make::explain(&mut response, refusal.status(), refusal.detail());
         let Some(mut via) = response.top_via() else { return };
         let reply = reply_path(path, &via);
         via.stamp(path.remote);
