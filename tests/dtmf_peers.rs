@@ -6,7 +6,7 @@
 mod support;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::browser::{Browser, Engine};
@@ -259,8 +259,13 @@ fn a_page_hears(gateway: &Gateway, keys: &str) -> Browser {
     Browser::start(&gateway.base, Some(&gateway.token()), "", steps)
 }
 
-fn assert_heard(saw: &[Value], keys: &str) {
-    assert_eq!(saw[5], json!({"digits": keys, "shown": keys}), "and none came twice");
+/// What the page got: these keys, each once, and how long each was in ms.
+fn heard(saw: &[Value], keys: &str) -> Vec<u64> {
+    assert_eq!([&saw[5]["digits"], &saw[5]["shown"]], [keys, keys], "and none came twice");
+    let lengths = saw[5]["lengths"].as_array().unwrap();
+    println!("{keys}: {lengths:?} ms");
+    assert_eq!(lengths.len(), keys.len(), "each has an end");
+    lengths.iter().map(|ms| ms.as_u64().unwrap()).collect()
 }
 
 #[test]
@@ -270,15 +275,23 @@ fn baresip_presses_keys() {
     let keys = "0123456789*#";
     let mut page = a_page_hears(&gateway, "0123456789*#ABCD");
     page.has_done("connected");
+    let mut pressed = Vec::new();
     for key in keys.chars() {
+        let down = Instant::now();
         phone.press(key);
         std::thread::park_timeout(Duration::from_millis(150));
         phone.release();
+        pressed.push(down.elapsed().as_millis() as u64);
         std::thread::park_timeout(Duration::from_millis(100));
     }
     // As keys its a to d are commands; a command sends them as codes.
     phone.send_code("ABCD");
-    assert_heard(&page.finish(), ALL);
+    let lengths = heard(&page.finish(), ALL);
+    // It counts a key in packets of 20 ms, at its own pace: as long as the key was down, or what
+    // passed between the two commands that it was sent on a busy machine.
+    for (ms, pressed) in lengths.iter().zip(pressed) {
+        assert!((100..=pressed + 150).contains(ms), "{ms} of {pressed} ms: {lengths:?}");
+    }
     support::interop::record("baresip", "telephone events");
 }
 
@@ -290,7 +303,8 @@ fn linphonec_presses_keys_by_info() {
     let mut page = a_page_hears(&gateway, keys);
     page.has_done("connected");
     phone.press(keys);
-    assert_heard(&page.finish(), keys);
+    // The `Duration` that it writes into each INFO.
+    assert_eq!(heard(&page.finish(), keys), [250; 12]);
     support::interop::record("linphonec", "SIP INFO");
 }
 
@@ -305,6 +319,7 @@ fn the_captures_of_sipp_are_one_key_each() {
     let mut page = a_page_hears(&gateway, keys);
     page.has_done("connected");
     wire.connected();
+    let mut sent = Vec::new();
     for key in keys.chars() {
         let name = match key {
             '*' => "star".to_owned(),
@@ -313,10 +328,13 @@ fn the_captures_of_sipp_are_one_key_each() {
         };
         let capture = read_capture(&format!("/usr/share/sip-tester/dtmf_2833_{name}.pcap"));
         assert_eq!(capture[0].1[1] & 0x7f, 101, "the payload type that sipp's SDP names");
-        let last = capture.last().unwrap().0;
+        let (last, end) = capture.last().unwrap();
+        // The duration field, in ticks of 8 kHz.
+        sent.push(u64::from(u16::from_be_bytes([end[14], end[15]])) / 8);
+        let length = *last;
         wire.send(capture);
-        std::thread::park_timeout(last + Duration::from_millis(300));
+        std::thread::park_timeout(length + Duration::from_millis(300));
     }
-    assert_heard(&page.finish(), keys);
+    assert_eq!(heard(&page.finish(), keys), sent);
     support::interop::record("sipp", "telephone events");
 }

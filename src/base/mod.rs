@@ -6,6 +6,7 @@
 mod cause;
 mod dial_string;
 mod digit;
+mod digit_pacing;
 pub mod document;
 mod dtmf_mode;
 mod e164;
@@ -19,6 +20,7 @@ mod pii;
 pub use cause::{Cause, EndCode, EndedBy, SipStatus};
 pub use dial_string::{DialString, DialStringError};
 pub use digit::{Digit, DigitError};
+pub use digit_pacing::DigitPacing;
 pub use dtmf_mode::DtmfMode;
 pub use e164::{E164, E164Error};
 pub use finding::{Finding, Findings, Place, Severity, nearest, suggestion};

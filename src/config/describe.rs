@@ -101,6 +101,15 @@ impl List<'_> {
         let codecs: Vec<&str> = trunk.codecs.iter().map(|codec| codec.word()).collect();
         self.add(&key("codecs"), strings(&codecs));
         self.add(&key("dtmf"), quoted(&trunk.dtmf));
+        let digits = &trunk.digits;
+        for (name, length) in [
+            ("dtmf_min_tone", digits.min_tone),
+            ("dtmf_min_gap", digits.min_gap),
+            ("dtmf_tone", digits.tone),
+            ("dtmf_gap", digits.gap),
+        ] {
+            self.add(&key(name), quoted(&format!("{}ms", length.as_millis())));
+        }
         self.add(&key("srtp"), quoted(&trunk.srtp.word()));
         self.add(&key("channels"), trunk.channels.to_string());
         self.add(&key("cps"), trunk.cps.to_string());

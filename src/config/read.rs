@@ -329,6 +329,7 @@ accept_from = ["203.0.113.0/28"]
 numbers     = "e164"
 codecs      = ["pcma", "pcmu"]
 dtmf        = "auto"
+dtmf_min_tone = "60ms"
 srtp        = "off"
 channels    = 30
 cps         = 10

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::read::{pem, secret};
 use crate::base::document::{self, Field, Reader};
-use crate::base::{DtmfMode, Network, TrunkId};
+use crate::base::{DigitPacing, DtmfMode, Network, TrunkId};
 use crate::dialplan::{Files, Region};
 use crate::trunk::{
     CallerDigest, Codec, Definition, Failure, NumberFormat, Registering, RetryOn, Srtp, Target,
@@ -89,6 +89,7 @@ fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definit
     if let Some(field) = table.choice("dtmf", DtmfMode::WORDS) {
         trunk.dtmf = field.value;
     }
+    trunk.digits = digits(table);
     if let Some(field) = table.choice("srtp", Srtp::WORDS) {
         trunk.srtp = field.value;
     }
@@ -112,6 +113,28 @@ fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definit
     }
     table.finish();
     trunk
+}
+
+/// How long digits are. Below 40 ms of tone and 30 ms of pause nobody hears them (ITU-T Q.24).
+fn digits(table: &Reader<'_>) -> DigitPacing {
+    let usual = DigitPacing::default();
+    let length = |key, usual: Duration, least: u64, most: u64| match table.duration(key) {
+        Some(Field { value, at }) => {
+            let ms = value.as_millis();
+            if !(u128::from(least)..=u128::from(most)).contains(&ms) {
+                let message = format!("`{key}` = {ms} ms is not in {least}ms to {most}ms");
+                table.findings().error(&at, message);
+            }
+            value
+        }
+        None => usual,
+    };
+    DigitPacing {
+        min_tone: length("dtmf_min_tone", usual.min_tone, 40, 1000),
+        min_gap: length("dtmf_min_gap", usual.min_gap, 30, 1000),
+        tone: length("dtmf_tone", usual.tone, 40, 6000),
+        gap: length("dtmf_gap", usual.gap, 30, 6000),
+    }
 }
 
 fn tls(table: &Reader<'_>, files: &dyn Files) -> TrunkTls {

@@ -93,7 +93,7 @@ fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Req
         Request::CallUnhold(_) => PageAsk::Hold(Hold::Off),
         Request::CallTransfer(transfer) => PageAsk::Transfer(transfer.to),
         Request::Ice(ice) => PageAsk::Candidate(ice.candidate.map(|c| c.candidate)),
-        Request::DtmfSend(send) => PageAsk::SendTones(send.items()),
+        Request::DtmfSend(send) => PageAsk::SendTones(send),
         Request::DtmfPress(press) => PageAsk::Press(press.tone),
         Request::DtmfRelease(_) => PageAsk::Release,
         Request::DtmfCancel(_) => PageAsk::CancelTones,

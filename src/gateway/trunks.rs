@@ -13,7 +13,7 @@ use crate::call::Retry;
 use crate::dialplan::{Route, Spread};
 use crate::dtmf::InfoSupport;
 use crate::media::{
-    AddressPolicy, DigitPacing, PrivateAddresses, Protection, RelayPolicy, TrunkCodec, TrunkMedia,
+    AddressPolicy, PrivateAddresses, Protection, RelayPolicy, TrunkCodec, TrunkMedia,
 };
 use crate::sip::digest::Hash;
 use crate::sip::{
@@ -357,7 +357,7 @@ fn media_of(definition: &Definition) -> TrunkMedia {
         codecs: codecs.collect(),
         media_from: definition.media_from.clone(),
         addresses,
-        pacing: DigitPacing::default(),
+        pacing: definition.digits,
         dtmf: definition.dtmf,
         protection: match definition.srtp {
             trunk::Srtp::Off => Protection::None,

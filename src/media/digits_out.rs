@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{DigitPacing, DigitWay, LegSide, MediaEvent};
+use super::{DigitWay, LegSide, MediaEvent};
+use crate::base::DigitPacing;
 use crate::dtmf::{
     DigitQueue, EncoderConfig, EncoderError, EncoderInput, EncoderOutput, EventPacket,
     InbandEncoder, InfoInput, InfoOutput, InfoSender, Mode, OnRefusal, Plan, Rfc4733Encoder, Tone,

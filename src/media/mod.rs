@@ -39,7 +39,7 @@ pub use event::{DigitWay, LegStats, MediaEvent};
 pub use leg::{Feed, Hold, LegSide, Phase};
 pub use pool::{Gauges, Pool};
 
-pub use trunk::{DigitPacing, RelayPolicy, TrunkAudio, TrunkCodec, TrunkMedia};
+pub use trunk::{RelayPolicy, TrunkAudio, TrunkCodec, TrunkMedia};
 pub use worker::Session;
 
 pub use crate::base::DtmfMode;

@@ -1,9 +1,8 @@
 //! What is said about a trunk's media: what we offer it, what came of it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use crate::base::{DtmfMode, Network};
+use crate::base::{DigitPacing, DtmfMode, Network};
 use crate::codec::Codec;
 use crate::dtmf::InfoSupport;
 use crate::sdp::{AddressPolicy, AudioCodec, PrivateAddresses, Protection};
@@ -57,21 +56,6 @@ impl TrunkCodec {
             TrunkCodec::L16 => Codec::L16,
             TrunkCodec::Opus => Codec::Opus,
         }
-    }
-}
-
-/// How digits are paced toward a trunk (`docs/dtmf`, sender rules).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DigitPacing {
-    /// Shortest tone sent.
-    pub min_tone: Duration,
-    /// Shortest pause between two tones.
-    pub min_gap: Duration,
-}
-
-impl Default for DigitPacing {
-    fn default() -> Self {
-        Self { min_tone: Duration::from_millis(50), min_gap: Duration::from_millis(50) }
     }
 }
 

@@ -86,11 +86,12 @@ async fn ways(
         let (mut sent, mut came) = collect(page, &call).await;
         let once = (sent.len(), came.len()) == (Digit::ALL.len(), Digit::ALL.len());
         for digit in Digit::ALL.iter().map(|digit| digit.as_char()) {
-            let out = sent.pop_front();
-            report.digits.push(cell(source, way, digit, out.filter(|s| s.way == way), once));
-            let back = came.pop_front();
+            let back = came.pop_front().filter(|came| came.way == way && came.digit == digit);
+            // The receipt is the gateway's own word: it counts where the far side heard the same key.
+            let out = sent.pop_front().filter(|sent| sent.way == way && back.is_some());
+            report.digits.push(cell(source, way, digit, out, once));
             if source == "page-rtp" {
-                report.digits.push(cell(way, "page", digit, back.filter(|s| s.way == way), once));
+                report.digits.push(cell(way, "page", digit, back, once));
             }
         }
     }

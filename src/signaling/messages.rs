@@ -12,7 +12,7 @@ use super::{
     CallHold, CallReport, CallTransfer, HeldBy, Hello, LegReport, PageStats, Refusal, TokenRefresh,
     Tones, TransferStatus, Warning, Welcome,
 };
-use crate::base::{CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus};
+use crate::base::{CallId, Cause, DialString, Digit, DigitPacing, E164, EndCode, EndedBy, Party, SipStatus};
 use crate::dtmf::ToneItem;
 
 /// The number that a page gave its request; the reply names it as `re`.
@@ -219,20 +219,20 @@ pub struct DtmfSend {
     pub call: CallId,
     /// What to send.
     pub tones: Tones,
-    /// Length of each tone in ms, 40 to 6000; 100 when absent.
+    /// Length of each tone in ms, 40 to 6000; the trunk's own when absent.
     #[serde(default)]
     pub duration: Option<u32>,
-    /// Silence between two tones in ms, 30 to 6000; 70 when absent.
+    /// Silence between two tones in ms, 30 to 6000; the trunk's own when absent.
     #[serde(default)]
     pub gap: Option<u32>,
 }
 
 impl DtmfSend {
-    /// The items to send; 100 ms and 70 ms where the page named no lengths, as `insertDTMF`.
-    pub fn items(&self) -> Vec<ToneItem> {
-        let ms =
-            |value: Option<u32>, default| Duration::from_millis(value.unwrap_or(default).into());
-        self.tones.items(ms(self.duration, 100), ms(self.gap, 70))
+    /// The items to send; with these lengths where the page named none.
+    pub fn items(&self, usual: DigitPacing) -> Vec<ToneItem> {
+        let ms = |value: Option<u32>| value.map(|ms| Duration::from_millis(ms.into()));
+        let (tone, gap) = (ms(self.duration), ms(self.gap));
+        self.tones.items(tone.unwrap_or(usual.tone), gap.unwrap_or(usual.gap))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::number_format::NumberFormat;
 use super::retry::RetryOn;
 use super::target::Target;
-use crate::base::{DtmfMode, Network, Secret, TrunkId};
+use crate::base::{DigitPacing, DtmfMode, Network, Secret, TrunkId};
 
 /// A trunk: where it is, who may speak for it, how it is spoken to, how much it may carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Definition {
     pub codecs: Vec<Codec>,
     /// How digits travel.
     pub dtmf: DtmfMode,
+    /// How long they are.
+    pub digits: DigitPacing,
     /// Whether its media is encrypted.
     pub srtp: Srtp,
     /// Calls at once, 1 or more.
@@ -79,6 +81,7 @@ impl Definition {
             calling_code: None,
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             dtmf: DtmfMode::Auto,
+            digits: DigitPacing::default(),
             srtp: Srtp::Off,
             // A small trunk; a stolen account is not worth much more than this.
             channels: 30,

@@ -87,6 +87,11 @@ function STEPS(page) {
     active: () => state("active"),
     connected: async () => {
       await page.waitForFunction(() => crosspoint.call?.peerConnection?.connectionState === "connected");
+      // How long the phone side's keys were, for `received`.
+      await page.evaluate(() => {
+        crosspoint.lengths = [];
+        crosspoint.call.remoteDTMF.addEventListener("tonechange", (ev) => ev.duration !== null && crosspoint.lengths.push(Math.round(ev.duration)));
+      });
     },
     /** Waits until a tone of `hz` is heard from the far side; gives its level. */
     hear: async ({ hz, within = 6 }) => {
@@ -125,7 +130,7 @@ function STEPS(page) {
       await came.catch(async (error) => {
         throw new Error(`received ${await page.evaluate(() => crosspoint.call?.remoteDTMF.digits)}: ${error}`);
       });
-      return page.evaluate(() => ({ digits: crosspoint.call.remoteDTMF.digits, shown: crosspoint.$("received").textContent }));
+      return page.evaluate(() => ({ digits: crosspoint.call.remoteDTMF.digits, shown: crosspoint.$("received").textContent, lengths: crosspoint.lengths }));
     },
     /** Waits for the connection to the gateway to be in a state. */
     line: ({ name }) => page.locator(`#line[data-state="${name}"]`).waitFor({ timeout: 40_000 }),

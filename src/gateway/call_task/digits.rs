@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::MediaOf;
 use super::legs::{Callee, Caller};
 use super::machine::CallTask;
-use crate::base::Digit;
+use crate::base::{Digit, DigitPacing};
 use crate::call::{Input, Leg, LegEvent};
 use crate::dtmf::{self, DigitEvent, ToneItem};
 use crate::gateway::timeline::Entry;
@@ -23,6 +23,19 @@ impl CallTask {
         self.engine
             .handle_input(Instant::now(), input)
             .map_err(|error| Refusal::new(ErrorCode::SignalWrongState).saying(error.to_string()))
+    }
+
+    /// How long digits of no given length are on the call's trunk.
+    pub(super) fn digit_pacing(&self) -> DigitPacing {
+        let dialled = self.callees.iter().rev().find_map(|callee| match callee {
+            Callee::Trunk(trunk) if trunk.alive => Some(&trunk.trunk),
+            _ => None,
+        });
+        let trunk = match &self.caller {
+            Caller::Trunk(caller) => Some(&caller.channel.trunk),
+            _ => dialled,
+        };
+        trunk.map(|trunk| trunk.definition.digits).unwrap_or_default()
     }
 
     /// Sends tones on a trunk's leg, in the mode that media's plan says.

@@ -19,7 +19,7 @@ use crate::base::{Cause, Digit, SessionId};
 use crate::dtmf::ToneItem;
 use crate::media::{Hold, MediaEvent};
 use crate::signaling::socket::Page;
-use crate::signaling::{CallStart, MediaMode, RequestId, TransferTo};
+use crate::signaling::{CallStart, DtmfSend, MediaMode, RequestId, TransferTo};
 use crate::sip;
 
 use super::registry::LivePage;
@@ -64,7 +64,7 @@ pub(super) enum PageAsk {
     HangUp,
     Media { mode: MediaMode, sdp: String },
     Candidate(Option<String>),
-    SendTones(Vec<ToneItem>),
+    SendTones(DtmfSend),
     Press(Digit),
     Release,
     CancelTones,

@@ -77,7 +77,10 @@ impl CallTask {
                 }
                 Ok(())
             }
-            PageAsk::SendTones(tones) => self.engine_tones(leg, tones),
+            PageAsk::SendTones(send) => {
+                let items = send.items(self.digit_pacing());
+                self.engine_tones(leg, items)
+            }
             PageAsk::Press(digit) => {
                 self.digits_can_go()?;
                 self.with_trunk_media(leg, |m| m.press(LegSide::Trunk, digit))

@@ -8,7 +8,8 @@ use crate::base::Digit;
 use crate::dtmf::{
     DigitEvent, DigitId, EncoderInput, EndReason, InfoSupport, Mode, Phase, ToneItem,
 };
-use crate::media::{DigitPacing, LegSide, MediaEvent};
+use crate::base::DigitPacing;
+use crate::media::{LegSide, MediaEvent};
 
 impl Bridge {
     /// Digits of known length toward a leg: all of them or, said in an event, none.

@@ -121,6 +121,27 @@ fn the_gateways_own_digits_go_either_way() {
     assert!(lab.page.windows(2).all(|p| p[1].seq == p[0].seq + 1));
 }
 
+/// The shortest tone and gap are the trunk's own.
+#[test]
+fn a_trunk_has_lengths_of_its_own() {
+    let pacing = DigitPacing { min_tone: ms(120), min_gap: ms(200), ..DigitPacing::default() };
+    let mut lab = Lab::toward(BrowserCodec::Opus, TrunkMedia { pacing, ..TrunkMedia::default() });
+    lab.bridge.trunk_accept(lab.now, &answer(address(TRUNK), "0 101")).unwrap();
+    lab.drain();
+    lab.bridge.connect(lab.now);
+    lab.talk(10);
+    let item = |key| ToneItem::Digit { digit: digit(key), duration: ms(40), gap: ms(30) };
+    lab.bridge.send_digits(lab.now, LegSide::Trunk, &[item('1'), item('2')]);
+    lab.talk(40);
+    let events: Vec<_> = lab.trunk.iter().filter(|p| p.payload_type == 101).collect();
+    let ended = |p: &&&ToTrunk| p.payload[1] & 0x80 != 0;
+    let ends: Vec<_> = events.iter().filter(ended).collect();
+    let lengths = ends.iter().map(|p| u16::from_be_bytes([p.payload[2], p.payload[3]]));
+    assert_eq!(lengths.collect::<Vec<_>>(), [960; 6]);
+    let apart = ends[3].timestamp.wrapping_sub(ends[0].timestamp);
+    assert!((960 + 1600..=960 + 1600 + 160).contains(&apart), "{apart} ticks from start to start");
+}
+
 /// One key as event, as INFO and as the page's JSON is one digit (docs on DTMF, section 1).
 #[test]
 fn a_digit_reported_another_way_is_the_same_digit() {

@@ -8,7 +8,7 @@ pub(super) use rand::rngs::ChaCha12Rng;
 pub(super) use rand::{Rng, SeedableRng};
 
 pub(super) use super::phone::{Network, Phone};
-pub(super) use crate::base::{Digit, epoch};
+pub(super) use crate::base::{Digit, DigitPacing, epoch};
 pub(super) use crate::codec::{
     Codec, Decoder, Encoder, FRAME, Tone, Tones, dominant_frequency, goertzel_dbm0, level_dbm0,
 };
