@@ -12,7 +12,9 @@ use super::{
     CallHold, CallReport, CallTransfer, HeldBy, Hello, LegReport, PageStats, Refusal, TokenRefresh,
     Tones, TransferStatus, Warning, Welcome,
 };
-use crate::base::{CallId, Cause, DialString, Digit, DigitPacing, E164, EndCode, EndedBy, Party, SipStatus};
+use crate::base::{
+    CallId, Cause, DialString, Digit, DigitPacing, E164, EndCode, EndedBy, Party, SipStatus,
+};
 use crate::dtmf::ToneItem;
 
 /// The number that a page gave its request; the reply names it as `re`.

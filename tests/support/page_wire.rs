@@ -40,6 +40,29 @@ impl PageWire {
         PageWire { process, dir }
     }
 
+    /// Ends the capture and gives how long each telephone event was, in ms, of those that a phone sent
+    /// in the clear to these ports: the last duration under each timestamp, in ticks of 8 kHz.
+    pub fn plain_events(mut self, payload_type: u8, gateway: &[u16]) -> Vec<u64> {
+        self.process.signal("INT");
+        self.process.wait(Duration::from_secs(20));
+        let mut found: Vec<(u32, u64)> = Vec::new();
+        for (at, port, bytes) in
+            read_capture_with_ports(&self.dir.join("page.pcap").display().to_string())
+        {
+            let Some(header) = Header::read(at, &bytes) else { continue };
+            if !gateway.contains(&port) || header.payload_type != payload_type || bytes.len() != 16
+            {
+                continue;
+            }
+            let ms = u64::from(u16::from_be_bytes([bytes[14], bytes[15]])) / 8;
+            match found.last_mut().filter(|(timestamp, _)| *timestamp == header.timestamp) {
+                Some((_, longest)) => *longest = ms.max(*longest),
+                None => found.push((header.timestamp, ms)),
+            }
+        }
+        found.into_iter().map(|(_, ms)| ms).collect()
+    }
+
     /// Ends the capture and reads the browser's events out of what went to the gateway's ports (other
     /// tests may be on the same interface), those of each call one after the other. An event has a
     /// payload type of its own beside that of the sound, in the sound's stream; no sound is sent

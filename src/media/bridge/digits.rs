@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Bridge;
 use crate::base::Digit;
+use crate::base::DigitPacing;
 use crate::dtmf::{
     DigitEvent, DigitId, EncoderInput, EndReason, InfoSupport, Mode, Phase, ToneItem,
 };
-use crate::base::DigitPacing;
 use crate::media::{LegSide, MediaEvent};
 
 impl Bridge {
