@@ -4,7 +4,6 @@
 //! transfer are in `service`, the first messages of a connection in `hello`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +11,7 @@ use super::{
     CallHold, CallReport, CallTransfer, HeldBy, Hello, LegReport, PageStats, Refusal, TokenRefresh,
     Tones, TransferStatus, Warning, Welcome,
 };
-use crate::base::{
-    CallId, Cause, DialString, Digit, DigitPacing, E164, EndCode, EndedBy, Party, SipStatus,
-};
-use crate::dtmf::ToneItem;
+use crate::base::{CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus};
 
 /// The number that a page gave its request; the reply names it as `re`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -227,15 +223,6 @@ pub struct DtmfSend {
     /// Silence between two tones in ms, 30 to 6000; the trunk's own when absent.
     #[serde(default)]
     pub gap: Option<u32>,
-}
-
-impl DtmfSend {
-    /// The items to send; with these lengths where the page named none.
-    pub fn items(&self, usual: DigitPacing) -> Vec<ToneItem> {
-        let ms = |value: Option<u32>| value.map(|ms| Duration::from_millis(ms.into()));
-        let (tone, gap) = (ms(self.duration), ms(self.gap));
-        self.tones.items(tone.unwrap_or(usual.tone), gap.unwrap_or(usual.gap))
-    }
 }
 
 /// `dtmf.press`.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::DtmfSend;
+use crate::base::DigitPacing;
 use crate::dtmf::{ToneError, ToneItem, parse_tones};
 
 /// 1 to 256 of `0-9 * # A-D`, `,` and `w`. `Debug` shows the length only.
@@ -17,6 +19,15 @@ impl Tones {
     /// `insertDTMF`); at least one.
     pub fn items(&self, duration: Duration, gap: Duration) -> Vec<ToneItem> {
         parse_tones(&self.0, duration, gap).expect("parsed once when it was made")
+    }
+}
+
+impl DtmfSend {
+    /// The items to send; with these lengths where the page named none.
+    pub fn items(&self, usual: DigitPacing) -> Vec<ToneItem> {
+        let ms = |value: Option<u32>| value.map(|ms| Duration::from_millis(ms.into()));
+        let (tone, gap) = (ms(self.duration), ms(self.gap));
+        self.tones.items(tone.unwrap_or(usual.tone), gap.unwrap_or(usual.gap))
     }
 }
 
