@@ -71,6 +71,29 @@ fn main() {
     let inbound = called(INBOUND);
     let median_in = |plan: &Plan| median(|| plan.evaluate_inbound(black_box(&inbound)));
     within("inbound", median_in(small), median_in(big));
+    groups();
+}
+
+/// A decision for one user among 3,000 groups and as many rules that name one each, and for a user
+/// who is in none of them.
+fn groups() {
+    let count = 3_000;
+    let mut text = String::from(HEAD);
+    for n in 0..count {
+        let _ = write!(
+            text,
+            "[group.g{n}]\nusers = [\"u{n}\"]\n[[outbound]]\nname = \"rule {n}\"\nregion = \"DE\"\n\
+             group = \"g{n}\"\nroute = \"t1\"\n"
+        );
+    }
+    let big = plan(&(text, String::new()));
+    for user in ["u0", "u2999", "alice"] {
+        let request = OutboundRequest { user: user.parse().unwrap(), ..request("030 1234567") };
+        assert_eq!(big.evaluate_outbound(&request).rule().is_some(), user != "alice");
+        let time = median(|| big.evaluate_outbound(black_box(&request)));
+        println!("{user} among {count} groups: {time:?}");
+        assert!(time < Duration::from_micros(20), "{user}: {time:?}");
+    }
 }
 
 fn median<T>(mut work: impl FnMut() -> T) -> Duration {
@@ -161,6 +184,10 @@ const DIALLED: [(&str, &str); 5] = [
     ("last rule, prices", "+43 6641 234567"),
     ("last rule, no price", "+33 1 23 45 67 89"),
 ];
+
+const HEAD: &str = "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\n\
+    timezone = \"Europe/Berlin\"\ncaller_id = \"office\"\n[caller_id.office]\n\
+    number = \"+493012345670\"\n";
 
 /// The first number of ours, which both plans have.
 const INBOUND: &str = "+49301210000";

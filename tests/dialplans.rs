@@ -29,9 +29,10 @@ fn every_plan_is_fine_and_every_rule_is_tested() {
     let plans = plans();
     assert!(plans.len() >= 6, "{plans:?}");
     for plan in &plans {
-        let report = test_plans(&[plan], ALONE, Format::Text);
+        let report = test_plans(&[plan], ALONE, Format::Text, Some(100));
         assert_eq!(report.exit, 0, "{}", report.text);
         assert!(report.text.ends_with(" 0 failed\n"), "{}", report.text);
+        assert!(report.text.contains("rules reached (100 %)\n"), "{}", report.text);
         let report = check_plans(&[plan], ALONE, Format::Text);
         assert_eq!(report.exit, 0, "{}", report.text);
         assert!(!report.text.contains("warning"), "{}", report.text);
@@ -45,8 +46,12 @@ fn every_plan_is_fine_and_every_rule_is_tested() {
 
 #[test]
 fn explain_prints_the_example_of_the_documentation() {
-    let question =
-        Question::Outbound { from: "dave".to_owned(), number: "+1 876 555 1234".to_owned() };
+    let question = Question::Outbound {
+        from: "dave".to_owned(),
+        number: "+1 876 555 1234".to_owned(),
+        country: None,
+        caller_id: None,
+    };
     let office = directory().join("office.toml");
     let at = Some("2026-11-22T10:00");
     let now = jiff::Timestamp::UNIX_EPOCH;

@@ -30,7 +30,13 @@ struct Gateway {
 
 async fn gateway(origins: &[&str]) -> Gateway {
     let (tx, pages) = mpsc::channel(16);
-    let config = Config { key: key(), revoked: Default::default(), ice: vec![], features: vec![] };
+    let config = Config {
+        key: key(),
+        revoked: Default::default(),
+        ice: vec![],
+        features: vec![],
+        dialling: std::sync::Arc::new(AsDialled),
+    };
     let server = Server::new(config, origins.iter().map(|o| (*o).to_owned()).collect(), tx);
     let shared = server.clone();
     let app = Router::new().route(

@@ -62,7 +62,10 @@ pub(super) async fn bytes(body: Body) -> Result<Vec<u8>, Problem> {
 pub(super) async fn bytes_up_to(body: Body, most: usize) -> Result<Vec<u8>, Problem> {
     match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, most)).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(_)) => Err(Problem::new(ErrorCode::RequestTooLarge)),
+        Ok(Err(_)) => {
+            let words = format!("A body is at most {} KiB here.", most / 1024);
+            Err(Problem::saying(ErrorCode::RequestTooLarge, words))
+        }
         Err(_) => Err(Problem::new(ErrorCode::RequestTimeout)),
     }
 }

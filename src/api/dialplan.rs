@@ -111,6 +111,11 @@ pub(super) async fn explain(State(api): State<Api>, body: Body) -> Result<Respon
             PlanQuestion::Outbound { user, dialled, caller_id, at }
         }
         Question { from, dial: None, caller_id: None, did: Some(did), trunk, at } => {
+            if let Some(trunk) = &trunk
+                && !api.backend.trunks().iter().any(|known| known.id == *trunk)
+            {
+                return Err(bad(format!("trunk: there is no trunk {:?}", trunk.as_str())));
+            }
             PlanQuestion::Inbound { did, from, trunk, at }
         }
         _ => {
@@ -118,10 +123,9 @@ pub(super) async fn explain(State(api): State<Api>, body: Body) -> Result<Respon
             return Err(bad(words.to_owned()));
         }
     };
-    let (decision, trace) = api
-        .backend
-        .explain(&question)
-        .ok_or_else(|| bad("at is no time like 2026-11-22T10:00".to_owned()))?;
+    let (decision, trace) = api.backend.explain(&question).ok_or_else(|| {
+        bad("at is no time like 2026-11-22T10:00 or 2026-11-22T10:00:00Z".to_owned())
+    })?;
     Ok(Json(decision_json(&decision, &trace)).into_response())
 }
 

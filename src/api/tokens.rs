@@ -28,12 +28,11 @@ pub(super) struct TokenRequest {
     #[serde(default = "both_ways")]
     #[schema(value_type = Vec<String>)]
     scopes: Vec<Scope>,
-    /// The only caller numbers it may use.
-    #[serde(default)]
-    callers: Vec<String>,
-    /// The only values it may dial, each exact or ending in `*`.
-    #[serde(default)]
-    destinations: Vec<String>,
+    /// The only caller numbers it may use; left out: those of the user.
+    callers: Option<Vec<String>>,
+    /// The only values it may dial, as they are meant in the user's country; one that ends in `*` is
+    /// the start of some (`+4930*`, `60*`). Left out: those of the dial plan.
+    destinations: Option<Vec<String>>,
     /// The longest that a call may last, in seconds.
     max_call_s: Option<u64>,
 }
@@ -65,10 +64,16 @@ pub(super) async fn mint(State(api): State<Api>, body: Body) -> Result<Response,
     if request.max_call_s == Some(0) {
         return Err(bad("max_call_s must be 1 or more".into()));
     }
+    let some = |name: &str, list: Option<Vec<String>>| match list {
+        Some(list) if list.is_empty() => {
+            Err(bad(format!("{name} is empty, which would allow nothing; leave it out for all")))
+        }
+        list => Ok(list.unwrap_or_default()),
+    };
     let claims = Claims {
         scopes: request.scopes,
-        callers: request.callers,
-        destinations: request.destinations,
+        callers: some("callers", request.callers)?,
+        destinations: some("destinations", request.destinations)?,
         max_call_s: request.max_call_s,
         ..Claims::new(request.sub, exp)
     };

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::finding::{Findings, Place, suggestion};
+use super::finding::{Findings, Place};
 
 /// A value and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,14 +55,27 @@ pub type Table = Vec<(Field<String>, Item)>;
 
 /// Parses a whole file. Syntax errors go to `findings`, every one of them; the tree is what could be read.
 pub fn parse(text: &str, file: &str, findings: &Findings) -> Item {
-    let file: Arc<str> = file.into();
-    let starts: Vec<usize> =
-        std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
-    let source = Source { text, file, starts };
-    let (root, errors) = DeTable::parse_recoverable(text);
+    let source = Source::new(text, file);
+    // The parser keeps every error until the end, so it gets no more of a broken file than that the
+    // first errors are in it.
+    let whole = match DeTable::parse(text).err().map(|error| error.span().unwrap_or(0..0).start) {
+        Some(first) if text.len() > first.saturating_add(BROKEN_BYTES) => {
+            let mut end = first + BROKEN_BYTES;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            &text[..end]
+        }
+        _ => text,
+    };
+    let (root, errors) = DeTable::parse_recoverable(whole);
     for error in errors {
         let at = source.place(error.span().unwrap_or(0..0));
         findings.error(&at, error.message().trim());
+    }
+    if whole.len() < text.len() {
+        let at = source.place(whole.len()..whole.len());
+        findings.error(&at, "not read from here on: mend the errors above first");
     }
     let at = source.place(0..0);
     Item { value: Value::Table(source.table(root.get_ref())), at }
@@ -269,7 +282,7 @@ impl<'a> Reader<'a> {
         let asked = self.asked.borrow();
         for (key, _) in self.table {
             if !asked.contains(&key.value.as_str()) {
-                let near = suggestion(&key.value, asked.iter().copied());
+                let near = self.findings.suggest(&key.value, asked.iter().copied());
                 let place =
                     if self.name.is_empty() { String::new() } else { format!(" in {}", self.name) };
                 self.findings.error(&key.at, format!("unknown key `{}`{place}{near}", key.value));
@@ -342,7 +355,7 @@ pub fn choice<T: Copy>(
     if let Some((_, value)) = words.iter().find(|(word, _)| *word == field.value) {
         return Some(Field { value: *value, at: field.at });
     }
-    let near = suggestion(field.value, words.iter().map(|(word, _)| *word));
+    let near = findings.suggest(field.value, words.iter().map(|(word, _)| *word));
     findings.error(&field.at, format!("`{key}` = {:?} is not known{near}", field.value));
     None
 }
@@ -384,19 +397,43 @@ fn kind(value: &Value) -> &'static str {
 struct Source<'t> {
     text: &'t str,
     file: Arc<str>,
+    /// Where each line starts.
     starts: Vec<usize>,
+    /// How many characters come before each block of the text, so that a column is no walk along a
+    /// line, which may be the whole file.
+    before: Vec<usize>,
 }
 
 impl Source<'_> {
+    fn new<'t>(text: &'t str, file: &str) -> Source<'t> {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let mut count = 0;
+        let blocks = text.as_bytes().chunks(BLOCK).map(|block| {
+            count += characters(block);
+            count
+        });
+        Source {
+            text,
+            file: file.into(),
+            starts: std::iter::once(0).chain(breaks.map(|(index, _)| index + 1)).collect(),
+            before: std::iter::once(0).chain(blocks).collect(),
+        }
+    }
+
     fn place(&self, span: Range<usize>) -> Place {
         let offset = span.start.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
-        let before = self.text.get(self.starts[line - 1]..offset).unwrap_or("");
+        let column = self.characters_before(offset) - self.characters_before(self.starts[line - 1]);
         Place {
             file: self.file.clone(),
             line: u32::try_from(line).unwrap_or(u32::MAX),
-            column: u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX),
+            column: u32::try_from(column + 1).unwrap_or(u32::MAX),
         }
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        self.before[block] + characters(&self.text.as_bytes()[block * BLOCK..offset])
     }
 
     fn table(&self, table: &DeTable<'_>) -> Table {
@@ -435,6 +472,16 @@ impl Source<'_> {
     }
 }
 
+/// How many characters begin in these bytes of UTF-8.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
+}
+
+/// How much of a broken file is read after its first error, in bytes.
+const BROKEN_BYTES: usize = 64 * 1024;
+/// In bytes.
+const BLOCK: usize = 512;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -471,6 +518,26 @@ mod tests {
         let findings = Findings::default();
         parse("a = \nb = 1\nc = [\n\"x\"\nd == 2\n", "f.toml", &findings);
         assert!(texts(findings).len() >= 2);
+    }
+
+    #[test]
+    fn a_file_of_errors_costs_no_more_than_its_first_ones() {
+        let findings = Findings::default();
+        parse(&"=".repeat(4 << 20), "f.toml", &findings);
+        let found = texts(findings);
+        assert_eq!(found.len(), 501);
+        assert!(found[0].starts_with("f.toml:1:"), "{}", found[0]);
+        assert!(found[500].contains("more errors are not listed"), "{}", found[500]);
+    }
+
+    #[test]
+    fn columns_count_characters_however_long_the_line_is() {
+        let findings = Findings::default();
+        let text = format!("a = 1\nb = {{ c = \"{}\", d = \"\" }}\n", "\u{e9}".repeat(3_000));
+        let root = parse(&text, "f.toml", &findings);
+        let reader = Reader::new(&root, "", &findings).unwrap();
+        assert_eq!(reader.table("b").unwrap().text("d"), None);
+        assert_eq!(texts(findings), ["f.toml:2:3019: error: `d` is empty"]);
     }
 
     #[test]

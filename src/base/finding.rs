@@ -58,9 +58,19 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Collects findings while a file is read.
+/// Collects findings while a file is read: all that people will mend in one go, and how many more
+/// there are. A file of mistakes costs no more memory than its first ones.
 #[derive(Debug, Default)]
-pub struct Findings(RefCell<Vec<Finding>>);
+pub struct Findings(RefCell<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    findings: Vec<Finding>,
+    errors: usize,
+    warnings: usize,
+    /// Names looked through for suggestions so far.
+    compared: usize,
+}
 
 impl Findings {
     /// Adds an error.
@@ -78,21 +88,57 @@ impl Findings {
         self.errors() > 0
     }
 
-    /// How many errors are among them.
+    /// How many errors there were, kept or not.
     pub fn errors(&self) -> usize {
-        self.0.borrow().iter().filter(|f| f.severity == Severity::Error).count()
+        self.0.borrow().errors
     }
 
-    /// All of them, in the order of the file.
+    /// [`suggestion`], as long as not too many names were looked through for suggestions before:
+    /// thousands of wrong names are one mistake, and each would be compared with all valid ones.
+    pub fn suggest<'a>(&self, name: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
+        let left = MOST_COMPARED.saturating_sub(self.0.borrow().compared);
+        if left == 0 {
+            return String::new();
+        }
+        let valid: Vec<&str> = valid.into_iter().collect();
+        self.0.borrow_mut().compared += valid.len() + 1;
+        suggestion(name, valid)
+    }
+
+    /// All that were kept, in the order of the file, and how many were not.
     pub fn into_sorted(self) -> Vec<Finding> {
-        let mut all = self.0.into_inner();
+        let Kept { findings: mut all, errors, warnings, .. } = self.0.into_inner();
         all.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        let more = |count: usize, severity, what: &str| {
+            let file = all.first().map(|first| first.file.clone()).unwrap_or_default();
+            let left = count.checked_sub(MOST_KEPT).filter(|left| *left > 0)?;
+            let message = format!("{left} more {what}; mend these first");
+            Some(Finding { file, line: 0, column: 0, severity, message })
+        };
+        let more = [
+            more(errors, Severity::Error, "errors are not listed"),
+            more(warnings, Severity::Warning, "warnings are not listed"),
+        ];
         all.dedup();
+        all.extend(more.into_iter().flatten());
         all
     }
 
-    fn add(&self, at: &Place, severity: Severity, message: String) {
-        self.0.borrow_mut().push(Finding {
+    fn add(&self, at: &Place, severity: Severity, mut message: String) {
+        let mut kept = self.0.borrow_mut();
+        let count = match severity {
+            Severity::Error => &mut kept.errors,
+            Severity::Warning => &mut kept.warnings,
+        };
+        *count += 1;
+        if *count > MOST_KEPT {
+            return;
+        }
+        if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+            message.truncate(end);
+            message.push_str("...");
+        }
+        kept.findings.push(Finding {
             file: at.file.to_string(),
             line: at.line,
             column: at.column,
@@ -102,12 +148,23 @@ impl Findings {
     }
 }
 
+/// Errors, and warnings, that are kept of one file.
+const MOST_KEPT: usize = 500;
+/// In characters; a message may quote what somebody wrote.
+const LONGEST_MESSAGE: usize = 500;
+/// Names that are compared with wrong ones while a file is read.
+const MOST_COMPARED: usize = 50_000;
+
 /// The candidate most like `name`, where one is like enough to be what was meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
+    let length = name.chars().count();
+    let limit = (length / 3).max(1);
+    let name = name.to_lowercase();
     candidates
         .into_iter()
-        .map(|c| (distance(&name.to_lowercase(), &c.to_lowercase()), c))
+        // A difference in length is a distance at least.
+        .filter(|c| c.chars().count().abs_diff(length) <= limit)
+        .map(|c| (distance(&name, &c.to_lowercase()), c))
         .filter(|(d, _)| *d <= limit)
         .min()
         .map(|(_, c)| c)
@@ -115,10 +172,14 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// `; did you mean "x"?`, the valid names when there are few, or nothing.
 pub fn suggestion<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
-    let valid: Vec<&str> = valid.into_iter().collect();
+    let mut valid: Vec<&str> = valid.into_iter().collect();
     match nearest(name, valid.iter().copied()) {
         Some(near) => format!("; did you mean {near:?}?"),
-        None if (1..=12).contains(&valid.len()) => format!("; valid: {}", valid.join(", ")),
+        None if (1..=12).contains(&valid.len()) => {
+            let mut seen = std::collections::BTreeSet::new();
+            valid.retain(|word| seen.insert(*word));
+            format!("; valid: {}", valid.join(", "))
+        }
         None => String::new(),
     }
 }
@@ -157,6 +218,35 @@ mod tests {
         assert_eq!(nearest("passwrd", ["password", "register"]), Some("password"));
         assert_eq!(nearest("xyz", ["north", "south"]), None);
         assert_eq!(suggestion("zz", ["north", "south"]), "; valid: north, south");
+        assert_eq!(suggestion("zz", ["balance", "balance"]), "; valid: balance");
+    }
+
+    #[test]
+    fn a_file_of_mistakes_is_told_in_part_and_says_so() {
+        let findings = Findings::default();
+        let at = |line| Place { file: "a.toml".into(), line, column: 1 };
+        for line in 1..=2_000 {
+            findings.warn(&at(line), "odd");
+            findings.error(&at(line), "x".repeat(10_000));
+            findings.suggest("nroth", ["north"]);
+        }
+        assert_eq!(findings.errors(), 2_000);
+        let all = findings.into_sorted();
+        assert_eq!(all.len(), 2 * MOST_KEPT + 2);
+        assert!(all.iter().all(|finding| finding.message.len() <= LONGEST_MESSAGE + 3));
+        let more = &all[2 * MOST_KEPT];
+        assert_eq!(more.severity, Severity::Error);
+        assert_eq!(more.message, "1500 more errors are not listed; mend these first");
+    }
+
+    #[test]
+    fn suggestions_end_where_they_would_cost_too_much() {
+        let findings = Findings::default();
+        let names: Vec<String> = (0..10_000).map(|n| format!("user{n}")).collect();
+        let valid = || names.iter().map(String::as_str);
+        assert_eq!(findings.suggest("usr77", valid()), "; did you mean \"user77\"?");
+        let told = (0..1_000).filter(|_| !findings.suggest("usr77", valid()).is_empty()).count();
+        assert!(told < 10, "{told}");
     }
 
     #[test]

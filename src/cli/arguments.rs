@@ -133,9 +133,11 @@ pub(super) enum DialplanCommand {
         after_help = "Example:  crosspoint dialplan explain plan.toml --from alice '+49 30 23125 600'"
     )]
     Explain(Explain),
-    /// The plans' own tests, one line each
-    #[command(after_help = "Example:  crosspoint dialplan test plan.toml --output junit")]
-    Test(PlanFiles),
+    /// The plans' own tests, one line each, and how many of the rules they reach
+    #[command(
+        after_help = "Example:  crosspoint dialplan test plan.toml --min-coverage 100 --output junit"
+    )]
+    Test(PlanTests),
     /// Which calls of the past would go elsewhere by another plan
     #[command(
         after_help = "Example:  crosspoint dialplan diff plan.toml new-plan.toml --cdrs calls.jsonl"
@@ -151,6 +153,15 @@ pub(super) struct PlanFiles {
     /// Check the plans' trunks and users against this configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanTests {
+    #[command(flatten)]
+    pub files: PlanFiles,
+    /// Exit 1, too, where a plan's tests reach less of its rules than this
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_coverage: Option<u8>,
 }
 
 #[derive(Debug, Args)]
@@ -183,6 +194,15 @@ pub(super) struct Explain {
     /// The number of ours that is called, for a call from a trunk
     #[arg(long, value_name = "NUMBER", conflicts_with = "number")]
     pub did: Option<String>,
+    /// The trunk that a call to --did comes by
+    #[arg(long, value_name = "NAME", requires = "did")]
+    pub trunk: Option<String>,
+    /// The number or identity that the caller asks to show
+    #[arg(long, value_name = "NUMBER", conflicts_with = "did")]
+    pub caller_id: Option<String>,
+    /// The caller's country; default: the configuration's for this user, else the plan's
+    #[arg(long, value_name = "CODE", conflicts_with = "did")]
+    pub country: Option<String>,
     /// When (RFC 3339, or a local time of the plan's zone); default: now
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,

@@ -29,8 +29,9 @@ pub(super) fn dialplan(command: &DialplanCommand, output: Output) -> ExitCode {
         DialplanCommand::Check(files) => {
             config::check_plans(&paths(&files.plans), against(&files.config), format)
         }
-        DialplanCommand::Test(files) => {
-            config::test_plans(&paths(&files.plans), against(&files.config), format)
+        DialplanCommand::Test(tests) => {
+            let (files, least) = (&tests.files, tests.min_coverage);
+            config::test_plans(&paths(&files.plans), against(&files.config), format, least)
         }
         DialplanCommand::Explain(explain) => explained(explain, against(&explain.config), format),
         DialplanCommand::Diff(diff) => {
@@ -42,10 +43,16 @@ pub(super) fn dialplan(command: &DialplanCommand, output: Output) -> ExitCode {
 
 fn explained(explain: &Explain, against: Against<'_>, format: Format) -> Report {
     let question = match &explain.did {
-        Some(did) => Question::Inbound { did: did.clone(), from: explain.from.clone() },
+        Some(did) => Question::Inbound {
+            did: did.clone(),
+            from: explain.from.clone(),
+            trunk: explain.trunk.clone(),
+        },
         None => Question::Outbound {
             from: explain.from.clone().unwrap_or_default(),
             number: explain.number.clone().unwrap_or_default(),
+            country: explain.country.clone(),
+            caller_id: explain.caller_id.clone(),
         },
     };
     let at = explain.at.as_deref();

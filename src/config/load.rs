@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
 
 use super::describe::Setting;
 use super::read;
@@ -72,7 +74,7 @@ pub fn load_plan(
     path: &Path,
     known: &Known,
 ) -> (Result<Plan, Vec<Finding>>, Vec<PathBuf>) {
-    let files = Noted { directory: Directory::of(path), read: RefCell::default() };
+    let files = Noted { directory: Directory::of_plan(path), read: RefCell::default() };
     let plan = dialplan::load(text, &path.display().to_string(), known, &files);
     let mut read = files.read.into_inner();
     read.insert(0, path.to_owned());
@@ -87,10 +89,12 @@ struct Noted {
 
 impl Files for Noted {
     fn read(&self, name: &str) -> Result<String, String> {
-        let path = self.directory.path(name);
-        let mut read = self.read.borrow_mut();
-        if !read.contains(&path) {
-            read.push(path);
+        if is_inside(name) {
+            let path = self.directory.path(name);
+            let mut read = self.read.borrow_mut();
+            if !read.contains(&path) {
+                read.push(path);
+            }
         }
         self.directory.read(name)
     }
@@ -102,15 +106,58 @@ impl Files for Noted {
 
 /// The text of a file.
 pub(super) fn text(path: &Path) -> Result<String, LoadError> {
-    fs::read_to_string(path)
-        .map_err(|error| LoadError::Unreadable(format!("{}: {error}", path.display())))
+    read_whole(path).map_err(|error| LoadError::Unreadable(format!("{}: {error}", path.display())))
 }
+
+/// The text of a regular file. A pipe would make whoever reads it wait for ever, and a device may
+/// never end.
+///
+/// # Errors
+/// One line for people.
+pub fn read_whole(path: &Path) -> Result<String, String> {
+    let words = |error: std::io::Error| error.to_string();
+    // Opening a pipe waits for its other end, unless told not to.
+    let file = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
+    let file = file.map_err(words)?;
+    let data = file.metadata().map_err(words)?;
+    if !data.is_file() {
+        return Err("this is no regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(words)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!("larger than {} MiB", MOST_BYTES / (1024 * 1024)));
+    }
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
+}
+
+/// Whether a path stays below the directory that it is relative to.
+fn is_inside(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// A table of a million prices is 25 MB.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// Linux, <asm-generic/fcntl.h>.
+const O_NONBLOCK: i32 = 0o4000;
 
 /// The files beside a file.
 #[derive(Debug, Clone)]
 pub struct Directory {
     path: PathBuf,
     sounds: Sounds,
+    reach: Reach,
+}
+
+/// Which files may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// The operator's: any, secrets come from wherever they are kept.
+    Anywhere,
+    /// A plan's: those below its directory. A plan comes over HTTP, too, and the words about a bad
+    /// table of prices quote it.
+    Below,
 }
 
 /// Whether sound files must be there.
@@ -124,7 +171,12 @@ impl Directory {
     /// The directory that `file` is in.
     pub fn of(file: &Path) -> Directory {
         let path = file.parent().map(Path::to_path_buf).unwrap_or_default();
-        Directory { path, sounds: Sounds::Needed }
+        Directory { path, sounds: Sounds::Needed, reach: Reach::Anywhere }
+    }
+
+    /// The directory that a plan is in, which the plan does not leave.
+    pub fn of_plan(file: &Path) -> Directory {
+        Directory { reach: Reach::Below, ..Directory::of(file) }
     }
 
     /// Takes sound files as given: they belong to the installation that a plan is used in.
@@ -140,7 +192,17 @@ impl Directory {
 
 impl Files for Directory {
     fn read(&self, name: &str) -> Result<String, String> {
-        fs::read_to_string(self.path(name)).map_err(|error| format!("{name}: {error}"))
+        if self.reach == Reach::Below && !is_inside(name) {
+            return Err(format!(
+                "{name}: the file must be in the plan's own directory, or below it"
+            ));
+        }
+        let path = self.path(name);
+        let text = match self.reach {
+            Reach::Anywhere => fs::read_to_string(path).map_err(|error| error.to_string()),
+            Reach::Below => read_whole(&path),
+        };
+        text.map_err(|error| format!("{name}: {error}"))
     }
 
     fn exists(&self, name: &str) -> Option<bool> {
@@ -150,4 +212,49 @@ impl Files for Directory {
 
 fn lines(findings: &[Finding]) -> String {
     findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_reads_regular_files_of_its_own_directory() {
+        let name = format!("crosspoint-load-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(folder.join("prices")).unwrap();
+        fs::write(folder.join("prices/rates.csv"), "49,t,0.1\n").unwrap();
+        let pipe = folder.join("fifo");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let large = fs::File::create(folder.join("large")).unwrap();
+        large.set_len(MOST_BYTES + 1).unwrap();
+        let directory = Directory::of_plan(&folder.join("plan.toml"));
+        assert_eq!(directory.read("prices/rates.csv"), Ok("49,t,0.1\n".to_owned()));
+        assert_eq!(directory.read("./prices/rates.csv"), Ok("49,t,0.1\n".to_owned()));
+        for (name, why) in [
+            // Nobody writes to it: a reading that waits would never end.
+            ("fifo", "no regular file"),
+            ("prices", "no regular file"),
+            ("large", "larger than 64 MiB"),
+            ("/dev/zero", "must be in the plan's own directory"),
+            ("../plan.toml", "must be in the plan's own directory"),
+            ("prices/../../x", "must be in the plan's own directory"),
+            ("nothing.csv", "No such file"),
+        ] {
+            let error = directory.read(name).unwrap_err();
+            assert!(error.contains(why), "{name}: {error}");
+        }
+        assert!(read_whole(Path::new("/dev/zero")).unwrap_err().contains("no regular file"));
+        let plan = "version = 1\n[[outbound]]\nname = \"a\"\nregion = \"DE\"\nrates = \"fifo\"\n\
+                    route = \"n\"\n";
+        let (plan, read) = load_plan(plan, &folder.join("plan.toml"), &Known::default());
+        let findings = plan.unwrap_err();
+        let told =
+            |f: &Finding| f.line == 5 && f.message == "`rates`: fifo: this is no regular file";
+        assert!(findings.iter().any(told), "{findings:#?}");
+        assert_eq!(read.len(), 2);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -11,7 +11,10 @@ use serde_json::json;
 
 use super::load::{Directory, LoadError, text};
 use super::read::read;
-use crate::dialplan::{self, Format, InboundRequest, Known, OutboundRequest, Plan, Report, diff};
+use crate::base::{TrunkId, UserId, suggestion};
+use crate::dialplan::{
+    self, Format, InboundRequest, Known, OutboundRequest, Plan, Region, Report, diff,
+};
 
 /// What a plan on the disk is checked against.
 #[derive(Debug, Clone, Copy)]
@@ -25,19 +28,25 @@ pub struct Against<'a> {
 /// What `explain` is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// `--from USER NUMBER`
+    /// `--from USER NUMBER [--country CODE] [--caller-id NUMBER]`
     Outbound {
         /// Who calls.
         from: String,
         /// What is dialled.
         number: String,
+        /// The caller's country, where it is not the configuration's or the plan's.
+        country: Option<String>,
+        /// The identity that the caller asks for.
+        caller_id: Option<String>,
     },
-    /// `--did NUMBER [--from NUMBER]`
+    /// `--did NUMBER [--from NUMBER] [--trunk NAME]`
     Inbound {
         /// What is called.
         did: String,
         /// Who calls, where known.
         from: Option<String>,
+        /// The trunk it comes by, where that matters.
+        trunk: Option<String>,
     },
 }
 
@@ -48,10 +57,16 @@ pub fn check_plans(paths: &[&Path], against: Against<'_>, format: Format) -> Rep
     })
 }
 
-/// `crosspoint dialplan test FILE…`: exit codes as `check_plans`.
-pub fn test_plans(paths: &[&Path], against: Against<'_>, format: Format) -> Report {
+/// `crosspoint dialplan test FILE…`: exit codes as `check_plans`; with `least`, 1 too where the tests
+/// of a plan reach less than so many percent of its rules.
+pub fn test_plans(
+    paths: &[&Path],
+    against: Against<'_>,
+    format: Format,
+    least: Option<u8>,
+) -> Report {
     every(paths, against, format, |source, known, files| {
-        dialplan::test(&source.text, &source.name, known, files, format)
+        dialplan::test(&source.text, &source.name, known, files, format, least)
     })
 }
 
@@ -64,7 +79,7 @@ pub fn explain_plan(
     against: Against<'_>,
     format: Format,
 ) -> Report {
-    let plan = match plan(path, against) {
+    let (plan, known) = match plan(path, against) {
         Ok(plan) => plan,
         Err(error) => return error.report(),
     };
@@ -72,21 +87,58 @@ pub fn explain_plan(
         None => now,
         Some(Ok(at)) => at,
         Some(Err(text)) => {
-            return unusable(format!("--at {text:?} is no time like 2026-11-22T10:00"));
+            return unusable(format!(
+                "--at {text:?} is no time like 2026-11-22T10:00 or 2026-11-22T10:00:00+01:00"
+            ));
         }
     };
+    match asked(question, at, &known) {
+        Ok(Asked::Outbound(request)) => dialplan::explain_outbound(&plan, &request, format),
+        Ok(Asked::Inbound(request)) => dialplan::explain_inbound(&plan, &request, format),
+        Err(words) => unusable(words),
+    }
+}
+
+enum Asked {
+    Outbound(OutboundRequest),
+    Inbound(InboundRequest),
+}
+
+/// The request in a question, or what is wrong with it.
+fn asked(question: &Question, at: Timestamp, known: &Known) -> Result<Asked, String> {
     match question {
-        Question::Outbound { from, number } => match from.parse() {
-            Ok(user) => {
-                let dialled = number.clone();
-                let request = OutboundRequest { user, country: None, dialled, caller_id: None, at };
-                dialplan::explain_outbound(&plan, &request, format)
+        Question::Outbound { from, number, country, caller_id } => {
+            let user: UserId = from.parse().map_err(|error| format!("--from {from:?}: {error}"))?;
+            if known.users.as_ref().is_some_and(|users| !users.contains_key(&user)) {
+                return Err(format!("--from {from:?}: the configuration has no such user"));
             }
-            Err(error) => unusable(format!("--from {from:?}: {error}")),
-        },
-        Question::Inbound { did, from } => {
-            let request = InboundRequest { did: did.clone(), from: from.clone(), trunk: None, at };
-            dialplan::explain_inbound(&plan, &request, format)
+            let country = country.as_deref().map(|code| {
+                code.parse::<Region>().map_err(|error| match Region::meant(code) {
+                    Some(near) => format!("--country {code:?}: {error}; did you mean {near}?"),
+                    None => format!("--country {code:?}: {error}"),
+                })
+            });
+            Ok(Asked::Outbound(OutboundRequest {
+                user,
+                country: country.transpose()?,
+                dialled: number.clone(),
+                caller_id: caller_id.clone(),
+                at,
+            }))
+        }
+        Question::Inbound { did, from, trunk } => {
+            let trunk = trunk.as_deref().map(|name| {
+                let id: TrunkId = name.parse().map_err(|e| format!("--trunk {name:?}: {e}"))?;
+                match &known.trunks {
+                    Some(trunks) if !trunks.contains(&id) => {
+                        let near = suggestion(name, trunks.iter().map(TrunkId::as_str));
+                        Err(format!("--trunk: there is no trunk {name:?}{near}"))
+                    }
+                    _ => Ok(id),
+                }
+            });
+            let (did, from) = (did.clone(), from.clone());
+            Ok(Asked::Inbound(InboundRequest { did, from, trunk: trunk.transpose()?, at }))
         }
     }
 }
@@ -104,7 +156,7 @@ pub fn diff_plans(
         Err(error) => return error.report(),
     };
     match (plan(old, against), plan(new, against)) {
-        (Ok(old), Ok(new)) => diff(&old, &new, &records, format),
+        (Ok((old, _)), Ok((new, _))) => diff(&old, &new, &records, format),
         (Err(error), _) | (_, Err(error)) => error.report(),
     }
 }
@@ -153,11 +205,18 @@ fn every(
     Report { text, exit }
 }
 
-fn plan(path: &Path, against: Against<'_>) -> Result<Plan, LoadError> {
+/// A plan without a mistake of its own; where its tests fail, standard error says so, and the plan
+/// explains why.
+fn plan(path: &Path, against: Against<'_>) -> Result<(Plan, Known), LoadError> {
     let text = text(path)?;
     let name = path.display().to_string();
-    dialplan::load(&text, &name, &known(against)?, &beside(path, against))
-        .map_err(LoadError::Findings)
+    let known = known(against)?;
+    let plan = dialplan::load_untested(&text, &name, &known, &beside(path, against))
+        .map_err(LoadError::Findings)?;
+    for finding in dialplan::failing_tests(&plan) {
+        eprintln!("{finding}");
+    }
+    Ok((plan, known))
 }
 
 fn known(against: Against<'_>) -> Result<Known, LoadError> {
@@ -170,8 +229,8 @@ fn known(against: Against<'_>) -> Result<Known, LoadError> {
 
 fn beside(path: &Path, against: Against<'_>) -> Directory {
     match against.config {
-        Some(_) => Directory::of(path),
-        None => Directory::of(path).with_sounds_given(),
+        Some(_) => Directory::of_plan(path),
+        None => Directory::of_plan(path).with_sounds_given(),
     }
 }
 

@@ -34,6 +34,33 @@ impl Plan {
         )
     }
 
+    /// What a value means that a user of `country` dials (`None`: the plan's country), before any rule
+    /// is asked.
+    pub fn meant(&self, dialled: &str, country: Option<Region>) -> Meant {
+        let country = country.unwrap_or(self.country);
+        let Ok(digits) = dialled.parse::<DialString>() else {
+            return Meant { value: String::new(), emergency: false };
+        };
+        let emergency = match &self.emergency {
+            Emergency::Provided { .. } => self.is_emergency(&digits, country),
+            Emergency::NotProvided => emergency::is_expected(digits.as_str(), country),
+        };
+        let is_code = self.extensions.contains_key(&digits) || self.features.contains_key(&digits);
+        let number = (!emergency && !is_code).then(|| Number::read(&digits, country)).flatten();
+        let value = number.map_or(digits.as_str().to_owned(), |n| n.e164.as_str().to_owned());
+        Meant { value, emergency }
+    }
+
+    /// Whether a plan that provides emergency calls takes this for one. A country without numbers of
+    /// its own has those of the plan's country: load requires them. Those that a country is known for
+    /// reach help whatever the plan lists.
+    pub(super) fn is_emergency(&self, digits: &DialString, country: Region) -> bool {
+        let Emergency::Provided { numbers, .. } = &self.emergency else { return false };
+        let numbers = numbers.get(&country).or_else(|| numbers.get(&self.country));
+        numbers.is_some_and(|numbers| numbers.contains(digits))
+            || emergency::is_national(digits.as_str(), country)
+    }
+
     /// Where a `number:` destination of a flow or a menu goes: the outbound rules of the plan's
     /// owner, who is in no group. `presented` is the number shown, usually the one that was called.
     pub fn evaluate_forward(
@@ -124,8 +151,8 @@ impl Plan {
         who: &Who,
         wanted: Option<&str>,
     ) -> Option<Outcome> {
-        let (numbers, route, shown) = match &self.emergency {
-            Emergency::Provided { numbers, route, caller_id } => (numbers, route, caller_id),
+        let (route, shown) = match &self.emergency {
+            Emergency::Provided { route, caller_id, .. } => (route, caller_id),
             Emergency::NotProvided => {
                 let refusal =
                     Refusal { cause: Cause::BlockedByDialplan, words: NOT_PROVIDED.to_owned() };
@@ -133,9 +160,7 @@ impl Plan {
                 return expected.then_some(Outcome::Refuse(refusal));
             }
         };
-        // A country without numbers of its own has those of the plan's country: load requires them.
-        let numbers = numbers.get(&country).or_else(|| numbers.get(&self.country))?;
-        if !numbers.contains(digits) {
+        if !self.is_emergency(digits, country) {
             return None;
         }
         let identity = shown.as_ref().and_then(|name| self.caller_ids.get(name)).cloned();
@@ -160,7 +185,8 @@ impl Plan {
             Who::User(user) => Some(user),
             Who::Owner | Who::Outside { .. } => None,
         };
-        for index in self.outbound_index.candidates(user, text, region) {
+        let groups = user.map_or(&[][..], |user| self.members.of_user(user));
+        for index in self.outbound_index.candidates(user, groups, text, region) {
             let rule = &self.outbound[index];
             if self.outbound_skip(rule, &mut facts).is_some() {
                 continue;
@@ -181,18 +207,11 @@ impl Plan {
                 }
             };
         }
-        if let Dialled::Short(digits) = &facts.value {
-            let known = |rule: &OutboundRule| {
-                rule.to
-                    .iter()
-                    .flatten()
-                    .any(|p| !p.is_international() && p.matches(digits.as_str()))
-            };
-            if !self.outbound.iter().any(known) {
-                let words =
-                    format!("{} is no complete number in {}", digits.as_str(), facts.country);
-                return refused(facts, Matched::Nothing, Cause::InvalidNumber, words);
-            }
+        if let Dialled::Short(digits) = &facts.value
+            && !self.outbound_index.knows_code(digits.as_str())
+        {
+            let words = format!("{} is no complete number in {}", digits.as_str(), facts.country);
+            return refused(facts, Matched::Nothing, Cause::InvalidNumber, words);
         }
         refused(facts, Matched::Nothing, Cause::BlockedByDialplan, NO_RULE.to_owned())
     }
@@ -253,7 +272,7 @@ impl Plan {
                 });
             }
         };
-        let groups = self.groups.iter().filter(|(_, group)| group.users.contains(user));
+        let groups = self.memberships(user);
         let names = groups.flat_map(|(_, group)| &group.caller_ids).chain(&self.caller_id);
         let own: Vec<(&String, &CallerIdentity)> =
             names.filter_map(|name| Some((name, self.caller_ids.get(name)?))).collect();
@@ -286,7 +305,7 @@ impl Plan {
             Dialled::Short(digits) => digits.as_str(),
             Dialled::Unreadable(_) => "",
         };
-        for index in self.inbound_index.candidates(None, did, None) {
+        for index in self.inbound_index.candidates(None, &[], did, None) {
             let rule = &self.inbound[index];
             if self.inbound_skip(rule, &mut facts).is_some() {
                 continue;
@@ -358,7 +377,7 @@ impl Plan {
             Who::Owner | Who::Outside { .. } => None,
         };
         if let Some(Choice::OneOf(groups)) = &rule.group
-            && !user.is_some_and(|user| self.groups_of(user).any(|g| groups.iter().any(|o| o == g)))
+            && !user.is_some_and(|user| self.members.is_in(user, groups))
         {
             return Some(Skip::Group);
         }
@@ -403,6 +422,15 @@ impl Plan {
         facts.timed = true;
         !schedule.is_open(facts.at)
     }
+}
+
+/// What a dialled value means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// The number in E.164, or the digits of a code; empty where nothing can be dialled by it.
+    pub value: String,
+    /// Whether it calls for help.
+    pub emergency: bool,
 }
 
 /// Why a rule did not match: the first condition that failed.

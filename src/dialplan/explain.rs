@@ -46,7 +46,10 @@ impl Plan {
         };
         let asked: Vec<usize> = match rules <= TOLD_ONE_BY_ONE {
             true => (0..rules).collect(),
-            false => index.candidates(user.as_ref(), value(&facts), region_of_number).collect(),
+            false => {
+                let groups = user.as_ref().map_or(&[][..], |user| self.members.of_user(user));
+                index.candidates(user.as_ref(), groups, value(&facts), region_of_number).collect()
+            }
         };
         if asked.len() < rules {
             let others = rules - asked.len();

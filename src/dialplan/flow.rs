@@ -32,6 +32,17 @@ impl Menu {
     }
 }
 
+/// What a caller does in menus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller<'a> {
+    /// Listens; the walk ends in the first menu.
+    Waits,
+    /// Presses nothing until each menu gives up.
+    IsSilent,
+    /// Presses these keys and then listens.
+    Presses(&'a str),
+}
+
 /// A flow followed to its end by a caller whom nobody answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walk {
@@ -44,8 +55,8 @@ pub struct Walk {
 }
 
 impl Plan {
-    /// Follows a flow: nobody answers, the keys `press` are pressed in the menus on the way.
-    pub fn walk(&self, flow: &[Destination], press: &str) -> Walk {
+    /// Follows a flow: nobody answers, and the caller does this in the menus on the way.
+    pub fn walk(&self, flow: &[Destination], caller: Caller<'_>) -> Walk {
         let mut walk = Walk { rings: Vec::new(), ends_at: Destination::Hangup, path: Vec::new() };
         for step in flow {
             walk.path.push(step.clone());
@@ -57,13 +68,34 @@ impl Plan {
                     users.unwrap_or_default().iter().for_each(|user| add(&mut walk.rings, user));
                 }
                 Destination::Menu(name) => {
-                    self.walk_menu(name, press, &mut walk);
+                    match caller {
+                        Caller::Waits => {}
+                        Caller::IsSilent => self.walk_silently(name, &mut walk),
+                        Caller::Presses(keys) => self.walk_menu(name, keys, &mut walk),
+                    }
                     return walk;
                 }
                 _ => return walk,
             }
         }
         walk
+    }
+
+    fn walk_silently(&self, name: &str, walk: &mut Walk) {
+        let mut menu = self.menus.get(name);
+        // The way of `on_fail` ends: load sees to it.
+        while let Some(here) = menu {
+            walk.path.push(here.on_fail.clone());
+            walk.ends_at = here.on_fail.clone();
+            menu = match &here.on_fail {
+                Destination::Menu(next) => self.menus.get(next),
+                _ => None,
+            };
+        }
+        if matches!(walk.ends_at, Destination::Ring(_) | Destination::User(_)) {
+            let rest = self.walk(std::slice::from_ref(&walk.ends_at), Caller::IsSilent);
+            rest.rings.iter().for_each(|user| add(&mut walk.rings, user));
+        }
     }
 
     fn walk_menu(&self, name: &str, press: &str, walk: &mut Walk) {
@@ -95,7 +127,7 @@ impl Plan {
                     None => return,
                 },
                 Destination::Ring(_) | Destination::User(_) => {
-                    let rest = self.walk(std::slice::from_ref(to), "");
+                    let rest = self.walk(std::slice::from_ref(to), Caller::Waits);
                     rest.rings.iter().for_each(|user| add(&mut walk.rings, user));
                     return;
                 }

@@ -26,6 +26,8 @@ mod shadow;
 #[cfg(test)]
 mod shadow_tests;
 mod test_case;
+#[cfg(test)]
+mod test_case_tests;
 mod usage;
 
 pub use caps::{Alarm, Capped, Caps, Ledger, SHORT as SHORT_CALL, Window};
@@ -33,15 +35,18 @@ pub use decision::{
     Decision, InboundRequest, Matched, OutboundRequest, Outcome, Refusal, Target, TrunkCall,
 };
 pub use diff::{Change, PastCall, diff};
-pub use flow::{Pressed, Walk};
-pub use load::{Files, Known, NoFiles, load};
+pub use evaluate::Meant;
+pub use flow::{Caller, Pressed, Walk};
+pub use load::{Files, Known, NoFiles, load, load_untested};
 pub use number::{Number, NumberType, Region, RegionError};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{
     App, CallerIdentity, Destination, InboundRule, Menu, OutboundRule, Plan, Presentation, Ring,
     RingStrategy, Route, Spread, Voicemail,
 };
-pub use report::{Format, Report, check, decision_json, explain_inbound, explain_outbound, test};
+pub use report::{
+    Format, Report, check, decision_json, explain_inbound, explain_outbound, failing_tests, test,
+};
 pub use schedule::Schedule;
 pub use test_case::TestResult;
 pub use usage::NamedBy;

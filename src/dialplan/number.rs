@@ -32,6 +32,14 @@ impl Region {
         self.library().and_then(|r| PHONE_NUMBER_UTIL.get_country_code_for_region(r))
     }
 
+    /// The region that somebody probably meant who wrote `text`: small letters, `UK`, a name.
+    pub fn meant(text: &str) -> Option<Region> {
+        let text = text.trim();
+        let word = text.to_uppercase();
+        let named = WORDS.iter().find(|(name, _)| *name == word).map(|(_, code)| *code);
+        named.unwrap_or(&word).parse().ok().filter(|region: &Region| region.as_str() != text)
+    }
+
     fn new(code: &str) -> Option<Region> {
         match *code.as_bytes() {
             [a, b] => Some(Region([a, b, 0])),
@@ -207,6 +215,35 @@ fn kind(library: PhoneNumberType) -> NumberType {
     }
 }
 
+/// What people write for a country's code.
+const WORDS: &[(&str, &str)] = &[
+    ("UK", "GB"),
+    ("ENGLAND", "GB"),
+    ("EL", "GR"),
+    ("USA", "US"),
+    ("DEU", "DE"),
+    ("GER", "DE"),
+    ("GERMANY", "DE"),
+    ("DEUTSCHLAND", "DE"),
+    ("AUT", "AT"),
+    ("AUSTRIA", "AT"),
+    ("CHE", "CH"),
+    ("SWITZERLAND", "CH"),
+    ("FRA", "FR"),
+    ("FRANCE", "FR"),
+    ("GBR", "GB"),
+    ("ITA", "IT"),
+    ("ITALY", "IT"),
+    ("ESP", "ES"),
+    ("SPAIN", "ES"),
+    ("NLD", "NL"),
+    ("CAN", "CA"),
+    ("CANADA", "CA"),
+    ("WORLD", "001"),
+    ("1", "001"),
+    ("01", "001"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +283,11 @@ mod tests {
         for bad in ["", "de", "Germany", "QQ", "EU", "999", "ZZ"] {
             assert_eq!(bad.parse::<Region>(), Err(RegionError), "{bad}");
         }
+        let meant = |text: &str| Region::meant(text).map(|region| region.to_string());
+        for (text, code) in [("de", "DE"), ("UK", "GB"), ("Germany", "DE"), ("usa", "US")] {
+            assert_eq!(meant(text).as_deref(), Some(code), "{text}");
+        }
+        assert_eq!((meant("QQ"), meant("DE")), (None, None));
     }
 
     #[test]

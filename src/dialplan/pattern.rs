@@ -75,19 +75,46 @@ impl Pattern {
         })
     }
 
-    /// The fixed characters at the start, for an index.
-    pub fn fixed_prefix(&self) -> String {
-        self.sets
-            .iter()
-            .map_while(|set| (set.count_ones() == 1).then(|| set.trailing_zeros() as usize))
-            .map(|index| ALPHABET[index] as char)
-            .collect()
-    }
-
     /// A value that matches.
     pub(super) fn sample(&self) -> String {
         let first = |set: &Set| ALPHABET[set.trailing_zeros() as usize] as char;
         self.sets.iter().map(first).chain(self.open.then_some('0')).collect()
+    }
+
+    /// Values that match: all of them and `true` where there are at most `most`, else some.
+    pub(super) fn values(&self, most: usize) -> (Vec<String>, bool) {
+        let mut all = vec![String::new()];
+        for set in &self.sets {
+            if self.open || all.len() * set.count_ones() as usize > most {
+                return (self.some(), false);
+            }
+            let chars: Vec<char> = characters(*set).collect();
+            all = all.iter().flat_map(|v| chars.iter().map(move |c| format!("{v}{c}"))).collect();
+        }
+        if self.open { (self.some(), false) } else { (all, true) }
+    }
+
+    /// Values of each length that a number may have, with low, middle and high digits.
+    fn some(&self) -> Vec<String> {
+        let longest = if self.open { 16_usize.saturating_sub(self.sets.len()).max(1) } else { 0 };
+        let mut all = Vec::new();
+        for more in usize::from(self.open)..=longest {
+            for (step, steps) in [(0, 1), (1, 2), (1, 1)] {
+                let sets = self.sets.iter().copied().chain(std::iter::repeat_n(DIGITS, more));
+                let value = sets.filter_map(|set| {
+                    let last = set.count_ones() as usize - 1;
+                    characters(set).nth(last * step / steps)
+                });
+                all.push(value.collect());
+            }
+        }
+        all.retain(|value: &String| value.len() <= crate::base::DialString::MAX_LEN);
+        all
+    }
+
+    /// Whether a character may stand at a position.
+    pub(super) fn allows(&self, position: usize, byte: u8) -> bool {
+        self.set(position) & bit(byte) != 0
     }
 
     /// How many sets there are before the dot or the end.
@@ -156,6 +183,73 @@ impl FromStr for Pattern {
     }
 }
 
+/// Patterns as a tree of sets, so that those which match a value are found along its characters.
+#[derive(Debug, Clone)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Node {
+    next: Vec<(Set, u32)>,
+    /// Of patterns that end here, and of those whose dot stands here; ascending.
+    closed: Vec<u32>,
+    open: Vec<u32>,
+}
+
+impl Default for Tree {
+    fn default() -> Tree {
+        Tree { nodes: vec![Node::default()] }
+    }
+}
+
+impl Tree {
+    /// Adds a pattern under a number, not smaller than those before.
+    pub fn add(&mut self, pattern: &Pattern, number: u32) {
+        let mut here = 0;
+        for set in &pattern.sets {
+            let known = self.nodes[here].next.iter().find(|(known, _)| known == set);
+            here = match known {
+                Some((_, node)) => *node as usize,
+                None => {
+                    let fresh = self.nodes.len();
+                    self.nodes.push(Node::default());
+                    self.nodes[here].next.push((*set, fresh as u32));
+                    fresh
+                }
+            };
+        }
+        let node = &mut self.nodes[here];
+        let list = if pattern.open { &mut node.open } else { &mut node.closed };
+        if list.last() != Some(&number) {
+            list.push(number);
+        }
+    }
+
+    /// The numbers of all patterns that match, as lists that may share some.
+    pub fn matches(&self, text: &str) -> Vec<&[u32]> {
+        let bytes = text.as_bytes();
+        // From where on there are only digits.
+        let digits = bytes.iter().rposition(|b| bit(*b) & DIGITS == 0).map_or(0, |at| at + 1);
+        let mut found: Vec<&[u32]> = Vec::new();
+        let (mut here, mut next): (Vec<u32>, Vec<u32>) = (vec![0], Vec::new());
+        for (at, byte) in bytes.iter().enumerate() {
+            next.clear();
+            for node in here.iter().map(|node| &self.nodes[*node as usize]) {
+                if at >= digits && !node.open.is_empty() {
+                    found.push(&node.open);
+                }
+                let fits = node.next.iter().filter(|(set, _)| set & bit(*byte) != 0);
+                next.extend(fits.map(|(_, node)| *node));
+            }
+            std::mem::swap(&mut here, &mut next);
+        }
+        let ends = here.iter().map(|node| self.nodes[*node as usize].closed.as_slice());
+        found.extend(ends.filter(|list| !list.is_empty()));
+        found
+    }
+}
+
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pattern({})", self.text)
@@ -200,6 +294,10 @@ fn bit(byte: u8) -> Set {
         b'0'..=b'9' => 1 << (byte - b'0'),
         other => ALPHABET.iter().position(|c| *c == other).map_or(0, |index| 1 << index),
     }
+}
+
+fn characters(set: Set) -> impl Iterator<Item = char> {
+    ALPHABET.iter().enumerate().filter(move |(n, _)| set & (1 << n) != 0).map(|(_, c)| *c as char)
 }
 
 fn bracket(chars: &mut std::str::Chars<'_>) -> Result<Set, PatternError> {
@@ -294,6 +392,22 @@ mod tests {
                 let _ = pattern.matches(&value);
                 prop_assert!(pattern.covers(&pattern));
             }
+        }
+
+        #[test]
+        fn the_tree_finds_all_that_match_and_no_others(
+            patterns in proptest::collection::vec("\\+?([0-2XZN*]|\\[12\\]){1,4}\\.?", 1..12),
+            value in "\\+?[0-3*]{0,6}",
+        ) {
+            let patterns: Vec<Pattern> = patterns.iter().map(|p| p.parse().unwrap()).collect();
+            let mut tree = Tree::default();
+            patterns.iter().zip(0u32..).for_each(|(pattern, n)| tree.add(pattern, n));
+            let mut found = tree.matches(&value).concat();
+            found.sort_unstable();
+            let all = patterns.iter().zip(0u32..);
+            let expected: Vec<u32> =
+                all.filter(|(pattern, _)| pattern.matches(&value)).map(|(_, n)| n).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 }

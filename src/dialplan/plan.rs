@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::index::Index;
+use super::index::{Index, Members};
 use super::number::{NumberType, Region};
 use super::pattern::Pattern;
 use super::rates::Rates;
@@ -26,9 +27,13 @@ pub struct Plan {
     pub(super) caller_id: Option<String>,
     /// In the order of the file.
     pub(super) groups: Vec<(String, Group)>,
+    /// Which of them each user is in.
+    pub(super) members: Members,
     pub(super) emergency: Emergency,
     pub(super) extensions: BTreeMap<DialString, Destination>,
     pub(super) features: BTreeMap<DialString, Destination>,
+    /// Where extensions and feature codes are written.
+    pub(super) code_places: BTreeMap<DialString, Place>,
     pub(super) outbound: Vec<OutboundRule>,
     pub(super) inbound: Vec<InboundRule>,
     pub(super) outbound_index: Index,
@@ -47,6 +52,11 @@ impl Plan {
         &self.file
     }
 
+    /// The start of the file, for what has no place of its own.
+    pub(super) fn top(&self) -> Place {
+        Place { file: self.file.as_str().into(), line: 1, column: 1 }
+    }
+
     /// What somebody should look at, in the order of the file; none of it stops the plan.
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings
@@ -60,8 +70,7 @@ impl Plan {
     /// A moment that a person wrote: RFC 3339, or a local time of the plan's zone (in the hour that a
     /// clock change skips, the later; in the one it repeats, the earlier).
     pub fn moment(&self, text: &str) -> Option<jiff::Timestamp> {
-        let stamp = text.parse::<jiff::Timestamp>().ok();
-        stamp.or_else(|| self.zone.moment(text.parse().ok()?))
+        self.zone.read(text)
     }
 
     /// Whether the plan reaches emergency services; where not, the page's `features` lack it.
@@ -95,8 +104,16 @@ impl Plan {
     }
 
     /// The groups a user is in, in the order of the file.
-    pub fn groups_of<'a>(&'a self, user: &'a UserId) -> impl Iterator<Item = &'a str> {
-        self.groups.iter().filter(|(_, g)| g.users.contains(user)).map(|(name, _)| name.as_str())
+    pub fn groups_of(&self, user: &UserId) -> impl Iterator<Item = &str> {
+        self.memberships(user).map(|(name, _)| name)
+    }
+
+    pub(super) fn memberships(&self, user: &UserId) -> impl Iterator<Item = (&str, &Group)> {
+        let groups = self.members.of_user(user).iter();
+        groups.filter_map(|index| {
+            let (name, group) = self.groups.get(usize::try_from(*index).ok()?)?;
+            Some((name.as_str(), group))
+        })
     }
 
     /// The longest call where no rule says otherwise.
@@ -301,7 +318,7 @@ pub enum Action {
         /// The trunks.
         route: Route,
         /// Prices that sort the route.
-        rates: Option<Rates>,
+        rates: Option<Arc<Rates>>,
         /// Overrides the trunk's mode.
         dtmf: Option<DtmfMode>,
         /// Overrides the plan's longest call.

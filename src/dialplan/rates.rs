@@ -1,6 +1,6 @@
 //! Prices by prefix: lines `prefix,trunk,price_per_min`. The longest prefix of a trunk counts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::base::{Findings, Place, TrunkId};
 
@@ -9,6 +9,7 @@ use crate::base::{Findings, Place, TrunkId};
 pub struct Rates {
     /// By prefix (digits without `+`): trunk and price in millionths a minute.
     by_prefix: HashMap<String, Vec<(TrunkId, u64)>>,
+    trunks: BTreeSet<TrunkId>,
     longest: usize,
 }
 
@@ -35,6 +36,9 @@ impl Rates {
                     if list.iter().any(|(known, _)| *known == trunk) {
                         findings.error(&at, format!("a second price for {prefix} by {trunk}"));
                     } else {
+                        if !rates.trunks.contains(&trunk) {
+                            rates.trunks.insert(trunk.clone());
+                        }
                         list.push((trunk, price));
                         rates.longest = rates.longest.max(prefix.len());
                     }
@@ -52,12 +56,9 @@ impl Rates {
         trunks.sort_by_key(|trunk| prices.get(trunk).copied().unwrap_or(u64::MAX));
     }
 
-    /// Every trunk named in the table.
-    pub fn trunks(&self) -> Vec<&TrunkId> {
-        let mut all: Vec<&TrunkId> = self.by_prefix.values().flatten().map(|(t, _)| t).collect();
-        all.sort();
-        all.dedup();
-        all
+    /// Whether the table has a price by this trunk.
+    pub fn has(&self, trunk: &TrunkId) -> bool {
+        self.trunks.contains(trunk)
     }
 
     fn prices(&self, digits: &str) -> BTreeMap<&TrunkId, u64> {

@@ -32,10 +32,11 @@ pub struct Report {
 pub fn check(text: &str, file: &str, known: &Known, files: &dyn Files, format: Format) -> Report {
     let (findings, plan) = match load_untested(text, file, known, files) {
         Ok(plan) => {
-            let failed = test_case::run(&plan);
+            let results = test_case::run(&plan);
             let mut all: Vec<Finding> =
-                failed.iter().flat_map(test_case::TestResult::findings).collect();
+                results.iter().flat_map(test_case::TestResult::findings).collect();
             all.extend(plan.warnings.iter().cloned());
+            all.extend(test_case::uncovered(&plan, &results));
             (all, Some(plan))
         }
         Err(findings) => (findings, None),
@@ -63,25 +64,43 @@ pub fn check(text: &str, file: &str, known: &Known, files: &dyn Files, format: F
     Report { text, exit }
 }
 
-/// `crosspoint dialplan test FILE`: every test with its result; a failed one with its trace.
-pub fn test(text: &str, file: &str, known: &Known, files: &dyn Files, format: Format) -> Report {
+/// `crosspoint dialplan test FILE`: every test with its result; a failed one with its trace. Exit 1,
+/// too, where the tests reach less than `least` percent of the rules.
+pub fn test(
+    text: &str,
+    file: &str,
+    known: &Known,
+    files: &dyn Files,
+    format: Format,
+    least: Option<u8>,
+) -> Report {
     let plan = match load_untested(text, file, known, files) {
         Ok(plan) => plan,
         Err(findings) => return unreadable(file, &findings, format),
     };
     let results = test_case::run(&plan);
     let failed = results.iter().filter(|result| !result.passed()).count();
-    let exit = u8::from(failed > 0);
+    let uncovered = test_case::uncovered(&plan, &results);
+    let (reached, rules) = test_case::coverage(&plan, &results);
+    // Rounded down: 100 is all of them.
+    let percent = (reached * 100).checked_div(rules).unwrap_or(100);
+    let too_few = least
+        .filter(|least| percent < usize::from(*least))
+        .map(|least| format!("the tests reach {percent} % of the rules, less than {least} %"));
+    let exit = u8::from(failed > 0 || too_few.is_some());
     let text = match format {
         Format::Json => line(&json!({
             "file": file,
-            "ok": failed == 0,
+            "ok": exit == 0,
             "passed": results.len() - failed,
             "failed": failed,
+            "rules": rules,
+            "reached": reached,
+            "coverage_percent": percent,
             "tests": results,
-            "uncovered": test_case::uncovered(&plan),
+            "uncovered": uncovered,
         })),
-        Format::Junit => junit(file, &results),
+        Format::Junit => junit(file, &results, too_few.as_deref()),
         Format::Text => {
             let mut text = String::new();
             for result in &results {
@@ -92,13 +111,20 @@ pub fn test(text: &str, file: &str, known: &Known, files: &dyn Files, format: Fo
                     result.trace.iter().for_each(|l| text += &format!("        {l}\n"));
                 }
             }
-            for warning in test_case::uncovered(&plan) {
-                text += &format!("{warning}\n");
+            uncovered.iter().for_each(|warning| text += &format!("{warning}\n"));
+            text += &format!("{file}: {reached} of {rules} rules reached ({percent} %)\n");
+            if let Some(words) = too_few {
+                text += &format!("{file}: error: {words}\n");
             }
             text + &format!("{file}: {} passed, {failed} failed\n", results.len() - failed)
         }
     };
     Report { text, exit }
+}
+
+/// The plan's tests that fail, as errors.
+pub fn failing_tests(plan: &Plan) -> Vec<Finding> {
+    test_case::run(plan).iter().flat_map(test_case::TestResult::findings).collect()
 }
 
 /// `crosspoint dialplan explain FILE --from USER NUMBER`. Exit 0 whatever the decision is.
@@ -166,13 +192,13 @@ fn line(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
-fn junit(file: &str, results: &[test_case::TestResult]) -> String {
-    let failed = results.iter().filter(|r| !r.passed()).count();
+fn junit(file: &str, results: &[test_case::TestResult], too_few: Option<&str>) -> String {
+    let failed = results.iter().filter(|r| !r.passed()).count() + too_few.iter().count();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     xml += &format!(
         "<testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\">\n",
         escape(file),
-        results.len()
+        results.len() + too_few.iter().count()
     );
     for result in results {
         let (name, line) = (escape(&result.name), result.line);
@@ -184,6 +210,14 @@ fn junit(file: &str, results: &[test_case::TestResult]) -> String {
         let message = escape(&result.failures.join("; "));
         let trace = escape(&result.trace.join("\n"));
         xml += &format!(">\n    <failure message=\"{message}\">{trace}</failure>\n  </testcase>\n");
+    }
+    if let Some(words) = too_few {
+        xml += &format!(
+            "  <testcase name=\"coverage\" file=\"{}\">\n    <failure message=\"{}\"/>\n  \
+             </testcase>\n",
+            escape(file),
+            escape(words)
+        );
     }
     xml + "</testsuite>\n"
 }

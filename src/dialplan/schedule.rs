@@ -28,6 +28,22 @@ impl Zone {
         self.0.to_datetime(at)
     }
 
+    /// A moment that a person wrote: RFC 3339 with its offset, or date and time of this zone.
+    pub fn read(&self, text: &str) -> Option<Timestamp> {
+        let (date, time) = text.split_once(['T', 't', ' '])?;
+        let is = |text: &str, others: &[u8]| {
+            text.bytes().all(|b| b.is_ascii_digit() || others.contains(&b))
+        };
+        // The library would read a date alone as midnight and pass over an offset.
+        if is(date, b"-") && is(time, b":.") {
+            return self.moment(text.parse().ok()?);
+        }
+        match time.contains('[') {
+            true => None,
+            false => text.parse().ok(),
+        }
+    }
+
     /// The moment of a local date and time; in a gap the later, in a fold the earlier.
     pub fn moment(&self, local: DateTime) -> Option<Timestamp> {
         self.0.to_ambiguous_timestamp(local).compatible().ok()
@@ -69,13 +85,26 @@ impl Schedule {
     /// Whether it is open whenever `other` is: exact within one time zone. Of two zones nothing is
     /// claimed: their clocks change by rules that may change.
     pub fn covers(&self, other: &Schedule) -> bool {
-        let same_zone = self.zone.0 == other.zone.0;
-        same_zone
+        self.covers_in(&self.week(), other, &other.week())
+    }
+
+    /// The same with the weeks of both, for whoever asks often.
+    pub(super) fn covers_in(&self, own: &Week, other: &Schedule, theirs: &Week) -> bool {
+        self.zone.0 == other.zone.0
+            && own.0.iter().zip(&theirs.0).all(|(own, theirs)| theirs & !own == 0)
             && self.closed.iter().all(|day| other.is_closed_on(day))
-            && (0..7u8).all(|day| {
-                let (own, theirs) = (self.minutes_of(day), other.minutes_of(day));
-                own.iter().zip(&theirs).all(|(own, theirs)| own >= theirs)
-            })
+    }
+
+    /// The minutes of a week without its closed days.
+    pub(super) fn week(&self) -> Week {
+        let mut bits = vec![0; 7 * 1440_usize.div_ceil(64)];
+        for day in 0..7u8 {
+            let first = usize::from(day) * 1440_usize.div_ceil(64);
+            for (minute, open) in self.minutes_of(day).into_iter().enumerate() {
+                bits[first + minute / 64] |= u64::from(open) << (minute % 64);
+            }
+        }
+        Week(bits)
     }
 
     /// Whether it is never open on this day.
@@ -109,6 +138,10 @@ impl Schedule {
         cells
     }
 }
+
+/// One bit a minute, 1 where open.
+#[derive(Debug)]
+pub(super) struct Week(Vec<u64>);
 
 /// A span of hours on some days of the week.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,14 +191,13 @@ impl Day {
     /// Reads `2026-12-24` or `12-25`.
     pub fn parse(text: &str) -> Option<Day> {
         if text.len() == 10 {
-            return text.parse().ok().map(Day::Once);
+            let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+            return text.parse().ok().filter(|_| plain).map(Day::Once);
         }
         let (month, day) = text.split_once('-')?;
-        if month.len() != 2 || day.len() != 2 {
-            return None;
-        }
         // 2024 is a leap year, so that 02-29 is a day.
-        let date = Date::new(2024, month.parse().ok()?, day.parse().ok()?).ok()?;
+        let number = |text: &str| i8::try_from(two_digits(text)?).ok();
+        let date = Date::new(2024, number(month)?, number(day)?).ok()?;
         Some(Day::Yearly(date.month(), date.day()))
     }
 
@@ -204,12 +236,15 @@ fn weekday(text: &str) -> Option<u8> {
 
 fn minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.trim().split_once(':')?;
-    if hour.len() != 2 || minute.len() != 2 {
-        return None;
-    }
-    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let (hour, minute) = (two_digits(hour)?, two_digits(minute)?);
     let total = hour * 60 + minute;
     (minute < 60 && total <= 1440).then_some(total)
+}
+
+/// Two digits and nothing else: `+9` is no hour.
+fn two_digits(text: &str) -> Option<u16> {
+    let fine = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| fine)
 }
 
 fn minute_of(time: Time) -> u16 {
@@ -265,6 +300,23 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_is_read_with_its_offset_or_in_the_zone() {
+        let zone = Zone::named("Europe/Berlin").unwrap();
+        for (text, utc) in [
+            ("2026-11-23T10:00", "2026-11-23T09:00:00Z"),
+            ("2026-11-23 10:00:30", "2026-11-23T09:00:30Z"),
+            ("2026-11-23T10:00:00-10:00", "2026-11-23T20:00:00Z"),
+            ("2026-11-23T10:00-10:00", "2026-11-23T20:00:00Z"),
+            ("2026-11-23T10:00Z", "2026-11-23T10:00:00Z"),
+        ] {
+            assert_eq!(zone.read(text), Some(utc.parse().unwrap()), "{text}");
+        }
+        for bad in ["2026-11-23", "10:00", "noon", "2026-11-23T10:00[America/New_York]", "", "T"] {
+            assert_eq!(zone.read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn hours_past_midnight_belong_to_the_day_they_start() {
         let mut night = office();
         night.open = vec![Hours::parse("fri 22:00-02:00").unwrap()];
@@ -291,10 +343,13 @@ mod tests {
             "funday 08:00-09:00",
             "mon 24:00-08:00",
             "mon 08:00-08:00",
+            "mon +9:+5-12:00",
+            "mon-fri +8:00--9:00",
         ] {
             assert_eq!(Hours::parse(bad), None, "{bad:?}");
         }
-        for bad in ["2026-13-01", "2026-02-30", "02-30", "x", "1-1"] {
+        for bad in ["2026-13-01", "2026-02-30", "02-30", "x", "1-1", "+1-02", "01-+2", "20261224  "]
+        {
             assert_eq!(Day::parse(bad), None, "{bad:?}");
         }
         assert!(Zone::named("Europe/Belrin").is_none());

@@ -9,12 +9,13 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
-use super::index::Index;
+use super::index::{Index, Members};
 use super::number::{NumberType, Region};
 use super::pattern::Pattern;
 use super::plan::{Action, Choice, Group, InboundRule, OutboundRule};
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Week};
 use crate::base::{Place, UserId};
 
 /// A rule that can never match.
@@ -38,7 +39,7 @@ impl Effort {
     }
 
     /// Takes `steps`; `false` where there is not that much left, and then there is nothing left.
-    fn spend(&self, steps: usize) -> bool {
+    pub(super) fn spend(&self, steps: usize) -> bool {
         let left = u32::try_from(steps).ok().and_then(|steps| self.0.get().checked_sub(steps));
         self.0.set(left.unwrap_or(0));
         left.is_some_and(|left| left > 0)
@@ -49,17 +50,27 @@ impl Effort {
 pub(super) fn outbound(
     rules: &[OutboundRule],
     index: &Index,
-    groups: Option<&Vec<(String, Group)>>,
+    groups: Option<(&Vec<(String, Group)>, &Members)>,
     schedules: &BTreeMap<String, Schedule>,
     effort: &Effort,
 ) -> Vec<Shadow> {
+    let weeks = Weeks::of(schedules);
     let known = |rule: &OutboundRule| groups.is_some() || rule.group.is_none();
-    let groups = groups.map_or(&[][..], Vec::as_slice);
-    let reaches: Vec<Reach> = rules.iter().map(|rule| Reach::of(rule, groups)).collect();
+    let (groups, members) = match groups {
+        Some((groups, members)) => (groups.as_slice(), members.clone()),
+        None => (&[][..], Members::default()),
+    };
+    let sets: HashMap<&str, Rc<BTreeSet<&UserId>>> =
+        groups.iter().map(|(name, g)| (name.as_str(), Rc::new(g.users.iter().collect()))).collect();
+    let reaches: Vec<Reach<'_>> =
+        rules.iter().map(|rule| Reach::of(rule, &sets, &members, effort)).collect();
     let mut found = Vec::new();
     for (number, rule) in rules.iter().enumerate().filter(|(_, rule)| known(rule)) {
         let reach = &reaches[number];
-        if reach.users.as_ref().is_some_and(BTreeSet::is_empty) {
+        if effort.is_spent() {
+            break;
+        }
+        if reach.users.as_ref().is_some_and(|users| users.is_empty()) {
             let message = format!(
                 "rule {:?} can never match: nobody is in its `group` and `user`",
                 rule.name
@@ -78,17 +89,18 @@ pub(super) fn outbound(
         }
         // A rule that takes all that this one would takes this one request too, so the index has it.
         let text = reach.witness();
-        let user = reach.users.as_ref().and_then(|users| users.first());
+        let user = reach.users.as_ref().and_then(|users| users.first().copied());
+        let groups = user.map_or(&[][..], |user| members.of_user(user));
         let region = match &reach.regions {
             Regions::OneOf(regions) => regions.first().copied(),
             Regions::All | Regions::AllButWorld => None,
         };
-        let mut earlier = index.candidates(user, &text, region).take_while(|i| *i < number);
+        let mut earlier = index.candidates(user, groups, &text, region).take_while(|i| *i < number);
         let earlier = earlier.find(|earlier| {
             known(&rules[*earlier])
                 && effort.spend(1)
                 && reaches[*earlier].covers(reach, effort)
-                && hours_cover(rules[*earlier].when.as_deref(), rule.when.as_deref(), schedules)
+                && weeks.cover(rules[*earlier].when.as_deref(), rule.when.as_deref(), effort)
         });
         if let Some(earlier) = earlier {
             found.push(shadow(&rule.name, &rule.at, &rules[earlier].name, &rules[earlier].at));
@@ -104,6 +116,7 @@ pub(super) fn inbound(
     schedules: &BTreeMap<String, Schedule>,
     effort: &Effort,
 ) -> Vec<Shadow> {
+    let weeks = Weeks::of(schedules);
     let covers = |a: &InboundRule, b: &InboundRule| {
         effort.spend(1)
             && patterns_cover(a.did.as_deref(), b.did.as_deref(), effort)
@@ -115,12 +128,12 @@ pub(super) fn inbound(
                 }
                 _ => false,
             }
-            && hours_cover(a.when.as_deref(), b.when.as_deref(), schedules)
+            && weeks.cover(a.when.as_deref(), b.when.as_deref(), effort)
     };
     let mut found = Vec::new();
     for (number, rule) in rules.iter().enumerate() {
         let text = rule.did.iter().flatten().next().map(Pattern::sample).unwrap_or_default();
-        let earlier = index.candidates(None, &text, None).take_while(|i| *i < number);
+        let earlier = index.candidates(None, &[], &text, None).take_while(|i| *i < number);
         if let Some(earlier) = earlier.map(|i| &rules[i]).find(|earlier| covers(earlier, rule)) {
             found.push(shadow(&rule.name, &rule.at, &earlier.name, &earlier.at));
         }
@@ -138,7 +151,7 @@ fn shadow(name: &str, at: &Place, earlier: &str, earlier_at: &Place) -> Shadow {
 
 /// What an outbound rule reaches, apart from its hours.
 #[derive(Debug)]
-struct Reach {
+struct Reach<'a> {
     /// Short codes, by pattern.
     short: Vec<Pattern>,
     /// Numbers by pattern; `None` is all.
@@ -146,7 +159,7 @@ struct Reach {
     kinds: BTreeSet<NumberType>,
     regions: Regions,
     /// `None` is everybody and the plan's owner.
-    users: Option<BTreeSet<UserId>>,
+    users: Option<Rc<BTreeSet<&'a UserId>>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -156,8 +169,13 @@ enum Regions {
     OneOf(BTreeSet<Region>),
 }
 
-impl Reach {
-    fn of(rule: &OutboundRule, groups: &[(String, Group)]) -> Reach {
+impl<'a> Reach<'a> {
+    fn of(
+        rule: &'a OutboundRule,
+        groups: &HashMap<&str, Rc<BTreeSet<&'a UserId>>>,
+        members: &Members,
+        effort: &Effort,
+    ) -> Reach<'a> {
         let denies = matches!(rule.action, Action::Deny(_));
         let of_numbers = rule.region.is_some() || rule.kind.is_some();
         let (short, numbers) = match &rule.to {
@@ -181,23 +199,26 @@ impl Reach {
             _ if denies => Regions::All,
             _ => Regions::AllButWorld,
         };
-        let members: Option<BTreeSet<UserId>> = match &rule.group {
-            Some(Choice::OneOf(names)) => Some(
-                groups
-                    .iter()
-                    .filter(|(name, _)| names.contains(name))
-                    .flat_map(|(_, group)| group.users.iter().cloned())
-                    .collect(),
-            ),
+        let group = match &rule.group {
+            Some(Choice::OneOf(names)) => Some(names.as_slice()),
             _ => None,
         };
-        let named: Option<BTreeSet<UserId>> = match &rule.user {
-            Some(Choice::OneOf(users)) => Some(users.iter().cloned().collect()),
-            _ => None,
-        };
-        let users = match (members, named) {
-            (Some(members), Some(named)) => Some(members.intersection(&named).cloned().collect()),
-            (members, named) => members.or(named),
+        let users = match (&rule.user, group) {
+            (Some(Choice::OneOf(users)), group) => {
+                let is_in = |user: &&UserId| group.is_none_or(|names| members.is_in(user, names));
+                Some(Rc::new(users.iter().filter(is_in).collect()))
+            }
+            // Rules of one group share its users.
+            (_, Some([name])) => Some(groups.get(name.as_str()).cloned().unwrap_or_default()),
+            (_, Some(names)) => {
+                let sets = || names.iter().filter_map(|name| groups.get(name.as_str()));
+                // Where it costs too much, nothing is said of any rule after this.
+                match effort.spend(sets().map(|set| set.len()).sum()) {
+                    true => Some(Rc::new(sets().flat_map(|set| set.iter().copied()).collect())),
+                    false => None,
+                }
+            }
+            (_, None) => None,
         };
         Reach { short, numbers, kinds, regions, users }
     }
@@ -212,10 +233,13 @@ impl Reach {
         self.short.is_empty() && self.numbers.as_ref().is_some_and(Vec::is_empty)
     }
 
-    fn covers(&self, other: &Reach, effort: &Effort) -> bool {
+    fn covers(&self, other: &Reach<'_>, effort: &Effort) -> bool {
         let users = match (&self.users, &other.users) {
             (None, _) => true,
-            (Some(own), Some(theirs)) => theirs.is_subset(own),
+            (Some(own), Some(theirs)) if Rc::ptr_eq(own, theirs) => true,
+            (Some(own), Some(theirs)) => {
+                theirs.len() <= own.len() && effort.spend(theirs.len()) && theirs.is_subset(own)
+            }
             (Some(_), None) => false,
         };
         if !users || !other.short.iter().all(|b| union_covers(&self.short, b, effort)) {
@@ -243,15 +267,27 @@ fn patterns_cover(own: Option<&[Pattern]>, theirs: Option<&[Pattern]>, effort: &
     }
 }
 
-fn hours_cover(own: Option<&str>, theirs: Option<&str>, all: &BTreeMap<String, Schedule>) -> bool {
-    match (own, theirs) {
-        (None, _) => true,
-        (Some(own), Some(theirs)) if own == theirs => true,
-        (Some(own), Some(theirs)) => match (all.get(own), all.get(theirs)) {
-            (Some(own), Some(theirs)) => own.covers(theirs),
-            _ => false,
-        },
-        (Some(_), None) => false,
+/// The schedules with their weeks.
+struct Weeks<'a>(BTreeMap<&'a str, (&'a Schedule, Week)>);
+
+impl<'a> Weeks<'a> {
+    fn of(all: &'a BTreeMap<String, Schedule>) -> Weeks<'a> {
+        Weeks(all.iter().map(|(name, one)| (name.as_str(), (one, one.week()))).collect())
+    }
+
+    fn cover(&self, own: Option<&str>, theirs: Option<&str>, effort: &Effort) -> bool {
+        match (own, theirs) {
+            (None, _) => true,
+            (Some(own), Some(theirs)) if own == theirs => true,
+            (Some(own), Some(theirs)) => match (self.0.get(own), self.0.get(theirs)) {
+                (Some((own, week)), Some((theirs, their_week))) => {
+                    let days = own.closed.len() * (theirs.closed.len() + 1);
+                    effort.spend(WEEK_STEPS + days) && own.covers_in(week, theirs, their_week)
+                }
+                _ => false,
+            },
+            (Some(_), None) => false,
+        }
     }
 }
 
@@ -315,9 +351,12 @@ fn walk(
 }
 
 /// A second or two of one core; a plan of 10,000 rules takes a hundredth of it.
-const MOST_STEPS: u32 = 20_000_000;
+const MOST_STEPS: u32 = 5_000_000;
 
-/// What a state costs apart from its patterns: at most a hundred thousand of them for a plan.
+/// What comparing two weeks costs.
+const WEEK_STEPS: usize = 50;
+
+/// What a state costs apart from its patterns: at most 25,000 of them for a plan.
 const STATE_STEPS: usize = 200;
 
 #[cfg(test)]

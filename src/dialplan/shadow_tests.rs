@@ -145,11 +145,11 @@ proptest! {
         static WORLD: std::sync::LazyLock<Vec<Dialled>> = std::sync::LazyLock::new(values);
         let plan = &*PLAN;
         let rules = [a, b];
-        let index = Index::of_outbound(&rules);
+        let index = Index::of_outbound(&rules, &plan.members);
         let found = shadow::outbound(
             &rules,
             &index,
-            Some(&plan.groups),
+            Some((&plan.groups, &plan.members)),
             &plan.schedules,
             &shadow::Effort::new(),
         );

@@ -1,16 +1,20 @@
 //! `[[test]]`: what a plan is expected to do, written in the plan and run at every load.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::Date;
 use serde::Serialize;
 
-use super::decision::{Decision, InboundRequest, OutboundRequest, Outcome};
-use super::load::Known;
+use super::decision::{Decision, InboundRequest, Matched, OutboundRequest, Outcome};
+use super::explain::list;
+use super::flow::Caller;
+use super::load::{Known, region};
 use super::number::Region;
-use super::plan::Plan;
+use super::plan::{Destination, Plan};
 use super::schedule::Zone;
-use crate::base::document::{Field, Reader, duration};
-use crate::base::{Finding, Findings, Place, Severity, TrunkId, UserId, suggestion};
+use crate::base::document::{Reader, Value, duration};
+use crate::base::{Cause, E164, Finding, Findings, Place, Severity, TrunkId, UserId};
 
 /// A test of a plan.
 #[derive(Debug, Clone)]
@@ -25,7 +29,17 @@ pub(super) struct TestCase {
 #[derive(Debug, Clone)]
 enum Ask {
     Dial { from: UserId, number: String, country: Option<Region>, caller_id: Option<String> },
-    Call { did: String, from: Option<String>, trunk: Option<String>, press: String },
+    Call { did: String, from: Option<String>, trunk: Option<String>, press: Option<String> },
+}
+
+impl TestCase {
+    /// The country that a test dials in, where it says one.
+    pub fn country(&self) -> Option<Region> {
+        match &self.ask {
+            Ask::Dial { country, .. } => *country,
+            Ask::Call { .. } => None,
+        }
+    }
 }
 
 /// Only what is written is compared.
@@ -64,7 +78,7 @@ pub struct TestResult {
     rule: Option<(Direction, String)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Direction {
     Outbound,
     Inbound,
@@ -99,43 +113,33 @@ pub(super) fn read(
     root.tables("test").iter().filter_map(|table| case(table, zone, known, findings)).collect()
 }
 
-/// Reports a name that the configuration does not have.
-fn known_name<'a>(
-    kind: &str,
-    name: &str,
-    at: &Place,
-    all: impl Iterator<Item = &'a str> + Clone,
-    findings: &Findings,
-) {
-    if !all.clone().any(|known| known == name) {
-        findings.error(at, format!("there is no {kind} {name:?}{}", suggestion(name, all)));
-    }
-}
-
 /// Runs every test of a plan.
 pub(super) fn run(plan: &Plan) -> Vec<TestResult> {
     plan.tests.iter().map(|test| one(plan, test)).collect()
 }
 
-/// A warning for each rule that no test reaches.
-pub(super) fn uncovered(plan: &Plan) -> Vec<Finding> {
-    let results = run(plan);
-    let reached = |direction: Direction, name: &str| {
-        results.iter().any(|r| r.rule.as_ref().is_some_and(|(d, n)| *d == direction && n == name))
-    };
+/// A warning for each rule that no test reaches; `results` are those of all tests.
+pub(super) fn uncovered(plan: &Plan, results: &[TestResult]) -> Vec<Finding> {
+    let reached: HashSet<(Direction, &str)> = results
+        .iter()
+        .filter_map(|r| r.rule.as_ref())
+        .map(|(d, name)| (*d, name.as_str()))
+        .collect();
     let outbound = plan.outbound.iter().map(|r| (Direction::Outbound, &r.name, &r.at));
     let inbound = plan.inbound.iter().map(|r| (Direction::Inbound, &r.name, &r.at));
-    outbound
-        .chain(inbound)
-        .filter(|(direction, name, _)| !reached(*direction, name))
-        .map(|(_, name, at)| Finding {
-            file: at.file.to_string(),
-            line: at.line,
-            column: at.column,
-            severity: Severity::Warning,
-            message: format!("no test reaches rule {name:?}"),
-        })
-        .collect()
+    let findings = Findings::default();
+    for (direction, name, at) in outbound.chain(inbound) {
+        if !reached.contains(&(direction, name.as_str())) {
+            findings.warn(at, format!("no test reaches rule {name:?}"));
+        }
+    }
+    findings.into_sorted()
+}
+
+/// How many rules the tests reach, and how many there are.
+pub(super) fn coverage(plan: &Plan, results: &[TestResult]) -> (usize, usize) {
+    let reached: HashSet<_> = results.iter().filter_map(|result| result.rule.as_ref()).collect();
+    (reached.len(), plan.outbound.len() + plan.inbound.len())
 }
 
 fn case(table: &Reader<'_>, zone: &Zone, known: &Known, findings: &Findings) -> Option<TestCase> {
@@ -148,18 +152,21 @@ fn case(table: &Reader<'_>, zone: &Zone, known: &Known, findings: &Findings) -> 
     let (ask, when) = match (dial, call) {
         (Some(dial), None) => {
             dial.required("from");
-            dial.required("number");
-            let from = dial.parsed::<UserId>("from");
-            if let (Some(from), Some(users)) = (&from, &known.users) {
-                let names = users.keys().map(UserId::as_str);
-                known_name("user", from.value.as_str(), &from.at, names, findings);
+            if !dial.has("number") {
+                findings.error(dial.at(), format!("{} needs `number`", dial.name()));
             }
-            // Anything may be dialled, and an empty value is a test worth having.
-            let number = dial.item("number").and_then(|item| match &item.value {
-                crate::base::document::Value::Text(text) => Some(text.clone()),
-                _ => None,
-            });
-            let country = dial.parsed::<Region>("country").map(|field| field.value);
+            let from = dial.parsed::<UserId>("from");
+            if let (Some(from), Some(users)) = (&from, &known.users)
+                && !users.contains_key(&from.value)
+            {
+                let near = findings.suggest(from.value.as_str(), users.keys().map(UserId::as_str));
+                findings
+                    .error(&from.at, format!("there is no user {:?}{near}", from.value.as_str()));
+            }
+            let number = dial.text("number").map(|field| field.value.to_owned());
+            let country = dial.text("country");
+            let country = country.and_then(|field| region(field, "country", findings));
+            let country = country.map(|field| field.value);
             let caller_id = dial.text("caller_id").map(|field| field.value.to_owned());
             let when = moment(&dial, zone, findings);
             dial.finish();
@@ -170,12 +177,14 @@ fn case(table: &Reader<'_>, zone: &Zone, known: &Known, findings: &Findings) -> 
             let did = call.required("did").map(|field| field.value.to_owned());
             let from = call.text("from").map(|field| field.value.to_owned());
             let trunk = call.text("trunk");
-            if let (Some(trunk), Some(trunks)) = (&trunk, &known.trunks) {
-                let names = trunks.iter().map(TrunkId::as_str);
-                known_name("trunk", trunk.value, &trunk.at, names, findings);
+            if let (Some(trunk), Some(trunks)) = (&trunk, &known.trunks)
+                && !trunks.iter().any(|known| known.as_str() == trunk.value)
+            {
+                let near = findings.suggest(trunk.value, trunks.iter().map(TrunkId::as_str));
+                findings.error(&trunk.at, format!("there is no trunk {:?}{near}", trunk.value));
             }
             let trunk = trunk.map(|field| field.value.to_owned());
-            let press = call.text("press").map(|f| f.value.to_owned()).unwrap_or_default();
+            let press = keys(&call, findings);
             let when = moment(&call, zone, findings);
             call.finish();
             (Ask::Call { did: did?, from, trunk, press }, when)
@@ -219,25 +228,44 @@ fn expectations(table: &Reader<'_>) -> Expect {
     expect
 }
 
-/// `at`, a local time of the plan's zone.
+/// `press`: keys, or `""` for somebody who presses nothing.
+fn keys(call: &Reader<'_>, findings: &Findings) -> Option<String> {
+    let item = call.item("press")?;
+    match &item.value {
+        Value::Text(keys) if keys.chars().all(|key| "0123456789*#ABCD".contains(key)) => {
+            Some(keys.clone())
+        }
+        Value::Text(keys) => {
+            let message = format!("`press` = {keys:?} is not keys of 0-9, *, #, A-D");
+            findings.error(&item.at, message);
+            None
+        }
+        _ => {
+            findings.error(&item.at, "`press` is a string of keys: press = \"12\"");
+            None
+        }
+    }
+}
+
+/// `at`, as `explain --at` reads it.
 fn moment(table: &Reader<'_>, zone: &Zone, findings: &Findings) -> Option<Timestamp> {
     let field = table.text("at")?;
-    let moment = local(&field, zone);
+    let moment = zone.read(field.value);
     if moment.is_none() {
-        let message = format!("`at` = {:?} is no time like \"2026-11-23T10:00\"", field.value);
+        let message = format!(
+            "`at` = {:?} is no time like \"2026-11-23T10:00\" (of the plan's zone) or \
+             \"2026-11-23T10:00:00+01:00\"",
+            field.value
+        );
         findings.error(&field.at, message);
     }
     moment
 }
 
-fn local(field: &Field<&str>, zone: &Zone) -> Option<Timestamp> {
-    zone.moment(field.value.parse::<DateTime>().ok()?)
-}
-
 fn one(plan: &Plan, test: &TestCase) -> TestResult {
     let noon = Date::constant(2026, 1, 7).at(12, 0, 0, 0);
     let at = test.when.or_else(|| plan.zone.moment(noon)).unwrap_or(Timestamp::UNIX_EPOCH);
-    let (decision, direction, press) = match &test.ask {
+    let (decision, direction, caller) = match &test.ask {
         Ask::Dial { from, number, country, caller_id } => {
             let request = OutboundRequest {
                 user: from.clone(),
@@ -246,20 +274,25 @@ fn one(plan: &Plan, test: &TestCase) -> TestResult {
                 caller_id: caller_id.clone(),
                 at,
             };
-            (plan.evaluate_outbound(&request), Direction::Outbound, "")
+            (plan.evaluate_outbound(&request), Direction::Outbound, Caller::Waits)
         }
         Ask::Call { did, from, trunk, press } => {
             let trunk = trunk.as_ref().and_then(|name| name.parse().ok());
             let request = InboundRequest { did: did.clone(), from: from.clone(), trunk, at };
-            (plan.evaluate_inbound(&request), Direction::Inbound, press.as_str())
+            let caller = match press.as_deref() {
+                None => Caller::Waits,
+                Some("") => Caller::IsSilent,
+                Some(keys) => Caller::Presses(keys),
+            };
+            (plan.evaluate_inbound(&request), Direction::Inbound, caller)
         }
     };
-    let mut failures = compare(plan, &test.expect, &decision, press);
+    let mut failures = compare(plan, &test.expect, &decision, caller);
     if test.when.is_none() && decision.depends_on_time() {
         failures.push("the answer depends on the time: say when with `at`".to_owned());
     }
     let rule = match &decision.matched {
-        super::decision::Matched::Rule(name) => Some((direction, name.clone())),
+        Matched::Rule(name) => Some((direction, name.clone())),
         _ => None,
     };
     TestResult {
@@ -273,7 +306,7 @@ fn one(plan: &Plan, test: &TestCase) -> TestResult {
     }
 }
 
-fn compare(plan: &Plan, expect: &Expect, decision: &Decision, press: &str) -> Vec<String> {
+fn compare(plan: &Plan, expect: &Expect, decision: &Decision, caller: Caller<'_>) -> Vec<String> {
     let mut failures = Vec::new();
     let call = match &decision.outcome {
         Outcome::Dial(call) => Some(call.as_ref()),
@@ -287,7 +320,8 @@ fn compare(plan: &Plan, expect: &Expect, decision: &Decision, press: &str) -> Ve
         Outcome::Refuse(refusal) => Some(refusal.words.clone()),
         _ => None,
     };
-    let walk = flow.map(|flow| plan.walk(flow, press));
+    let walk = flow.map(|flow| plan.walk(flow, caller));
+    let ends_at = walk.as_ref().map(|walk| walk.ends_at.clone());
     let mut check = |what: &str, expected: &Option<String>, found: Option<String>| {
         if let Some(expected) = expected
             && found.as_ref() != Some(expected)
@@ -296,39 +330,57 @@ fn compare(plan: &Plan, expect: &Expect, decision: &Decision, press: &str) -> Ve
             failures.push(format!("expected {what} {expected:?}, found {found}"));
         }
     };
-    let join = |list: &Option<Vec<String>>| list.as_ref().map(|list| list.join(", "));
     check("deny", &expect.deny, denied.clone());
     check("rule", &expect.rule, decision.rule().map(str::to_owned));
     check("to", &expect.to, call.map(|call| call.to.as_str().to_owned()));
-    let trunks = |call: &super::TrunkCall| {
-        call.route.trunks.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    check("route", &join(&expect.route), call.map(trunks));
     let identity = call.and_then(|call| call.caller_id.as_ref());
     check("caller_id", &expect.caller_id, identity.map(|i| i.number.as_str().to_owned()));
     let emergency = expect.emergency.map(|yes| yes.to_string());
     check("emergency", &emergency, Some(decision.is_emergency().to_string()));
     check("dtmf", &expect.dtmf, call.and_then(|call| call.dtmf).map(|mode| mode.to_string()));
-    let flow = flow.map(|f| f.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-    check("flow", &join(&expect.flow), flow);
-    let rings = walk
-        .as_ref()
-        .map(|walk| walk.rings.iter().map(|user| user.as_str()).collect::<Vec<_>>().join(", "));
-    check("rings", &join(&expect.rings), rings);
-    check("ends_at", &expect.ends_at, walk.map(|walk| walk.ends_at.to_string()));
+    check("ends_at", &expect.ends_at, ends_at.as_ref().map(ToString::to_string));
+    let mut check = |what: &str, expected: &Option<Vec<String>>, found: Option<Vec<String>>| {
+        if let Some(expected) = expected
+            && found.as_ref() != Some(expected)
+        {
+            let found = found.map_or_else(|| "none".to_owned(), list);
+            failures.push(format!("expected {what} {}, found {found}", list(expected)));
+        }
+    };
+    let trunks = call.map(|call| call.route.trunks.iter().map(ToString::to_string).collect());
+    check("route", &expect.route, trunks);
+    check("flow", &expect.flow, flow.map(|flow| flow.iter().map(ToString::to_string).collect()));
+    let rings = walk.map(|walk| walk.rings.iter().map(ToString::to_string).collect());
+    check("rings", &expect.rings, rings);
     if let Some(text) = &expect.max_call {
         let found = call.map(|call| call.max_call);
         if found != duration(text) {
             failures.push(format!("expected max_call {text:?}, found {found:?}"));
         }
     }
-    // A test that says where a call goes means that it goes: a refusal is never what it wants.
-    let goes = expect.emergency == Some(true) || expect.to.is_some() || expect.ends_at.is_some();
+    // A test that says where a call goes means that it goes: a refusal is never what it wants, unless
+    // it says so or the rule that it names is there to refuse.
+    let denies = match (&decision.matched, &decision.outcome) {
+        (Matched::Rule(_), Outcome::Refuse(refusal)) => refusal.cause == Cause::BlockedByDialplan,
+        _ => false,
+    };
+    let goes = expect.emergency == Some(true)
+        || expect.to.is_some()
+        || expect.ends_at.is_some()
+        || (expect.rule.is_some() && expect.rule.as_deref() == decision.rule() && !denies);
     if goes
         && expect.deny.is_none()
         && let Some(words) = denied
     {
         failures.push(format!("the call was refused: {words}"));
+    }
+    if let (Some(_), Some(Destination::Number(number))) = (&expect.ends_at, ends_at) {
+        let called: Option<E164> = decision.number().map(|number| number.e164.clone());
+        let onward = plan.evaluate_forward(&number, called.as_ref(), decision.facts.at);
+        if let Outcome::Refuse(refusal) = onward.outcome {
+            let number = number.as_str();
+            failures.push(format!("the call to {number} was refused: {}", refusal.words));
+        }
     }
     failures
 }

@@ -9,10 +9,10 @@ use crate::base::Place;
 /// What names a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedBy<'a> {
-    /// An entry of `[extension]`, dialled by a user.
-    Extension(&'a str),
-    /// A `[[feature]]` code, dialled by a user.
-    Feature(&'a str),
+    /// An entry of `[extension]` at this place, dialled by a user.
+    Extension(&'a str, Option<&'a Place>),
+    /// A `[[feature]]` code at this place, dialled by a user.
+    Feature(&'a str, Option<&'a Place>),
     /// An `[[inbound]]` rule of this name, at this place.
     Inbound(&'a str, &'a Place),
 }
@@ -36,7 +36,7 @@ impl NamedBy<'_> {
     fn place(&self) -> Option<&Place> {
         match self {
             NamedBy::Inbound(_, place) => Some(place),
-            NamedBy::Extension(_) | NamedBy::Feature(_) => None,
+            NamedBy::Extension(_, place) | NamedBy::Feature(_, place) => *place,
         }
     }
 }
@@ -44,8 +44,8 @@ impl NamedBy<'_> {
 impl fmt::Display for NamedBy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NamedBy::Extension(code) => write!(f, "extension {code}"),
-            NamedBy::Feature(code) => write!(f, "feature {code}"),
+            NamedBy::Extension(code, _) => write!(f, "extension {code}"),
+            NamedBy::Feature(code, _) => write!(f, "feature {code}"),
             NamedBy::Inbound(name, _) => write!(f, "inbound rule {name:?}"),
         }
     }
@@ -55,8 +55,14 @@ impl Plan {
     /// Every destination of extensions, feature codes and inbound rules, and what names it. Those
     /// inside menus are reached through a menu.
     pub fn destinations(&self) -> impl Iterator<Item = (NamedBy<'_>, &Destination)> {
-        let extensions = self.extensions.iter().map(|(c, to)| (NamedBy::Extension(c.as_str()), to));
-        let features = self.features.iter().map(|(c, to)| (NamedBy::Feature(c.as_str()), to));
+        let extensions = self
+            .extensions
+            .iter()
+            .map(|(code, to)| (NamedBy::Extension(code.as_str(), self.code_places.get(code)), to));
+        let features = self
+            .features
+            .iter()
+            .map(|(code, to)| (NamedBy::Feature(code.as_str(), self.code_places.get(code)), to));
         let inbound = self.inbound.iter().flat_map(|rule| {
             let flow = match &rule.action {
                 InboundAction::Flow(flow) => flow.as_slice(),
@@ -100,8 +106,8 @@ mod tests {
         assert_eq!(
             named,
             [
-                "extension 600:0: app:echo",
-                "feature *9:0: user:a",
+                "extension 600:12: app:echo",
+                "feature *9:14: user:a",
                 "inbound rule \"i\":20: user:a",
                 "inbound rule \"i\":20: hangup",
             ]

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::ringing::NOT_SERVED;
 use crate::base::{Finding, Severity};
-use crate::config::{LoadedPlan, load_plan};
+use crate::config::{LoadedPlan, load_plan, read_whole};
 use crate::dialplan::{Destination, Known, NoFiles, Number, Plan, Region, load};
 use crate::telemetry::Metrics;
 
@@ -187,7 +187,7 @@ impl Plans {
         let Some(path) = &self.path else { return Ok(()) };
         // Looked at before it is read: what changes meanwhile is read again.
         let before = stamps([path]);
-        let (plan, files, text) = match fs::read_to_string(path) {
+        let (plan, files, text) = match read_whole(path) {
             Ok(text) => {
                 let (plan, files) = self.load(&text);
                 (plan, files, text)
@@ -198,7 +198,7 @@ impl Plans {
                     line: 0,
                     column: 0,
                     severity: Severity::Error,
-                    message: error.to_string(),
+                    message: error,
                 };
                 (Err(vec![finding]), seen.files.keys().cloned().collect(), String::new())
             }

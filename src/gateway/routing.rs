@@ -1,7 +1,8 @@
 //! From the dial plan's decision to the call's: which targets, under whose number, in which words.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use crate::config::User;
 use crate::dialplan::{
     self, CallerIdentity, Destination, InboundRequest, OutboundRequest, Outcome, Plan,
 };
+use crate::signaling::Dialling;
 use crate::trunk::Urgency;
 
 /// A call's route with everything around it.
@@ -202,6 +204,34 @@ pub(super) fn outbound_request(
 ) -> OutboundRequest {
     let country = users.get(user).and_then(|user| user.country);
     OutboundRequest { country, user: user.clone(), dialled, caller_id, at }
+}
+
+/// What values mean that pages dial.
+pub(super) struct Meaning(pub Weak<Inner>);
+
+impl Meaning {
+    fn ask<T>(&self, user: &UserId, dialled: &str, look: fn(&dialplan::Meant) -> T) -> Option<T> {
+        let gateway = self.0.upgrade()?;
+        let country = gateway.users.get(user).and_then(|user| user.country);
+        let in_force = gateway.plans.in_force();
+        Some(look(&in_force.plan.meant(dialled, country)))
+    }
+}
+
+impl fmt::Debug for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meaning")
+    }
+}
+
+impl Dialling for Meaning {
+    fn meant(&self, user: &UserId, dialled: &str) -> String {
+        self.ask(user, dialled, |meant| meant.value.clone()).unwrap_or_default()
+    }
+
+    fn is_emergency(&self, user: &UserId, dialled: &str) -> bool {
+        self.ask(user, dialled, |meant| meant.emergency).unwrap_or(false)
+    }
 }
 
 /// The route of a call that a trunk brings.

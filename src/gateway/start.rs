@@ -121,6 +121,7 @@ impl Gateway {
             revoked: Arc::default(),
             ice: config.ice.servers.iter().map(ice_source).collect(),
             features,
+            dialling: Arc::new(super::routing::Meaning(Arc::downgrade(&inner))),
         };
         let server = Server::new(signaling, config.http.allowed_origins.clone(), to_gateway);
         let (leave, left) = watch::channel(false);

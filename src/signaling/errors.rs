@@ -65,7 +65,7 @@ registry! {
     RequestBadValue,    "request/bad-value",          final, Gateway, "A value in the request cannot be used.";
     RequestNotFound,    "request/not-found",          final, Gateway, "There is nothing at this address.";
     RequestMethod,      "request/method-not-allowed", final, Gateway, "This cannot be done at this address.";
-    RequestTooLarge,    "request/too-large",          final, Gateway, "The request is larger than 64 KiB, or its headers than 8 KiB.";
+    RequestTooLarge,    "request/too-large",          final, Gateway, "The request is larger than is taken here.";
     RequestTimeout,     "request/timeout",            retry, Gateway, "The request did not arrive in time.";
     RequestLocalOnly,   "request/local-only",         final, Gateway, "This is answered only on the gateway's own machine.";
     RequestConflict,    "request/conflict",           final, Gateway, "It has changed since it was read; read it again.";

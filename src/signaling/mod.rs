@@ -35,7 +35,9 @@ pub use messages::{
 pub use reports::{CallReport, LegSummary, LossWatch, PageStats, Problem, StatsSummary, Warning};
 pub use revoked::Revoked;
 pub use service::{CallHold, CallTransfer, HeldBy, TransferStatus, TransferTo};
-pub use session::{CloseCode, Config, Error, Input, Loss, Output, Resumed, Session};
+pub use session::{
+    AsDialled, CloseCode, Config, Dialling, Error, Input, Loss, Output, Resumed, Session,
+};
 pub use stats::LegReport;
 pub use token::{Claims, MAX_TTL_S, MintError, Scope, TokenError, TokenId, TokenKey, mint, verify};
 pub use tones::{Tones, TonesError};

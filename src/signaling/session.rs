@@ -28,10 +28,10 @@ use self::log::EventLog;
 use super::encode::{encode_event, encode_reply};
 use super::frame::{FrameError, decode};
 use super::{
-    Claims, ErrorCode, Event, Hello, IceSource, Refusal, Reply, Request, RequestId, Revoked,
+    Claims, ErrorCode, Event, Hello, IceSource, Refusal, Reply, Request, RequestId, Revoked, Scope,
     TokenError, TokenId, TokenKey, Welcome, verify,
 };
-use crate::base::{CallId, Secret, SessionId};
+use crate::base::{CallId, Secret, SessionId, UserId};
 
 pub use exchange::{CloseCode, Error, Input, Loss, Output, Resumed};
 
@@ -46,6 +46,31 @@ pub struct Config {
     pub ice: Vec<IceSource>,
     /// Told to the page.
     pub features: Vec<String>,
+    /// What dialled values mean.
+    pub dialling: Arc<dyn Dialling>,
+}
+
+/// What the dial plan knows of dialled values, for what a token says of them.
+pub trait Dialling: std::fmt::Debug + Send + Sync {
+    /// What `user` means by `dialled`: a number in E.164, or the digits of a code.
+    fn meant(&self, user: &UserId, dialled: &str) -> String;
+
+    /// Whether `user` calls for help by it.
+    fn is_emergency(&self, user: &UserId, dialled: &str) -> bool;
+}
+
+/// Values mean themselves, and none is an emergency: where there is no dial plan.
+#[derive(Debug, Clone, Copy)]
+pub struct AsDialled;
+
+impl Dialling for AsDialled {
+    fn meant(&self, _user: &UserId, dialled: &str) -> String {
+        dialled.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '/')).collect()
+    }
+
+    fn is_emergency(&self, _user: &UserId, _dialled: &str) -> bool {
+        false
+    }
 }
 
 /// One page's session.
@@ -208,9 +233,16 @@ impl Session {
             expires_at: identity.claims.exp,
             grace: LOST_GRACE.as_millis() as u64,
             calls: self.calls.views(first),
-            features: self.config.features.clone(),
+            features: self.features(&identity.claims),
         };
         self.answer(id, Ok(Reply::Welcome(Box::new(welcome))));
+    }
+
+    /// What this page can count on: help only where its token lets it dial whatever it likes.
+    fn features(&self, claims: &Claims) -> Vec<String> {
+        let free = claims.allows(Scope::CallOut) && claims.destinations.is_empty();
+        let all = self.config.features.iter().filter(|name| free || *name != EMERGENCY);
+        all.cloned().collect()
     }
 
     fn resumed(&mut self, now: Instant, resumed: Resumed) {
@@ -389,6 +421,8 @@ fn code_of(error: TokenError) -> ErrorCode {
     }
 }
 
+/// The feature of plans that reach help.
+const EMERGENCY: &str = "emergency";
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 const PING_EVERY: Duration = Duration::from_secs(15);
 const DEAD_AFTER: Duration = Duration::from_secs(30);
@@ -403,5 +437,7 @@ const UNLOADED_GRACE: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod resume_tests;
+#[cfg(test)]
+mod scope_tests;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ export const ERRORS = {
   "request/bad-value": { retryable: false, message: "A value in the request cannot be used." },
   "request/not-found": { retryable: false, message: "There is nothing at this address." },
   "request/method-not-allowed": { retryable: false, message: "This cannot be done at this address." },
-  "request/too-large": { retryable: false, message: "The request is larger than 64 KiB, or its headers than 8 KiB." },
+  "request/too-large": { retryable: false, message: "The request is larger than is taken here." },
   "request/timeout": { retryable: true, message: "The request did not arrive in time." },
   "request/local-only": { retryable: false, message: "This is answered only on the gateway's own machine." },
   "request/conflict": { retryable: false, message: "It has changed since it was read; read it again." },

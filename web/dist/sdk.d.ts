@@ -64,7 +64,7 @@ declare const ERRORS: {
     };
     readonly "request/too-large": {
         readonly retryable: false;
-        readonly message: "The request is larger than 64 KiB, or its headers than 8 KiB.";
+        readonly message: "The request is larger than is taken here.";
     };
     readonly "request/timeout": {
         readonly retryable: true;

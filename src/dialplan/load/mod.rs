@@ -6,17 +6,22 @@
 mod check;
 mod rules;
 mod tables;
+mod unreached;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::index::Index;
+use super::index::{Index, Members};
 use super::number::Region;
 use super::plan::{Emergency, Plan};
+use super::rates::Rates;
 use super::schedule::Zone;
 use super::test_case;
 use crate::base::document::{self, Field, Item, Reader};
-use crate::base::{Finding, Findings, Place, Severity, TrunkId, UserId, suggestion};
+use crate::base::{DialString, Finding, Findings, Place, Severity, TrunkId, UserId};
 
 /// What the configuration knows; `None` takes the names a plan uses as given.
 #[derive(Debug, Clone, Default)]
@@ -63,9 +68,11 @@ pub fn load(
     known: &Known,
     files: &dyn Files,
 ) -> Result<Plan, Vec<Finding>> {
-    let plan = load_untested(text, file, known, files)?;
-    let mut findings: Vec<Finding> =
-        test_case::run(&plan).iter().flat_map(test_case::TestResult::findings).collect();
+    let mut plan = load_untested(text, file, known, files)?;
+    let results = test_case::run(&plan);
+    plan.warnings.extend(test_case::uncovered(&plan, &results));
+    let failed = test_case::TestResult::findings;
+    let mut findings: Vec<Finding> = results.iter().flat_map(failed).collect();
     if findings.is_empty() {
         return Ok(plan);
     }
@@ -73,8 +80,12 @@ pub fn load(
     Err(findings)
 }
 
-/// Reads a plan without running its tests, for those who report each test.
-pub(super) fn load_untested(
+/// Reads a plan without running its tests, for those who report each test, and for those who want to
+/// know why one fails.
+///
+/// # Errors
+/// Every finding, warnings too, where at least one is an error.
+pub fn load_untested(
     text: &str,
     file: &str,
     known: &Known,
@@ -87,13 +98,12 @@ pub(super) fn load_untested(
         return Err(findings.into_sorted());
     }
     let plan = Reader::new(&root, "", &findings)
-        .and_then(|root| Loader { root, findings: &findings, known, files }.read(file));
+        .and_then(|root| Loader::new(root, &findings, known, files).read(file));
     let has_errors = findings.has_errors();
     let findings = findings.into_sorted();
     match plan {
         Some(mut plan) if !has_errors => {
             plan.warnings = findings;
-            plan.warnings.extend(test_case::uncovered(&plan));
             Ok(plan)
         }
         _ => Err(findings),
@@ -106,6 +116,43 @@ pub(super) struct Loader<'a> {
     findings: &'a Findings,
     known: &'a Known,
     files: &'a dyn Files,
+    /// The names of `[KIND.*]`, by kind.
+    names: RefCell<HashMap<&'static str, Names<'a>>>,
+    /// Tables of prices that were read; `None` could not be.
+    rates: RefCell<HashMap<String, Option<Arc<Rates>>>>,
+    /// Who is in which group, once the groups are read.
+    group_users: RefCell<HashMap<String, Vec<UserId>>>,
+    /// Where codes are written, as far as they are read.
+    code_places: RefCell<BTreeMap<DialString, Place>>,
+    /// Every `number:` destination, as far as they are read.
+    forwards: RefCell<Vec<Field<DialString>>>,
+}
+
+type Names<'a> = Rc<HashSet<&'a str>>;
+
+impl<'a> Loader<'a> {
+    fn new(
+        root: Reader<'a>,
+        findings: &'a Findings,
+        known: &'a Known,
+        files: &'a dyn Files,
+    ) -> Loader<'a> {
+        let (names, rates) = (RefCell::default(), RefCell::default());
+        let (group_users, code_places) = (RefCell::default(), RefCell::default());
+        let forwards = RefCell::default();
+        Loader { root, findings, known, files, names, rates, group_users, code_places, forwards }
+    }
+
+    /// The names of the tables `[kind.*]`.
+    fn names(&self, kind: &'static str) -> Names<'a> {
+        if let Some(names) = self.names.borrow().get(kind) {
+            return names.clone();
+        }
+        let entries: &'a [(Field<String>, Item)] = self.root.entries(kind);
+        let names: Names<'a> = Rc::new(entries.iter().map(|(n, _)| n.value.as_str()).collect());
+        self.names.borrow_mut().insert(kind, names.clone());
+        names
+    }
 }
 
 impl Loader<'_> {
@@ -130,6 +177,8 @@ impl Loader<'_> {
         let before = self.findings.errors();
         let groups = self.groups(&caller_ids);
         let groups_are_whole = self.findings.errors() == before;
+        let members = Members::of(&groups);
+        let outbound_index = Index::of_outbound(&outbound, &members);
         let plan = Plan {
             file: file.to_owned(),
             country,
@@ -137,23 +186,28 @@ impl Loader<'_> {
             max_call,
             users: self.known.users.clone(),
             caller_id,
+            rings: self.rings(),
+            members,
             groups,
             emergency: self.emergency(home, &caller_ids),
             caller_ids,
             extensions: self.extensions(),
             features: self.features(),
+            code_places: self.code_places.take(),
             schedules: self.schedules(&zone),
-            outbound_index: Index::of_outbound(&outbound),
+            outbound_index,
             inbound_index: Index::of_inbound(&inbound),
             outbound,
             inbound,
-            rings: self.rings(),
             voicemails: self.voicemails(),
             menus: self.menus(),
             tests: test_case::read(&self.root, &zone, self.known, self.findings),
             warnings: Vec::new(),
         };
         check::whole(&plan, groups_are_whole, &self.root, self.findings);
+        if !self.findings.has_errors() {
+            check::forwards(&plan, &self.forwards.take(), self.findings);
+        }
         self.root.finish();
         Some(plan)
     }
@@ -167,7 +221,8 @@ impl Loader<'_> {
             return None;
         };
         table.required("country");
-        let country = table.parsed::<Region>("country");
+        let country =
+            table.text("country").and_then(|field| region(field, "country", self.findings));
         if let Some(Field { value: Region::WORLD, at }) = &country {
             self.findings.error(at, "`country` = \"001\" is no country");
         }
@@ -175,7 +230,7 @@ impl Loader<'_> {
             Some(zone) => Some(zone),
             None => {
                 let names = Zone::names();
-                let near = suggestion(name.value, names.iter().map(String::as_str));
+                let near = self.findings.suggest(name.value, names.iter().map(String::as_str));
                 let message = format!("`timezone` = {:?} is not known{near}", name.value);
                 self.findings.error(&name.at, message);
                 None
@@ -196,18 +251,15 @@ impl Loader<'_> {
         Some(field.value)
     }
 
-    /// The names of the tables `[kind.*]`.
-    fn names(&self, kind: &'static str) -> Vec<&str> {
-        self.root.entries(kind).iter().map(|(name, _)| name.value.as_str()).collect()
-    }
-
     /// Reports a name that is not among `[kind.*]`.
     fn known_name(&self, kind: &'static str, name: &str, at: &Place) -> bool {
         let names = self.names(kind);
-        if names.contains(&name) {
+        if names.contains(name) {
             return true;
         }
-        let near = suggestion(name, names);
+        let mut names: Vec<&str> = names.iter().copied().collect();
+        names.sort_unstable();
+        let near = self.findings.suggest(name, names);
         self.findings.error(at, format!("there is no [{kind}.{name}]{near}"));
         false
     }
@@ -220,7 +272,8 @@ impl Loader<'_> {
     fn trunk(&self, field: Field<&str>, key: &str) -> Option<Field<TrunkId>> {
         let trunk: Field<TrunkId> = document::parsed(field, key, self.findings)?;
         if let Some(trunks) = self.known.trunks.as_ref().filter(|t| !t.contains(&trunk.value)) {
-            let near = suggestion(trunk.value.as_str(), trunks.iter().map(TrunkId::as_str));
+            let valid = trunks.iter().map(TrunkId::as_str);
+            let near = self.findings.suggest(trunk.value.as_str(), valid);
             let message = format!("there is no trunk {:?}{near}", trunk.value.as_str());
             self.findings.error(&trunk.at, message);
             return None;
@@ -231,7 +284,8 @@ impl Loader<'_> {
     fn user(&self, field: Field<&str>, key: &str) -> Option<UserId> {
         let user: Field<UserId> = document::parsed(field, key, self.findings)?;
         if let Some(users) = self.known.users.as_ref().filter(|u| !u.contains_key(&user.value)) {
-            let near = suggestion(user.value.as_str(), users.keys().map(UserId::as_str));
+            let valid = users.keys().map(UserId::as_str);
+            let near = self.findings.suggest(user.value.as_str(), valid);
             let message = format!("there is no user {:?}{near}", user.value.as_str());
             self.findings.error(&user.at, message);
             return None;
@@ -241,9 +295,10 @@ impl Loader<'_> {
 
     fn trunks(&self, list: Vec<Field<&str>>, key: &str) -> Vec<TrunkId> {
         let mut trunks: Vec<TrunkId> = Vec::new();
+        let mut seen: HashSet<TrunkId> = HashSet::new();
         for field in list {
             if let Some(trunk) = self.trunk(field, key) {
-                if trunks.contains(&trunk.value) {
+                if !seen.insert(trunk.value.clone()) {
                     self.findings.error(&trunk.at, format!("trunk {} is named twice", trunk.value));
                 }
                 trunks.push(trunk.value);
@@ -282,6 +337,25 @@ pub(super) fn needed<'a>(table: &Reader<'a>, key: &'static str) -> Option<&'a It
     item
 }
 
+/// A country; the error names the code that was probably meant.
+pub(in crate::dialplan) fn region(
+    field: Field<&str>,
+    key: &str,
+    findings: &Findings,
+) -> Option<Field<Region>> {
+    match field.value.parse::<Region>() {
+        Ok(region) => Some(field.map(|_| region)),
+        Err(error) => {
+            let near = match Region::meant(field.value) {
+                Some(region) => format!("; did you mean \"{region}\"?"),
+                None => String::new(),
+            };
+            findings.error(&field.at, format!("`{key}` = {:?}: {error}{near}", field.value));
+            None
+        }
+    }
+}
+
 /// Whether any of `findings` is an error.
 pub(super) fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
@@ -291,262 +365,4 @@ pub(super) fn has_errors(findings: &[Finding]) -> bool {
 const DEFAULT_MAX_CALL: Duration = Duration::from_secs(2 * 3_600);
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const HEAD: &str = "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\n\
-                        timezone = \"Europe/Berlin\"\n";
-
-    fn messages(text: &str) -> Vec<String> {
-        let known = Known {
-            trunks: Some(["north", "south"].iter().map(|t| t.parse().unwrap()).collect()),
-            users: Some([("alice".parse().unwrap(), None)].into()),
-        };
-        match load(text, "p.toml", &known, &NoFiles) {
-            Ok(_) => Vec::new(),
-            Err(findings) => findings
-                .iter()
-                .filter(|f| f.severity == Severity::Error)
-                .map(ToString::to_string)
-                .collect(),
-        }
-    }
-
-    fn one(rest: &str) -> String {
-        let found = messages(&format!("{HEAD}{rest}"));
-        assert_eq!(found.len(), 1, "{rest}\n{found:#?}");
-        found.into_iter().next().unwrap()
-    }
-
-    #[test]
-    fn every_mistake_of_a_file_is_told_at_once() {
-        let text = r#"
-version = 2
-[defaults]
-country = "Germany"
-timezone = "Europe/Belrin"
-[emergency]
-numbers = {}
-route = ["nroth"]
-[group.staff]
-users = ["alise"]
-caller_id = ["offise"]
-[caller_id.office]
-number = "030123"
-[[outbound]]
-name = "a"
-region = []
-route = ["north"]
-[[outbound]]
-name = "b"
-to = ["^49"]
-when = "ofice"
-deny = ""
-[schedule.office]
-open = ["mon-fry 08:00-09:00"]
-"#;
-        let found = messages(text);
-        for expected in [
-            "p.toml:2:11: error: version 2 is not known; this reads 1",
-            "p.toml:4:11: error: `country` = \"Germany\"",
-            "p.toml:5:12: error: `timezone` = \"Europe/Belrin\" is not known; did you mean \
-             \"Europe/Berlin\"?",
-            "p.toml:13:10: error: `number` = \"030123\"",
-            "p.toml:6:2: error: [emergency] has no trunk to go out by",
-            "p.toml:8:10: error: there is no trunk \"nroth\"; did you mean \"north\"?",
-            "p.toml:10:10: error: there is no user \"alise\"; did you mean \"alice\"?",
-            "p.toml:11:14: error: there is no [caller_id.offise]; did you mean \"office\"?",
-            "p.toml:16:10: error: `region` is empty; leave it out, or say what it means",
-            "p.toml:20:7: error: `to` = \"^49\": '^' has no meaning in a pattern",
-            "p.toml:21:8: error: there is no [schedule.ofice]; did you mean \"office\"?",
-            "p.toml:22:8: error: `deny` is empty",
-            "p.toml:24:9: error: \"mon-fry 08:00-09:00\" is no time",
-        ] {
-            assert!(found.iter().any(|f| f.starts_with(expected)), "{expected}\n{found:#?}");
-        }
-    }
-
-    #[test]
-    fn a_mistake_in_a_rule_makes_no_other_rule_unreachable() {
-        let two = |first: &str, second: &str| {
-            let text = format!(
-                "{HEAD}[group.g]\nusers = [\"alise\"]\n[[outbound]]\nname = \"a\"\n{first}\n\
-                 [[outbound]]\nname = \"b\"\n{second}\n"
-            );
-            let found = messages(&text);
-            assert!(found.iter().any(|f| f.contains("did you mean \"alice\"")), "{found:#?}");
-            found.iter().filter(|f| f.contains("never match")).count()
-        };
-        let deny = "region = \"DE\"\ndeny = \"x\"";
-        assert_eq!(two(&format!("when = \"s\"\n{deny}"), deny), 0, "an unknown schedule");
-        assert_eq!(two(&format!("group = \"g\"\n{deny}"), deny), 0, "a group with a mistake");
-        assert_eq!(two("to = [\"+49.\", \"+4x\"]\ndeny = \"x\"", deny), 0, "a bad pattern");
-        assert_eq!(two(deny, deny), 1, "and what is true is told all the same");
-    }
-
-    #[test]
-    fn any_is_everything_and_nothing_lasts_no_time() {
-        let rule = |body: &str| format!("{HEAD}[[outbound]]\nname = \"r\"\n{body}\n");
-        assert_eq!(messages(&rule("to = \"any\"\ndeny = \"x\"")), [""; 0]);
-        let inbound = "[[inbound]]\nname=\"i\"\ndid=\"any\"\nfrom=\"any\"\nflow=[\"hangup\"]\n";
-        assert_eq!(messages(&format!("{HEAD}{inbound}")), [""; 0]);
-        let found =
-            one("[[outbound]]\nname=\"r\"\nregion=\"DE\"\nroute=\"north\"\nmax_call=\"0s\"\n");
-        assert!(found.ends_with("`max_call` must be longer than 0s"), "{found}");
-        let found = one("[[feature]]\ncode = \"112\"\nto = \"user:alice\"\n");
-        assert!(!found.starts_with("p.toml:1:1"), "{found}");
-    }
-
-    #[test]
-    fn a_plan_says_what_it_does_about_emergency_calls() {
-        let found = messages("version = 1\n[defaults]\ncountry=\"DE\"\ntimezone=\"UTC\"\n");
-        assert!(found[0].contains("needs [emergency], or `emergency = \"not-provided\"`"));
-        let found = one("[extension]\n\"112\" = \"user:alice\"\n");
-        assert!(found.ends_with("112 is an emergency number and cannot be a code"), "{found}");
-    }
-
-    #[test]
-    fn each_kind_of_mistake_has_its_words() {
-        let rule = |body: &str| format!("[[outbound]]\nname = \"r\"\n{body}\n");
-        for (text, expected) in [
-            (rule("route = [\"north\"]"), "has no condition; write `region = \"any\"`"),
-            (rule("region = \"any\""), "needs `route` or `deny`"),
-            (rule("region = \"any\"\nroute = []"), "and not empty"),
-            (rule("region = \"any\"\nroute = [\"north\"]\ndeny = \"x\""), "not both"),
-            (rule("region = \"any\"\nroute = [\"north\", \"north\"]"), "is named twice"),
-            (rule("region = [\"any\", \"DE\"]\ndeny = \"x\""), "\"any\" stands alone"),
-            (rule("tipe = \"mobile\"\nregion = \"any\"\ndeny = \"x\""), "did you mean \"type\"?"),
-            (rule("type = \"mobil\"\ndeny = \"x\""), "did you mean \"mobile\"?"),
-            (rule("webhook = \"x\"\nregion = \"any\"\ndeny = \"x\""), "not supported yet"),
-            (rule("rates = \"r.csv\"\nregion=\"any\"\nroute = \"north\""), "cannot be read here"),
-            (rule("to = \"60X\"\nregion = \"DE\"\nroute = \"north\""), "a `to` without + is no"),
-            ("[extension]\n\"a\" = \"user:alice\"\n".into(), "cannot be dialled"),
-            ("[extension]\n\"1\" = \"usr:alice\"\n".into(), "did you mean \"user\"?"),
-            ("[extension]\n\"1\" = \"app:ecko\"\n".into(), "did you mean \"echo\"?"),
-            ("[extension]\n\"1\" = \"menu:x\"\n".into(), "there is no [menu.x]"),
-            (
-                "[[inbound]]\nname=\"i\"\ndid=\"+4930123\"\nflow=[\"hangup\", \"user:alice\"]\n"
-                    .into(),
-                "never reached: the call does not come back from hangup",
-            ),
-            ("[[inbound]]\nname=\"i\"\nflow=[\"hangup\"]\n".into(), "[[inbound]] needs `did`"),
-            ("[frobnicate]\n".into(), "unknown key `frobnicate`"),
-        ] {
-            let found = one(&text);
-            assert!(found.contains(expected), "{text}\n{found}");
-        }
-    }
-
-    #[test]
-    fn menus_without_a_way_out_are_refused() {
-        let menu = |name: &str, on_fail: &str| {
-            format!(
-                "[menu.{name}]\nprompt = \"p.wav\"\non_fail = \"{on_fail}\"\n\
-                 [menu.{name}.press]\n\"1\" = \"hangup\"\n"
-            )
-        };
-        let found = one(&menu("a", "menu:a"));
-        assert!(found.contains("[menu.a] has no way out"), "{found}");
-        let text = format!("{HEAD}{}{}", menu("a", "menu:b"), menu("b", "menu:a"));
-        assert_eq!(messages(&text).len(), 2);
-        let text = format!("{HEAD}{}{}", menu("a", "menu:b"), menu("b", "hangup"));
-        assert_eq!(messages(&text), [""; 0]);
-    }
-
-    #[test]
-    fn rules_that_can_never_match_are_refused() {
-        let two = |first: &str, second: &str| {
-            format!(
-                "{HEAD}[caller_id.c]\nnumber = \"+4930123456\"\n[group.g]\nusers = [\"alice\"]\n\
-                 caller_id = \"c\"\n[schedule.s]\nopen = \"mon-fri 08:00-18:00\"\n[schedule.t]\n\
-                 open = \"tue 09:00-10:00\"\n[[outbound]]\nname = \"first\"\n{first}\n\
-                 [[outbound]]\nname = \"second\"\n{second}\n"
-            )
-        };
-        let deny = "deny = \"x\"";
-        let route = "route = \"north\"";
-        for (first, second, shadowed) in [
-            (format!("to = \"+49.\"\n{deny}"), format!("to = \"+4930.\"\n{deny}"), true),
-            (format!("to = \"+4930.\"\n{deny}"), format!("to = \"+49.\"\n{deny}"), false),
-            (
-                format!("to = [\"+49[0-4].\", \"+49[5-9].\"]\n{deny}"),
-                format!("to = \"+49XX\"\n{deny}"),
-                true,
-            ),
-            (format!("region = \"DE\"\n{deny}"), format!("region = \"DE\"\n{route}"), true),
-            // A route without `type` lets no premium number pass, so one that names them is reached.
-            (
-                format!("region = \"DE\"\n{route}"),
-                format!("region = \"DE\"\ntype = \"premium-rate\"\n{deny}"),
-                false,
-            ),
-            (
-                format!("region = \"any\"\n{deny}"),
-                format!("region = \"DE\"\ntype = \"premium-rate\"\n{route}"),
-                true,
-            ),
-            // Satellite networks pass only where they are named.
-            (format!("region = \"any\"\n{route}"), format!("region = \"001\"\n{deny}"), false),
-            // Short codes are no numbers, whatever the region.
-            (format!("region = \"any\"\n{deny}"), format!("to = \"60X\"\n{route}"), false),
-            (format!("to = \"6X.\"\n{deny}"), format!("to = \"60X\"\n{route}"), true),
-            (
-                format!("region = \"DE\"\nwhen = \"s\"\n{deny}"),
-                format!("region = \"DE\"\nwhen = \"t\"\n{route}"),
-                true,
-            ),
-            (
-                format!("region = \"DE\"\nwhen = \"t\"\n{route}"),
-                format!("region = \"DE\"\nwhen = \"s\"\n{deny}"),
-                false,
-            ),
-            (
-                format!("region = \"DE\"\ngroup = \"g\"\n{deny}"),
-                format!("region = \"DE\"\nuser = \"alice\"\n{route}"),
-                true,
-            ),
-            (
-                format!("region = \"DE\"\ngroup = \"g\"\n{deny}"),
-                format!("region = \"DE\"\n{route}"),
-                false,
-            ),
-        ] {
-            let found = messages(&two(&first, &second));
-            let expected = "rule \"second\" can never match: \"first\" in line";
-            let seen = found.iter().any(|f| f.contains(expected));
-            assert_eq!(seen, shadowed, "{first}\n--\n{second}\n{found:#?}");
-        }
-    }
-
-    #[test]
-    fn a_plan_whose_tests_fail_is_refused() {
-        let found =
-            one("[[test]]\nname = \"t\"\ndial = { from = \"alice\", number = \"030123456\" }\n\
-                         expect = { rule = \"national\" }\n");
-        assert!(
-            found.ends_with("error: test \"t\": expected rule \"national\", found none"),
-            "{found}"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics(text in "\\PC{0,200}") {
-            let _ = messages(&text);
-        }
-
-        /// Cuts and overwrites a real plan, which reaches further than noise does.
-        #[test]
-        fn no_damaged_plan_panics(at in 0usize..6_000, length in 0usize..40, junk in "[\\[\\]\"=,a-z0-9 .{}]{0,8}") {
-            let plan = include_str!("../../../dialplans/office.toml");
-            let at = at.min(plan.len());
-            let end = (at + length).min(plan.len());
-            if plan.is_char_boundary(at) && plan.is_char_boundary(end) {
-                let damaged = format!("{}{junk}{}", &plan[..at], &plan[end..]);
-                let _ = load(&damaged, "p", &Known::default(), &NoFiles);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,9 @@
 //! Reads `[[outbound]]` and `[[inbound]]`.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Arc;
+
 use super::{Loader, needed};
 use crate::base::document::{self, Field, Item, Reader, Value};
 use crate::base::{DtmfMode, Place};
@@ -13,7 +17,7 @@ use crate::dialplan::rates::Rates;
 impl Loader<'_> {
     pub(super) fn outbound(&self) -> Vec<OutboundRule> {
         let mut rules: Vec<OutboundRule> = Vec::new();
-        let mut names: Vec<String> = Vec::new();
+        let mut names: HashSet<String> = HashSet::new();
         for table in self.root.tables("outbound") {
             let before = self.findings.errors();
             let name = self.name(&table, &mut names);
@@ -49,7 +53,7 @@ impl Loader<'_> {
 
     pub(super) fn inbound(&self) -> Vec<InboundRule> {
         let mut rules: Vec<InboundRule> = Vec::new();
-        let mut names: Vec<String> = Vec::new();
+        let mut names: HashSet<String> = HashSet::new();
         for table in self.root.tables("inbound") {
             let before = self.findings.errors();
             let name = self.name(&table, &mut names);
@@ -83,13 +87,12 @@ impl Loader<'_> {
         rules
     }
 
-    fn name(&self, table: &Reader<'_>, known: &mut Vec<String>) -> Option<String> {
+    fn name(&self, table: &Reader<'_>, known: &mut HashSet<String>) -> Option<String> {
         let name = table.required("name")?;
-        if known.iter().any(|other| other == name.value) {
+        if !known.insert(name.value.to_owned()) {
             let message = format!("a second rule called {:?} in {}", name.value, table.name());
             self.findings.error(&name.at, message);
         }
-        known.push(name.value.to_owned());
         Some(name.value.to_owned())
     }
 
@@ -109,7 +112,7 @@ impl Loader<'_> {
         Some(patterns.collect())
     }
 
-    fn choices<T: PartialEq>(
+    fn choices<T: Clone + Eq + Hash>(
         &self,
         table: &Reader<'_>,
         key: &'static str,
@@ -124,10 +127,11 @@ impl Loader<'_> {
             return Some(Choice::Any);
         }
         let mut values: Vec<T> = Vec::new();
+        let mut seen: HashSet<T> = HashSet::new();
         for field in list {
             let (text, at) = (field.value, field.at.clone());
             let Some(value) = read(field) else { continue };
-            if values.contains(&value) {
+            if !seen.insert(value.clone()) {
                 self.findings.error(&at, format!("`{key}` has {text:?} twice"));
             } else {
                 values.push(value);
@@ -137,7 +141,7 @@ impl Loader<'_> {
     }
 
     fn region(&self, field: Field<&str>) -> Option<Region> {
-        document::parsed::<Region>(field, "region", self.findings).map(|field| field.value)
+        super::region(field, "region", self.findings).map(|field| field.value)
     }
 
     fn when(&self, table: &Reader<'_>) -> Option<String> {
@@ -212,25 +216,27 @@ impl Loader<'_> {
         Some(Route { trunks: list, spread })
     }
 
-    fn rates(&self, field: Field<&str>, route: Option<&Route>) -> Option<Rates> {
-        let text = match self.files.read(field.value) {
-            Ok(text) => text,
-            Err(reason) => {
-                self.findings.error(&field.at, format!("`rates`: {reason}"));
-                return None;
-            }
-        };
-        let rates = Rates::parse(&text, field.value, self.findings);
+    fn rates(&self, field: Field<&str>, route: Option<&Route>) -> Option<Arc<Rates>> {
+        let known = self.rates.borrow().get(field.value).cloned();
+        let rates = known.unwrap_or_else(|| {
+            let read = match self.files.read(field.value) {
+                Ok(text) => Some(Arc::new(Rates::parse(&text, field.value, self.findings))),
+                Err(reason) => {
+                    self.findings.error(&field.at, format!("`rates`: {reason}"));
+                    None
+                }
+            };
+            self.rates.borrow_mut().insert(field.value.to_owned(), read.clone());
+            read
+        })?;
         if let Some(route) = route {
             if route.spread == Spread::Balanced {
                 self.findings
                     .error(&field.at, "`rates` sorts a route; a balanced one has no order");
             }
-            for trunk in &route.trunks {
-                if !rates.trunks().contains(&trunk) {
-                    let message = format!("{} has no price by {trunk}", field.value);
-                    self.findings.warn(&field.at, message);
-                }
+            for trunk in route.trunks.iter().filter(|trunk| !rates.has(trunk)) {
+                let message = format!("{} has no price by {trunk}", field.value);
+                self.findings.warn(&field.at, message);
             }
         }
         Some(rates)

@@ -1,11 +1,11 @@
 //! Reads what rules name: identities, groups, the emergency table, places, schedules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::{Loader, needed};
-use crate::base::document::{self, Field, Item, Reader, Value};
-use crate::base::{DialString, Place, UserId, suggestion};
+use crate::base::document::{self, Field, Reader, Value};
+use crate::base::{DialString, UserId};
 use crate::dialplan::emergency;
 use crate::dialplan::number::Region;
 use crate::dialplan::plan::{
@@ -50,7 +50,9 @@ impl Loader<'_> {
                 self.findings.error(table.at(), format!("{} needs `users`", table.name()));
             }
             let users = table.texts("users").unwrap_or_default();
-            let users = users.into_iter().filter_map(|user| self.user(user, "users")).collect();
+            let users = users.into_iter().filter_map(|user| self.user(user, "users"));
+            let mut seen = HashSet::new();
+            let users = users.filter(|user| seen.insert(user.clone())).collect();
             let mut caller_ids = Vec::new();
             for field in table.texts("caller_id").unwrap_or_default() {
                 if identities.contains_key(field.value)
@@ -60,6 +62,8 @@ impl Loader<'_> {
                 }
             }
             table.finish();
+            let users: Vec<UserId> = users;
+            self.group_users.borrow_mut().insert(name.value.clone(), users.clone());
             all.push((name.value.clone(), Group { users, caller_ids }));
         }
         all
@@ -106,7 +110,7 @@ impl Loader<'_> {
         let mut all = BTreeMap::new();
         for (key, item) in table.entries("numbers") {
             let code = Field { value: key.value.as_str(), at: key.at.clone() };
-            let region: Option<Field<Region>> = document::parsed(code, "numbers", self.findings);
+            let region: Option<Field<Region>> = super::region(code, "numbers", self.findings);
             let list = match &item.value {
                 Value::List(list) if !list.is_empty() => list.as_slice(),
                 Value::Text(_) => std::slice::from_ref(item),
@@ -119,9 +123,18 @@ impl Loader<'_> {
             let mut numbers: Vec<DialString> = Vec::new();
             for item in list {
                 let text = document::text(item, "numbers", self.findings);
-                if let Some(n) = text.and_then(|t| document::parsed(t, "numbers", self.findings)) {
-                    numbers.push(n.value);
+                let Some(text) = text else { continue };
+                let shown = text.value;
+                let number = document::parsed::<DialString>(text, "numbers", self.findings);
+                let Some(number) = number else { continue };
+                if !emergency::is_plausible(number.value.as_str()) {
+                    let message = format!(
+                        "{shown:?} is no emergency number: these are 2 to 6 digits, and whatever is \
+                         one is no longer dialled as anything else"
+                    );
+                    self.findings.error(&number.at, message);
                 }
+                numbers.push(number.value);
             }
             if let Some(region) = region {
                 all.insert(region.value, numbers);
@@ -172,6 +185,7 @@ impl Loader<'_> {
         to: Destination,
     ) {
         let text = code.value.as_str().to_owned();
+        self.code_places.borrow_mut().entry(code.value.clone()).or_insert_with(|| code.at.clone());
         if all.insert(code.value, to).is_some() {
             self.findings.error(&code.at, format!("{text} is there twice"));
         }
@@ -183,7 +197,7 @@ impl Loader<'_> {
             return Some(Destination::Hangup);
         }
         let Some((kind, name)) = field.value.split_once(':').filter(|(_, n)| !n.is_empty()) else {
-            let near = suggestion(field.value, KINDS.iter().copied());
+            let near = self.findings.suggest(field.value, KINDS.iter().copied());
             let message = format!(
                 "{:?} is no destination: KIND:NAME with {}, or hangup{near}",
                 field.value,
@@ -210,11 +224,12 @@ impl Loader<'_> {
             }
             "number" => {
                 let text = Field { value: name, at: at.clone() };
-                document::parsed(text, "number", self.findings)
-                    .map(|number| Destination::Number(number.value))
+                let number = document::parsed::<DialString>(text, "number", self.findings)?;
+                self.forwards.borrow_mut().push(number.clone());
+                Some(Destination::Number(number.value))
             }
             other => {
-                let near = suggestion(other, KINDS.iter().copied());
+                let near = self.findings.suggest(other, KINDS.iter().copied());
                 self.findings.error(&at, format!("{other:?} is no kind of destination{near}"));
                 None
             }
@@ -225,17 +240,14 @@ impl Loader<'_> {
         let mut all = BTreeMap::new();
         for (name, table) in self.root.named("ring") {
             needed(&table, "users");
-            let mut users: Vec<UserId> = Vec::new();
-            for field in table.texts("users").unwrap_or_default() {
-                let found = match field.value.strip_prefix("group:") {
-                    Some(group) => self.members(group, &field.at),
-                    None => self.user(field, "users").into_iter().collect(),
-                };
-                for user in found {
-                    if !users.contains(&user) {
-                        users.push(user);
-                    }
-                }
+            let users = self.people(&table, "users");
+            if users.len() > MOST_RUNG {
+                let message = format!(
+                    "{} would ring {} users; at most {MOST_RUNG} can be in a ring group",
+                    table.name(),
+                    users.len()
+                );
+                self.findings.error(table.at(), message);
             }
             let strategy = table.choice("strategy", STRATEGIES).map(|f| f.value);
             let timeout = self.longer_than_nothing(&table, "timeout").unwrap_or(RING_TIMEOUT);
@@ -246,26 +258,27 @@ impl Loader<'_> {
         all
     }
 
-    fn members(&self, group: &str, at: &Place) -> Vec<UserId> {
-        if !self.known_name("group", group, at) {
-            return Vec::new();
+    /// Users and, spelled out, `group:NAME`; each once.
+    fn people(&self, table: &Reader<'_>, key: &'static str) -> Vec<UserId> {
+        let groups = self.group_users.borrow();
+        let mut users: Vec<UserId> = Vec::new();
+        let mut seen: HashSet<UserId> = HashSet::new();
+        let mut add = |user: UserId| {
+            if seen.insert(user.clone()) {
+                users.push(user);
+            }
+        };
+        for field in table.texts(key).unwrap_or_default() {
+            match field.value.strip_prefix("group:") {
+                // What is wrong with its members is reported where the group is read.
+                Some(group) if self.known_name("group", group, &field.at) => {
+                    groups.get(group).into_iter().flatten().cloned().for_each(&mut add);
+                }
+                Some(_) => {}
+                None => self.user(field, key).into_iter().for_each(&mut add),
+            }
         }
-        let users = self.root.entries("group").iter().find(|(name, _)| name.value == group);
-        let Some((_, Item { value: Value::Table(table), .. })) = users else { return Vec::new() };
-        let Some((_, users)) = table.iter().find(|(key, _)| key.value == "users") else {
-            return Vec::new();
-        };
-        let list = match &users.value {
-            Value::List(list) => list.as_slice(),
-            _ => std::slice::from_ref(users),
-        };
-        // What is wrong with the members is reported where the group is read.
-        list.iter()
-            .filter_map(|item| match &item.value {
-                Value::Text(text) => text.parse().ok(),
-                _ => None,
-            })
-            .collect()
+        users
     }
 
     pub(super) fn voicemails(&self) -> BTreeMap<String, Voicemail> {
@@ -340,7 +353,8 @@ impl Loader<'_> {
                 let zone = Zone::named(field.value);
                 if zone.is_none() {
                     let names = Zone::names();
-                    let near = suggestion(field.value, names.iter().map(String::as_str));
+                    let valid = names.iter().map(String::as_str);
+                    let near = self.findings.suggest(field.value, valid);
                     let message = format!("`timezone` = {:?} is not known{near}", field.value);
                     self.findings.error(&field.at, message);
                 }
@@ -380,14 +394,6 @@ impl Loader<'_> {
     }
 }
 
-/// Whether a code would hide an emergency number that `emergency` or everybody knows.
-pub(super) fn hides_emergency(code: &str, emergency: &Emergency, country: Region) -> bool {
-    match emergency {
-        Emergency::Provided { .. } => emergency.numbers().any(|number| number == code),
-        Emergency::NotProvided => emergency::is_expected(code, country),
-    }
-}
-
 const KINDS: &[&str] = &["user", "ring", "voicemail", "menu", "app", "number", "hangup"];
 const PRESENT: &[(&str, Presentation)] = &[
     ("identity", Presentation::Identity),
@@ -399,6 +405,8 @@ const STRATEGIES: &[(&str, RingStrategy)] = &[
     ("in-order", RingStrategy::InOrder),
     ("longest-idle", RingStrategy::LongestIdle),
 ];
+/// More telephones than this at once, or one after another, is a queue's work.
+const MOST_RUNG: usize = 1_000;
 /// About six rings: longer than it takes to reach for a phone, shorter than patience.
 const RING_TIMEOUT: Duration = Duration::from_secs(25);
 const VOICEMAIL_MAX: Duration = Duration::from_secs(180);

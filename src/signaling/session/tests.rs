@@ -17,8 +17,13 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Bench {
         let key = TokenKey::new([7; 32]).unwrap();
-        let config =
-            Config { key, revoked: Arc::default(), ice: vec![], features: vec!["demo".into()] };
+        let config = Config {
+            key,
+            revoked: Arc::default(),
+            ice: vec![],
+            features: vec!["demo".into(), "emergency".into()],
+            dialling: Arc::new(super::scope_tests::Germany),
+        };
         let id = SessionId::from_parts(1, 1);
         Bench {
             session: Session::new(
@@ -36,7 +41,7 @@ impl Bench {
         Bench::open_with(|_| ())
     }
 
-    fn open_with(change: impl FnOnce(&mut Claims)) -> Bench {
+    pub(super) fn open_with(change: impl FnOnce(&mut Claims)) -> Bench {
         let mut bench = Bench::new();
         let token = bench.token(change);
         let out = bench.page(json!({"id": 1, "type": "hello", "token": token}));
