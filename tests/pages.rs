@@ -11,8 +11,10 @@ use std::time::Duration;
 use serde_json::json;
 use support::browser::{Browser, Engine};
 use support::gateway::Gateway;
+use support::http;
 use support::phones::Baresip;
 use support::process::Process;
+use support::sound::write_tone;
 use support::{TempDir, free_port};
 
 const PLAN: &str = r#"
@@ -107,6 +109,58 @@ fn a_page_behind_turn_talks_with_credentials_made_for_it() {
     assert_eq!(saw[4]["candidatePair"]["local"], "relay", "{}", saw[4]);
     assert!(saw[4]["inbound"]["packets"].as_u64().unwrap() > 10, "{}", saw[4]);
     assert_eq!(saw[6]["code"], "hangup");
+}
+
+/// Two users of two real browsers: nothing of the call leaves the gateway, and no sound is made anew.
+#[test]
+fn a_page_calls_another_by_its_extension() {
+    let phone = Baresip::start(880.0, -20.0);
+    let users = format!("{USERS}[user.bob]\ncountry = \"DE\"\n");
+    let plan = format!("{PLAN}[extension]\n\"101\" = \"user:web\"\n\"102\" = \"user:bob\"\n");
+    let gateway = Gateway::serve_at(phone.port, &plan, "127.0.0.1", &users);
+    let dir = TempDir::new("extension");
+    let sound = |name: &str, hz: f64| {
+        let path = dir.join(name);
+        write_tone(&path, 48_000, hz, -12.0, 120.0);
+        path.to_str().unwrap().to_owned()
+    };
+    let (alice_says, bob_says) = (sound("alice.wav", 620.0), sound("bob.wav", 1010.0));
+    let bob = json!([
+        {"do": "answer"},
+        {"do": "active"},
+        {"do": "hear", "hz": 620},
+        {"do": "received", "digits": "42"},
+        {"do": "heldbyremote", "held": true},
+        {"do": "heldbyremote", "held": false},
+        {"do": "hear", "hz": 620},
+        {"do": "keys", "keys": "7"},
+        {"do": "ended"},
+    ]);
+    let alice = json!([
+        {"do": "dial", "to": "102"},
+        {"do": "active"},
+        {"do": "hear", "hz": 1010},
+        {"do": "keys", "keys": "42"},
+        {"do": "hold"},
+        {"do": "hold"},
+        {"do": "hear", "hz": 1010},
+        {"do": "received", "digits": "7"},
+        {"do": "hangup"},
+        {"do": "ended"},
+    ]);
+    let mut bob = Browser::start(&gateway.base, Some(&gateway.token_of("bob")), &bob_says, bob);
+    gateway.process.line_with("page signed in", Duration::from_secs(60));
+    let mut alice = Browser::start(&gateway.base, Some(&gateway.token()), &alice_says, alice);
+    let (alice, bob) = (alice.finish(), bob.finish());
+    assert_eq!(bob[0]["caller"], "user:web", "{}", bob[0]);
+    assert_eq!(bob[3]["digits"], "42", "{}", bob[3]);
+    assert_eq!(alice[7]["digits"], "7", "{}", alice[7]);
+    assert_eq!((&alice[9]["code"], &alice[9]["by"]), (&json!("hangup"), &json!("local")));
+    assert_eq!((&bob[8]["code"], &bob[8]["by"]), (&json!("hangup"), &json!("remote")));
+    let records = http::get(&gateway.base, "/v1/cdrs", &[]).json();
+    let record = &records["items"][0];
+    assert_eq!(record["direction"], "internal", "{records:#}");
+    assert_eq!(record["codec"], "opus", "{records:#}");
 }
 
 /// coturn on loopback that knows nobody but by a secret.

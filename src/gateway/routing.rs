@@ -88,7 +88,18 @@ pub(super) fn from_page(gateway: &Arc<Inner>, session: SessionId, call: &Call) -
             }
         }
     }
-    let mut routed = connect(&gateway.trunks, plan, &decision, trace, Caller::User(&user));
+    let mut routed = match &decision.outcome {
+        Outcome::Flow(flow) if is_of_pages(flow) => {
+            // Not the page that calls, where its own user is among them.
+            let others = |user: &UserId| {
+                let pages = gateway.registry.pages_of(user).into_iter();
+                pages.filter(|page| *page != session).collect()
+            };
+            let presence = Presence { pages: &others, idle: &|user| gateway.idle.of(user) };
+            to_pages(plan, flow, &presence, decision.rule().map(str::to_owned), trace)
+        }
+        _ => connect(&gateway.trunks, plan, &decision, trace, Caller::User(&user)),
+    };
     // A token may allow less than the plan, never more; no limit cuts an emergency call.
     let emergency = matches!(&decision.outcome, Outcome::Dial(call) if call.emergency);
     if let (Decision::Connect(route), Some(seconds), false) =
@@ -328,7 +339,7 @@ fn connect(
             Caller::User(_) => {
                 let words = match flow.first() {
                     Some(Destination::User(_) | Destination::Ring(_)) => {
-                        format!("calls from one page to another are {NOT_SERVED}")
+                        "a call is handed over to a number, not to a page".to_owned()
                     }
                     Some(other) => format!("{other} is {NOT_SERVED}"),
                     None => "the rule leads nowhere".to_owned(),
@@ -341,6 +352,11 @@ fn connect(
             refused(refusal.cause, rule, trace, Some(refusal.words.clone()))
         }
     }
+}
+
+/// Whether a flow begins with pages.
+fn is_of_pages(flow: &[Destination]) -> bool {
+    matches!(flow.first(), Some(Destination::User(_) | Destination::Ring(_)))
 }
 
 /// The pages of a flow, step by step.

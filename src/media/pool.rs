@@ -1,5 +1,6 @@
 //! The workers as one: placement of new calls, gauges, shutdown.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -121,6 +122,11 @@ impl Pool {
             return Err(error);
         }
         Ok((Session::new(key, worker.inbox.clone()), receiver))
+    }
+
+    /// Where the RTP legs of this machine reach each other.
+    pub fn own_address(&self) -> IpAddr {
+        self.ports.own_address()
     }
 
     /// Current numbers.

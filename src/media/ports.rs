@@ -2,7 +2,7 @@
 //! (RFC 3550 11), taken from a range in turn so that a port rests before it is used again.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +66,15 @@ impl Ports {
             in_use: AtomicUsize::new(0),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// An address at which every pair is reached from this machine.
+    pub(super) fn own_address(&self) -> IpAddr {
+        match self.shared.bind {
+            IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            own => own,
+        }
     }
 
     /// Binds the next free pair.

@@ -102,8 +102,13 @@ impl Gateway {
 
     /// A client token for `web`, made by the command.
     pub fn token(&self) -> String {
+        self.token_of("web")
+    }
+
+    /// The same for another user.
+    pub fn token_of(&self, user: &str) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_crosspoint"))
-            .args(["token", "create", "--user", "web", "--ttl", "1h", "--config"])
+            .args(["token", "create", "--user", user, "--ttl", "1h", "--config"])
             .arg(self.dir.join("crosspoint.toml"))
             .output()
             .unwrap();

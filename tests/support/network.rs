@@ -36,6 +36,8 @@ impl Network {
     /// The first way is gone, the second one comes.
     pub fn move_on(&self) {
         let (_, far) = self.links(1);
+        // Its address, too, is gone: what was bound to it can send no more.
+        self.within(&format!("addr flush dev {far}"));
         self.within(&format!("link set {far} down"));
         self.up(2);
     }

@@ -115,6 +115,13 @@ function STEPS(page) {
       return page.evaluate(() => crosspoint.measure("remote"));
     },
     /** Clicks the keys of the pad. */
+    hold: async () => {
+      const before = await page.evaluate(() => crosspoint.call.held);
+      await page.locator("#hold").click();
+      await page.waitForFunction((before) => crosspoint.call.held !== before, before);
+    },
+    /** Waits until the far side holds this page, or does so no more. */
+    heldbyremote: ({ held }) => page.waitForFunction((held) => crosspoint.call.heldByRemote === held, held),
     keys: async ({ keys }) => {
       for (const key of keys) await page.locator(`#pad [data-key="${key}"]`).click({ delay: 120 });
       await page.waitForFunction(() => crosspoint.call.dtmf.toneBuffer === "");

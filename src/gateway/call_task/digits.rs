@@ -131,10 +131,8 @@ impl CallTask {
             self.on_timeline(Entry::DigitHeard { from, mode: event.mode, length: event.duration });
             self.on_leg(of, from, LegEvent::DigitHeard);
         }
-        if from == LegSide::Trunk
-            && let Some(leg) = self.leg_of_media(of, from)
-        {
-            self.digit_event(leg, event);
+        if from == LegSide::Trunk {
+            self.digit_event(of, event);
         }
     }
 
@@ -176,13 +174,9 @@ impl CallTask {
         }
     }
 
-    /// A digit that came in the trunk's media: counted, and told to the page of the other side.
-    fn digit_event(&mut self, trunk_leg: Leg, event: &DigitEvent) {
-        let page = match trunk_leg {
-            Leg::Callee(_) => self.page_of(Leg::Caller),
-            Leg::Caller => self.answered_page(),
-        };
-        let Some(page) = page else { return };
+    /// A digit that came from the far side of a page's media is told to that page.
+    fn digit_event(&mut self, of: MediaOf, event: &DigitEvent) {
+        let Some(page) = self.page_of_media(of) else { return };
         let (phase, duration) = match event.phase {
             dtmf::Phase::Start => (Phase::Start, None),
             dtmf::Phase::Update => return,

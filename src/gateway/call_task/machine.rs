@@ -145,7 +145,7 @@ impl CallTask {
                 }
             }
             CallInput::Hold(hold) => {
-                if let Err(refusal) = self.hold(hold).await {
+                if let Err(refusal) = self.hold(Leg::Caller, hold).await {
                     tracing::info!(call.id = %self.id, ?refusal, "hold refused");
                 }
             }

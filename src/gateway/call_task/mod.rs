@@ -1,6 +1,7 @@
 //! One task per call: it owns the call's state machine and carries its outputs to SIP, media, the
 //! page and the store, and what happens there back to it as inputs.
 
+mod between_pages;
 mod digits;
 mod handover;
 mod legs;

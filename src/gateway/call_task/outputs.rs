@@ -46,7 +46,8 @@ impl CallTask {
         tracing::info!(call.id = %self.id, rule = ?routed.rule, ?trace, "routed");
         self.logged = routed.trace.len();
         self.counted = routed.counted;
-        if self.counted.is_some()
+        let is_ours = matches!(self.caller, Caller::Page(_)) && routed.dial.is_none();
+        if (self.counted.is_some() || is_ours)
             && let Some(user) = self.engine.record().from.user.clone()
         {
             self.talking.push(self.gateway.idle.talks(user));
@@ -152,6 +153,9 @@ impl CallTask {
         match leg {
             Leg::Callee(n) if matches!(self.caller, Caller::Trunk(_)) => {
                 self.answer_trunk_with(n).await;
+            }
+            Leg::Callee(n) if matches!(self.callees.get(usize::from(n)), Some(Callee::Page(_))) => {
+                self.join_pages(n).await;
             }
             _ => {
                 if let Some(media) = &self.media {

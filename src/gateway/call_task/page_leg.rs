@@ -88,7 +88,7 @@ impl CallTask {
             PageAsk::Release => self.with_trunk_media(leg, |m| m.release(LegSide::Trunk)),
             PageAsk::CancelTones => self.with_trunk_media(leg, |m| m.cancel_digits(LegSide::Trunk)),
             PageAsk::Transfer(to) => return self.transfer(to).await,
-            PageAsk::Hold(hold) => self.hold(hold).await,
+            PageAsk::Hold(hold) => self.hold(leg, hold).await,
         };
         done.map(|()| Reply::Done {})
     }

@@ -22,6 +22,8 @@ pub(super) struct Holding {
     pub wanted: Hold,
     /// What the trunk was told last, in so far as it took notice.
     told: Hold,
+    /// Between two pages: what the callee's page wants.
+    pub callee_wants: Hold,
     /// What an offer on its way says.
     offered: Option<Hold>,
     /// What the trunk's SDP says of its side.
@@ -48,8 +50,11 @@ impl Holding {
 }
 
 impl CallTask {
-    /// The page holds the trunk, or lets it go.
-    pub(super) async fn hold(&mut self, wanted: Hold) -> Result<(), Refusal> {
+    /// The page of `leg` holds the far side, or lets it go.
+    pub(super) async fn hold(&mut self, leg: Leg, wanted: Hold) -> Result<(), Refusal> {
+        if self.is_between_pages() {
+            return self.hold_page(leg, wanted).await;
+        }
         let talks = self.talking_trunk().is_some() && self.handing.is_none();
         if self.engine.state() != State::Connected || !talks {
             return Err(Refusal::new(ErrorCode::SignalWrongState));
@@ -213,6 +218,10 @@ impl CallTask {
 
     /// The trunk holds, or does so no more.
     pub(super) fn held_by_trunk(&mut self, held: bool) {
+        if self.is_between_pages() {
+            // Told by the one who asked for it.
+            return;
+        }
         let by_trunk = if held { Hold::On } else { Hold::Off };
         if self.holding.by_trunk != by_trunk {
             self.holding.by_trunk = by_trunk;

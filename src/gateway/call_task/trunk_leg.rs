@@ -311,7 +311,11 @@ impl CallTask {
     /// The media session that holds the trunk side of `leg`.
     pub(super) fn media_of_trunk(&self, leg: Leg) -> Option<&media::Session> {
         match (leg, &self.caller) {
-            (Leg::Caller, Caller::Page(_)) => None,
+            // Between two pages: the session of the other one.
+            (Leg::Caller, Caller::Page(_)) => self.callees.iter().find_map(|callee| match callee {
+                Callee::Page(page) if page.answered => Some(&page.media),
+                _ => None,
+            }),
             (Leg::Callee(_), Caller::Page(_)) | (_, Caller::Trunk(_)) => self.page_media(),
         }
     }
