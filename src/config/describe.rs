@@ -97,6 +97,7 @@ impl List<'_> {
         self.optional(&key("tls.key"), tls.identity.as_ref().map(|own| quoted(&own.1)));
         self.add(&key("accept_from"), strings(&trunk.accept_from));
         self.add(&key("media_from"), strings(&trunk.media_from));
+        self.add(&key("page_headers"), strings(&trunk.page_headers));
         self.add(&key("numbers"), quoted(&trunk.numbers.word()));
         let codecs: Vec<&str> = trunk.codecs.iter().map(|codec| codec.word()).collect();
         self.add(&key("codecs"), strings(&codecs));

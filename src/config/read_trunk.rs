@@ -74,6 +74,9 @@ fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definit
     }
     trunk.accept_from = networks(table, "accept_from");
     trunk.media_from = networks(table, "media_from");
+    let headers = table.texts_or_none("page_headers").into_iter();
+    let headers = headers.filter_map(|name| document::parsed(name, "page_headers", findings));
+    trunk.page_headers = headers.map(|field| field.value).take(MOST_HEADERS).collect();
     if let Some(field) = table.choice("numbers", NumberFormat::WORDS) {
         trunk.numbers = field.value;
     }
@@ -136,6 +139,9 @@ fn digits(table: &Reader<'_>) -> DigitPacing {
         gap: length("dtmf_gap", usual.gap, 30, 6000),
     }
 }
+
+/// Headers of an INVITE that pages may see; those after them are not read.
+const MOST_HEADERS: usize = 16;
 
 fn tls(table: &Reader<'_>, files: &dyn Files) -> TrunkTls {
     let [ca, cert, key] = ["ca", "cert", "key"].map(|key| pem(table, key, files));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::signaling::Verified;
 use crate::sip::{Incoming, MessageExt, NameAddr, Privacy};
+use crate::trunk::Definition;
 
 /// How far the trunk has verified the caller's number; `None` where it says nothing.
 pub(super) fn verified(incoming: &Incoming) -> Option<Verified> {
@@ -66,6 +67,19 @@ pub(super) fn diverted(incoming: &Incoming) -> BTreeMap<String, String> {
     }
     told
 }
+
+/// The headers that the trunk's settings let through to pages, under the names of the settings.
+pub(super) fn page_headers(trunk: &Definition, incoming: &Incoming) -> BTreeMap<String, String> {
+    let value = |name: &str| {
+        let value = incoming.request.get(name)?;
+        Some(value.chars().filter(|c| !c.is_control()).take(LONGEST_HEADER).collect::<String>())
+    };
+    let names = trunk.page_headers.iter().map(|name| name.as_str());
+    names.filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
+}
+
+/// Of a header's value, in characters.
+const LONGEST_HEADER: usize = 256;
 
 /// As long as a number or a reason may be.
 const LONGEST: usize = 64;

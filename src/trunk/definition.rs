@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::header_name::HeaderName;
 use super::number_format::NumberFormat;
 use super::retry::RetryOn;
 use super::target::Target;
@@ -37,6 +38,8 @@ pub struct Definition {
     pub accept_from: Vec<Network>,
     /// Where its media may come from, besides the signalled address.
     pub media_from: Vec<Network>,
+    /// Headers of its INVITE that the pages it rings may see.
+    pub page_headers: Vec<HeaderName>,
     /// How it writes numbers.
     pub numbers: NumberFormat,
     /// The calling code of its country, without `+`; needed for national numbers.
@@ -77,6 +80,7 @@ impl Definition {
             tls: TrunkTls::default(),
             accept_from: Vec::new(),
             media_from: Vec::new(),
+            page_headers: Vec::new(),
             numbers: NumberFormat::E164,
             calling_code: None,
             codecs: vec![Codec::Pcma, Codec::Pcmu],

@@ -3,6 +3,7 @@
 //! Pure: health and limits are engines of their inputs, and the choice is a function of what they say.
 
 mod definition;
+mod header_name;
 mod limits;
 mod monitor;
 mod number_format;
@@ -11,6 +12,7 @@ mod select;
 mod target;
 
 pub use definition::{CallerDigest, Codec, Definition, Registering, Srtp, TrunkTls};
+pub use header_name::{HeaderName, HeaderNameError};
 pub use limits::{Busy, Limits};
 pub use monitor::{Health, Input, Monitor, Output, Probing};
 pub use number_format::NumberFormat;

@@ -169,8 +169,9 @@ function STEPS(page) {
     answer: async () => {
       await page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 });
       const caller = await page.locator("#caller").textContent();
+      const told = await page.evaluate(() => ({ metadata: crosspoint.call.metadata, verified: crosspoint.call.from.verified }));
       await page.locator("#answer").click();
-      return { caller };
+      return { caller, ...told };
     },
     rings: () => page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 }),
     /** Takes the call and gives the time from the click to the far side's sound, in ms. */

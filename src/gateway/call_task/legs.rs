@@ -46,8 +46,8 @@ pub(super) struct CallerTrunk {
     pub info: InfoSupport,
     /// How far its network has verified the caller's number.
     pub verified: Option<Verified>,
-    /// Whose call it was before, as pages are told.
-    pub diverted: BTreeMap<String, String>,
+    /// Whose call it was before, and the headers that the trunk lets through, as pages are told.
+    pub metadata: BTreeMap<String, String>,
     /// The INVITE's offer; `None` makes ours go out in the 200.
     pub offer: Option<String>,
     pub answered: bool,

@@ -27,7 +27,7 @@ impl CallTask {
         let offer = media.offer_browser().await.map_err(media_rejection)?;
         let record = self.engine.record();
         let (metadata, verified) = match &self.caller {
-            Caller::Trunk(trunk) => (trunk.diverted.clone(), trunk.verified),
+            Caller::Trunk(trunk) => (trunk.metadata.clone(), trunk.verified),
             _ => Default::default(),
         };
         live.page.event(Event::CallIncoming(Box::new(CallIncoming {

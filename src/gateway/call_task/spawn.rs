@@ -93,13 +93,15 @@ pub(in crate::gateway) fn spawn_from_trunk(
     };
     gateway.registry.add_sip(incoming.session, id);
     tracing::info!(call.id = %id, trunk.id = %trunk.id, "incoming call");
+    let mut metadata = identity::diverted(&incoming);
+    metadata.extend(identity::page_headers(trunk, &incoming));
     let caller = Caller::Trunk(CallerTrunk {
         sip: incoming.session,
         channel,
         info: sip_words::info_support(&incoming.allow),
         verified: identity::verified(&incoming),
-        diverted: identity::diverted(&incoming),
         offer,
+        metadata,
         answered: false,
         alive: true,
     });
