@@ -158,7 +158,9 @@ fn gateway(callee: SocketAddr) {
                     other.insert(session, incoming.session);
                     other.insert(incoming.session, session);
                     Some(Command::Invite(Box::new(Invite {
+                        call_id: None,
                         session,
+                        call_id: None,
                         target: incoming.target.clone(),
                         destination: Destination::udp(callee),
                         alternatives: Vec::new(),

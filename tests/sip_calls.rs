@@ -55,6 +55,7 @@ impl Agent {
         let destination = peer.destination(transport);
         let address = |text: &str| NameAddr::new(Uri::parse(text).unwrap());
         let invite = Invite {
+            call_id: None,
             session,
             target: Uri::parse(&format!("sip:+4930123@{}", destination.address)).unwrap(),
             destination,
@@ -163,6 +164,7 @@ async fn a_long_request_goes_by_tcp_where_the_peer_takes_it() {
     for (length, expected) in [(100, Transport::Udp), (2000, Transport::Tcp)] {
         let user = |text: &str| NameAddr::new(Uri::parse(text).unwrap());
         let invite = Invite {
+            call_id: None,
             alternatives: Vec::new(),
             session: caller.handle.new_session(),
             target: Uri::parse(&format!("sip:1@{address}")).unwrap(),

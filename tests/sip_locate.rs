@@ -114,6 +114,7 @@ async fn a_call_by_srv_goes_to_the_next_host_when_the_first_is_silent() {
 
     let uri = || Uri::parse("sip:+4930123@trunk.example").unwrap();
     let invite = Invite {
+        call_id: None,
         session: caller.new_session(),
         target: uri(),
         destination: found[0],

@@ -128,6 +128,7 @@ impl Agent {
         let address = |text: &str| NameAddr::new(Uri::parse(text).unwrap());
         let long_requests = LongRequests::ByUdp;
         let invite = Invite {
+            call_id: None,
             session,
             target: Uri::parse(&format!("sip:+4930123@{}", peer.address)).unwrap(),
             destination: Destination {

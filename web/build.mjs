@@ -1,5 +1,5 @@
 // Builds web/dist: esbuild makes one small module of web/client (sdk.js) and one of the web phone's
-// elements with Lit (phone.js); the TypeScript compiler checks the library and writes its types. `--check` builds beside and fails where the
+// elements with Lit (phone.js), and the operator's pages with Lit and uPlot (admin.js, admin.css); the TypeScript compiler checks the library and writes its types. `--check` builds beside and fails where the
 // committed files differ, or where the module is larger than it may be.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, mkdirSync, writeFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import { buildSync } from "esbuild";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const head = "// Crosspoint client library 0.1.0, MIT OR Apache-2.0. Built from web/client by `npm run build`.\n";
 const phoneHead = "// Crosspoint web phone 0.1.0, MIT OR Apache-2.0. Built from web/phone/src by `npm run build`; with Lit, BSD-3-Clause, (c) Google LLC.\n";
+const adminHead = "// Crosspoint operator's pages 0.1.0, MIT OR Apache-2.0. Built from web/admin by `npm run build`; with Lit, BSD-3-Clause, (c) Google LLC, and uPlot, MIT, (c) Leon Sorokin.\n";
 /** What a page loads at most, compressed as a server sends it. */
 const MAX_GZIP = 15 * 1024;
 
@@ -48,6 +49,10 @@ const temporary = mkdtempSync(join(tmpdir(), "crosspoint-sdk-"));
 try {
   run(process.execPath, [join(here, "node_modules/typescript/bin/tsc"), "-p", here, "--outDir", temporary]);
   const built = { "sdk.js": head + bundle("client/index.ts"), "sdk.d.ts": types(temporary), "phone.js": phoneHead + bundle("phone/src/index.js", ["./sdk.js"]) };
+  // The operator's pages: scripts and style sheet, with nothing from elsewhere.
+  run(process.execPath, [join(here, "node_modules/typescript/bin/tsc"), "-p", join(here, "admin")]);
+  built["admin.js"] = adminHead + bundle("admin/admin.ts");
+  built["admin.css"] = bundle("admin/admin.css");
   const size = gzipSync(built["sdk.js"], { level: 9 }).length;
   console.log(`sdk.js: ${size} bytes compressed of ${MAX_GZIP}`);
   if (size > MAX_GZIP) {
@@ -66,7 +71,7 @@ try {
       let committed = "";
       try { committed = readFileSync(path, "utf8"); } catch { /* missing is different */ }
       if (committed !== text) {
-        console.error(`web/dist/${name} is not what web/client builds: run \`npm run build\` in web/ and commit it`);
+        console.error(`web/dist/${name} is not what web/ builds: run \`npm run build\` in web/ and commit it`);
         process.exitCode = 1;
       }
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::{CallOrder, Events, NotStarted, PlanQuestion, Timeline};
+use crate::gateway::{CallOrder, Events, NotStarted, PlanQuestion, SipMessage, Timeline};
 use crate::signaling::{Claims, MintError, Tones, TransferTo};
 
 /// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
@@ -23,6 +23,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What became of the digits of a call in progress or one that ended not long ago.
     fn timeline(&self, id: CallId) -> Option<Timeline>;
+
+    /// What was said over SIP in a call, oldest first; kept for a while after its end.
+    fn signalling(&self, id: CallId) -> Vec<SipMessage>;
 
     /// Asks a call to end (cause `hangup`, by the gateway); [`Unknown`] where there is none.
     ///

@@ -110,15 +110,41 @@ pub(super) async fn trace(
     Ok(List::whole(call.record.trace))
 }
 
-/// How both sides of a call in progress sound: the newest measures.
+/// How both sides of a call sound, and sounded.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Heard {
+    /// The newest measures.
+    #[serde(flatten)]
+    now: Quality,
+    /// All that are kept, oldest first.
+    series: Vec<Measure>,
+}
+
+/// How both sides sounded at one time.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Measure {
+    /// Since the call began.
+    at_ms: u64,
+    #[serde(flatten)]
+    quality: Quality,
+}
+
+/// How both sides of a call sound, and how they sounded; kept for a while after its end.
 #[utoipa::path(get, path = "/v1/calls/{id}/quality", tag = "calls", params(("id" = CallId, Path)),
-    responses((status = 200, description = "Both sides", body = Quality)))]
+    responses((status = 200, description = "Both sides", body = Heard)))]
 pub(super) async fn quality(
     State(api): State<Api>,
     OfCall(id): OfCall,
-) -> Result<Json<Quality>, Problem> {
-    let call = api.backend.call(id).ok_or_else(no_call)?;
-    Ok(Json(call.record.quality))
+) -> Result<Json<Heard>, Problem> {
+    let timeline = api.backend.timeline(id).ok_or_else(no_call)?;
+    let measure = |(at, quality): &(Duration, Quality)| Measure {
+        at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+        quality: *quality,
+    };
+    let series: Vec<Measure> = timeline.quality().iter().map(measure).collect();
+    let live = api.backend.call(id).map(|call| call.record.quality);
+    let now = live.or(series.last().map(|last| last.quality)).unwrap_or_default();
+    Ok(Json(Heard { now, series }))
 }
 
 /// Ends a call. Doing it twice is the same as once while the call ends.

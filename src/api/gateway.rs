@@ -10,7 +10,7 @@ use super::backend::{
 };
 use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::{CallOrder, Events, NotStarted};
+use crate::gateway::{CallOrder, Events, NotStarted, SipMessage};
 use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline};
 use crate::signaling::{Claims, MintError, TransferTo};
 use crate::trunk::Health;
@@ -51,6 +51,10 @@ impl Backend for GatewayBackend {
 
     fn timeline(&self, id: CallId) -> Option<Timeline> {
         self.gateway.timeline(id)
+    }
+
+    fn signalling(&self, id: CallId) -> Vec<SipMessage> {
+        self.gateway.signalling(id)
     }
 
     fn hang_up(&self, id: CallId) -> Result<(), Unknown> {

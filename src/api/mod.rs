@@ -18,6 +18,7 @@ mod idempotency;
 mod keys;
 mod openapi;
 mod pages;
+mod pcap;
 mod problem;
 mod router;
 mod rtc;

@@ -7,7 +7,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
-use super::{calls, cdrs, config, dialplan, events, health, session, timeline, tokens};
+use super::{calls, cdrs, config, dialplan, events, health, pcap, session, timeline, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,7 @@ use super::{calls, cdrs, config, dialplan, events, health, session, timeline, to
     paths(
         calls::list, calls::start, calls::show, calls::trace, calls::quality, calls::hang_up,
         calls::hold, calls::unhold, calls::dtmf, calls::transfer,
+        pcap::signalling, pcap::pcap,
         timeline::digits, timeline::events, events::follow,
         cdrs::list, cdrs::show,
         config::trunks, config::trunk, config::test_trunk, config::users, config::user,

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::idempotency::{self, Answers};
 use super::{
     Access, Backend, Problem, access, calls, cdrs, config, dialplan, events, health, openapi,
-    pages, session, timeline, tokens,
+    pages, pcap, session, timeline, tokens,
 };
 use crate::base::Permission;
 use crate::signaling::ErrorCode;
@@ -56,6 +56,8 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls/{id}/quality", get(calls::quality))
         .route("/v1/calls/{id}/dtmf", get(timeline::digits))
         .route("/v1/calls/{id}/events", get(timeline::events))
+        .route("/v1/calls/{id}/signalling", get(pcap::signalling))
+        .route("/v1/calls/{id}/pcap", get(pcap::pcap))
         .route("/v1/events", get(events::follow));
     let calls_write = Router::new()
         .route("/v1/calls", post(calls::start))
@@ -94,6 +96,7 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .with_state(Arc::clone(&access));
     let near = Router::new()
         .merge(login)
+        .merge(pages::admin())
         .route_layer(from_fn_with_state(Arc::clone(&access), access::near_enough));
     let demo = Router::new()
         .route("/phone.json", get(demo_phone))

@@ -22,7 +22,7 @@ use super::*;
 use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId};
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
-use crate::gateway::{CallOrder, Events, NotStarted, PlanQuestion, Timeline};
+use crate::gateway::{CallOrder, Events, NotStarted, PlanQuestion, SipMessage, Timeline};
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, mint};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
@@ -55,6 +55,18 @@ impl Backend for Fixed {
 
     fn timeline(&self, id: CallId) -> Option<Timeline> {
         self.call(id).map(|_| Timeline::sample())
+    }
+
+    fn signalling(&self, id: CallId) -> Vec<SipMessage> {
+        let one = |sent| SipMessage {
+            at: jiff::Timestamp::from_second(1_763_712_001).unwrap(),
+            sent,
+            transport: crate::gateway::SipTransport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "192.0.2.2:5070".parse().unwrap(),
+            bytes: b"INVITE sip:a@b SIP/2.0\r\nCall-ID: a\r\n\r\n".as_slice().into(),
+        };
+        self.call(id).map(|_| vec![one(true), one(false)]).unwrap_or_default()
     }
 
     fn hang_up(&self, id: CallId) -> Result<(), Unknown> {

@@ -259,6 +259,7 @@ impl Driver {
         let session = self.handle.new_session();
         let from = NameAddr::new(from).with_display("Demo carrier");
         let invite = Invite {
+            call_id: None,
             alternatives: Vec::new(),
             session,
             target: target.clone(),

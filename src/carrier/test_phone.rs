@@ -84,6 +84,7 @@ impl Phone {
         let session = self.handle.new_session();
         let target = uri(number, carrier);
         let invite = Invite {
+            call_id: None,
             alternatives: Vec::new(),
             session,
             target: target.clone(),

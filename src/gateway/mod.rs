@@ -15,6 +15,7 @@ mod requests;
 mod ringing;
 mod routing;
 mod sip_events;
+mod sip_trace;
 mod sip_words;
 mod start;
 mod surface;
@@ -42,9 +43,11 @@ use crate::telemetry::Metrics;
 use crate::{media, signaling};
 
 pub use crate::media::Hold;
+pub use crate::sip::Transport as SipTransport;
 pub use call_task::{CallOrder, NotStarted};
 pub use events::{Events, Happening, Since};
 pub use plans::{PlanInForce, PlanRefused, PutPlanError};
+pub use sip_trace::SipMessage;
 use start::features as features_of;
 pub use start::{Gateway, StartError};
 pub use surface::{CallView, PlanQuestion, TrunkView, UserView};
@@ -68,6 +71,8 @@ struct Inner {
     requests: requests::Requests,
     /// What happens, for those who follow it.
     events: Arc<Events>,
+    /// What is said over SIP.
+    sip_trace: Arc<sip_trace::SipTrace>,
     /// Test calls.
     probes: probes::Probes,
     pool: media::Pool,
@@ -113,6 +118,13 @@ impl Inner {
     /// An id for a call that a trunk brings.
     fn new_call_id(&self) -> CallId {
         CallId::from_parts(unix_now().as_millis() as u64, u128::from(random_u64()) << 16)
+    }
+}
+
+impl Inner {
+    /// A Call-ID that no other has (RFC 3261 8.1.1.4).
+    fn new_sip_call_id(&self) -> String {
+        format!("{:016x}{:016x}", random_u64(), random_u64())
     }
 }
 

@@ -28,7 +28,7 @@ struct Inner {
     calls: HashMap<CallId, LiveCall>,
     sip: HashMap<sip::Session, CallId>,
     pages: HashMap<SessionId, LivePage>,
-    /// What became of the digits of the calls that ended last.
+    /// What happened in the calls that ended last.
     ended: VecDeque<(CallId, Timeline)>,
 }
 
@@ -41,6 +41,8 @@ pub(super) struct LiveCall {
     pub overrun: Arc<Notify>,
     /// What it is at the moment.
     pub view: Arc<Mutex<CallView>>,
+    /// What has happened in it.
+    pub timeline: Arc<Mutex<Timeline>>,
 }
 
 /// A page whose token was good.
@@ -63,6 +65,11 @@ impl LiveCall {
     /// What the call is at the moment.
     pub fn view(&self) -> CallView {
         self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What has happened in it so far.
+    pub fn timeline(&self) -> Timeline {
+        self.timeline.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -89,7 +96,7 @@ impl Registry {
             if inner.ended.len() == ENDED {
                 inner.ended.pop_front();
             }
-            inner.ended.push_back((id, call.view().timeline));
+            inner.ended.push_back((id, call.timeline()));
         }
         let sessions: Vec<sip::Session> =
             inner.sip.iter().filter(|(_, call)| **call == id).map(|(s, _)| *s).collect();
@@ -112,7 +119,7 @@ impl Registry {
     pub fn timeline(&self, id: CallId) -> Option<Timeline> {
         let inner = self.lock();
         match inner.calls.get(&id) {
-            Some(call) => Some(call.view().timeline),
+            Some(call) => Some(call.timeline()),
             None => inner.ended.iter().rev().find(|(call, _)| *call == id).map(|(_, t)| t.clone()),
         }
     }

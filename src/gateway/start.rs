@@ -15,6 +15,7 @@ use super::plans::Plans;
 use super::probes::Probes;
 use super::registry::Registry;
 use super::requests::Requests;
+use super::sip_trace::SipTrace;
 use super::trunks::Trunks;
 use super::{Events, Inner, health, pages, registrations, sip_events, spawn};
 use crate::base::Cause;
@@ -24,7 +25,7 @@ use crate::media::{Band, Interface, Pool, PoolConfig};
 use crate::signaling::socket::Server;
 use crate::signaling::{self, CloseCode, IceSource, TokenKey};
 use crate::sip::{
-    self, Dns, DriverConfig, EndpointConfig, Reachable, SessionTimer, TlsConfig, TlsIdentity,
+    self, Dns, DriverConfig, EndpointConfig, Reachable, SessionTimer, Tap, TlsConfig, TlsIdentity,
     TlsServer, Transport,
 };
 use crate::store::{Settings, Store};
@@ -83,7 +84,11 @@ impl Gateway {
         let settings = Settings { url: config.store.url.expose(), ..Settings::default() };
         let store = Arc::new(Store::open(&settings).await?);
         let pool = Pool::start(pool_config(config))?;
-        let (sip, sip_events) = sip::driver::start(sip_config(config, &trunks)?).await?;
+        let sip_trace = Arc::new(SipTrace::default());
+        let own = sip_trace.clone();
+        let tap = Tap::new(move |passed| drop(own.passed(Timestamp::now(), passed)));
+        let driver = DriverConfig { tap: Some(tap), ..sip_config(config, &trunks)? };
+        let (sip, sip_events) = sip::driver::start(driver).await?;
         let sip_addresses = sip.local_addrs().to_vec();
         let dns = Dns::start(&config.sip.dns_servers, reachable(&sip_addresses))?;
         let metrics = Arc::new(Metrics::new());
@@ -105,6 +110,7 @@ impl Gateway {
             registry: Registry::new(),
             requests: Requests::default(),
             probes: Probes::default(),
+            sip_trace,
             events: Arc::new(Events::new(format!("{:x}", super::unix_now().as_millis()))),
             pool,
             sip,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::call_task::{self, CallInput, CallOrder, NotStarted};
 use super::plans::{PlanInForce, PlanRefused, PutPlanError};
-use super::{Events, Gateway, Timeline, features_of, routing};
+use super::{Events, Gateway, SipMessage, Timeline, features_of, routing};
 use crate::base::{CallId, Cause, Finding, Party, TrunkId, UserId};
 use crate::call::{Call, Direction, Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
@@ -27,8 +27,6 @@ pub struct CallView {
     pub state: State,
     /// What is known of it.
     pub record: Record,
-    /// What became of its digits.
-    pub timeline: Timeline,
 }
 
 /// What is told of a call when it moves.
@@ -207,7 +205,12 @@ impl Gateway {
         self.inner.registry.call(id).map(|call| call.view())
     }
 
-    /// What became of the digits of a call in progress, or of one that ended not long ago.
+    /// What was said over SIP in a call, oldest first; kept for a while.
+    pub fn signalling(&self, id: CallId) -> Vec<SipMessage> {
+        self.inner.sip_trace.of(id)
+    }
+
+    /// What happened in a call in progress, or in one that ended not long ago.
     pub fn timeline(&self, id: CallId) -> Option<Timeline> {
         self.inner.registry.timeline(id)
     }

@@ -4,6 +4,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::call::{Quality, State};
 use crate::dtmf::{Mode, Receipt};
 use crate::media::{DigitWay, LegSide};
 
@@ -25,16 +28,79 @@ pub enum Entry {
     DigitSent(Receipt),
     /// Digits toward the trunk that no sender took.
     DigitsLost,
+    /// A message between a page and the gateway.
+    Signal {
+        /// Who sent it.
+        from: Speaker,
+        /// Its type.
+        name: &'static str,
+    },
+    /// A step of a leg's media.
+    Media {
+        /// The leg.
+        leg: LegSide,
+        /// What was reached or lost.
+        name: &'static str,
+    },
+    /// Where the call is from here on.
+    State(State),
+}
+
+/// Who sends a message of signalling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// The page.
+    Page,
+    /// The gateway.
+    Gateway,
 }
 
 /// The newest things of a call, with the time since its start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Timeline {
+    began: Timestamp,
+    quality: Vec<(Duration, Quality)>,
+    /// How many measures make one that is kept.
+    thinning: u32,
+    measures: u32,
     entries: VecDeque<(Duration, Entry)>,
     forgotten: u64,
 }
 
 impl Timeline {
+    /// Of a call that begins now.
+    pub(super) fn new(began: Timestamp) -> Timeline {
+        Timeline { began, ..Timeline::default() }
+    }
+
+    /// When the call began.
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// Adds how both sides sound. Beyond 720 measures every second one is forgotten, and from then on
+    /// only every second one is kept: a call of any length has a curve.
+    pub(super) fn sounds(&mut self, at: Duration, quality: Quality) {
+        self.measures += 1;
+        if self.measures % (1 << self.thinning.min(31)) != 0 {
+            return;
+        }
+        if self.quality.len() >= MOST_MEASURES {
+            let mut n = 0;
+            self.quality.retain(|_| {
+                n += 1;
+                n % 2 == 0
+            });
+            self.thinning += 1;
+        }
+        self.quality.push((at, quality));
+    }
+
+    /// How both sides sounded, oldest first.
+    pub fn quality(&self) -> &[(Duration, Quality)] {
+        &self.quality
+    }
+
     /// Adds what happened at `at` after the call's start; beyond 256 entries the oldest goes.
     pub(super) fn push(&mut self, at: Duration, entry: Entry) {
         if self.entries.len() == MOST {
@@ -57,11 +123,24 @@ impl Timeline {
 
 /// A call with an answering machine's menu has dozens.
 const MOST: usize = 256;
+/// An hour at one every 5 s.
+const MOST_MEASURES: usize = 720;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::Digit;
+
+    #[test]
+    fn a_call_of_any_length_has_a_curve() {
+        let mut timeline = Timeline::default();
+        for second in 0..100_000 {
+            timeline.sounds(Duration::from_secs(second), Quality::default());
+        }
+        let kept: Vec<u64> = timeline.quality().iter().map(|(at, _)| at.as_secs()).collect();
+        assert!((300..=721).contains(&kept.len()), "{}", kept.len());
+        assert!(kept.is_sorted() && kept[0] < 500 && *kept.last().unwrap() > 99_000);
+    }
 
     #[test]
     fn the_newest_are_kept_and_no_text_shows_a_key() {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::timeline::{Entry, Timeline};
+use super::timeline::{Entry, Speaker, Timeline};
+use crate::call::State;
 use crate::dtmf::{Mode, Receipt};
 use crate::media::{DigitWay, LegSide};
 
@@ -32,6 +33,12 @@ enum What {
     Sent(Box<Sent>),
     #[serde(rename = "dtmf.lost")]
     Lost,
+    #[serde(rename = "signal")]
+    Signal { from: &'static str, to: &'static str, name: &'static str },
+    #[serde(rename = "media")]
+    Media { leg: &'static str, name: &'static str },
+    #[serde(rename = "state")]
+    State { state: State },
 }
 
 /// A receipt. `null` is a figure that the mode does not have.
@@ -51,13 +58,16 @@ struct Sent {
 }
 
 impl TimelineRow {
-    /// What it is: `dtmf.mode`, `dtmf.heard`, `dtmf.sent` or `dtmf.lost`.
+    /// What it is: `dtmf.mode`, `dtmf.heard`, `dtmf.sent`, `dtmf.lost`, `signal`, `media` or `state`.
     pub fn kind(&self) -> &'static str {
         match self.what {
             What::Mode { .. } => "dtmf.mode",
             What::Heard { .. } => "dtmf.heard",
             What::Sent(_) => "dtmf.sent",
             What::Lost => "dtmf.lost",
+            What::Signal { .. } => "signal",
+            What::Media { .. } => "media",
+            What::State { .. } => "state",
         }
     }
 }
@@ -88,16 +98,26 @@ fn what(entry: &Entry) -> What {
         Entry::DigitWay(DigitWay::InfoRefused { status, next }) => {
             What::Mode { mode: next.map(word), info_status: Some(*status) }
         }
-        Entry::DigitHeard { from, mode, length } => What::Heard {
-            leg: match from {
-                LegSide::Browser => "browser",
-                LegSide::Trunk => "trunk",
-            },
-            mode: word(*mode),
-            duration_ms: ms(*length),
-        },
+        Entry::DigitHeard { from, mode, length } => {
+            What::Heard { leg: side(*from), mode: word(*mode), duration_ms: ms(*length) }
+        }
         Entry::DigitSent(receipt) => What::Sent(Box::new(sent(receipt))),
         Entry::DigitsLost => What::Lost,
+        Entry::Signal { from: Speaker::Page, name } => {
+            What::Signal { from: "browser", to: "gateway", name }
+        }
+        Entry::Signal { from: Speaker::Gateway, name } => {
+            What::Signal { from: "gateway", to: "browser", name }
+        }
+        Entry::Media { leg, name } => What::Media { leg: side(*leg), name },
+        Entry::State(state) => What::State { state: *state },
+    }
+}
+
+fn side(side: LegSide) -> &'static str {
+    match side {
+        LegSide::Browser => "browser",
+        LegSide::Trunk => "trunk",
     }
 }
 

@@ -187,6 +187,7 @@ async fn ring(inner: &Arc<Inner>, trunk: &Arc<Trunk>, number: &E164) -> Result<S
     inner
         .sip(Command::Invite(Box::new(Invite {
             session,
+            call_id: None,
             target: words.target,
             destination,
             alternatives: destinations.collect(),

@@ -236,6 +236,8 @@ impl Body {
 pub struct Invite {
     /// From [`crate::sip::Handle::new_session`].
     pub session: Session,
+    /// The Call-ID, unique in all the world; `None` has the endpoint make it.
+    pub call_id: Option<String>,
     /// The request URI.
     pub target: Uri,
     /// The next hop. Requests of this session never leave for another IP address than this one,

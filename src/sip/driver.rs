@@ -4,6 +4,7 @@
 //! queues, and events that the owner does not take yet are kept in a backlog that closes admission.
 
 mod dns;
+mod tap;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +30,7 @@ use super::transport::{
 };
 
 pub use dns::{Dns, DnsStartError};
+pub use tap::{Passed, Tap};
 
 /// What the driver is told at its start.
 #[derive(Debug, Clone)]
@@ -56,6 +58,8 @@ pub struct DriverConfig {
     pub tls: TlsConfig,
     /// How often the files of `tls` are looked at.
     pub tls_look: Duration,
+    /// Who looks at what passes.
+    pub tap: Option<Tap>,
 }
 
 impl Default for DriverConfig {
@@ -75,6 +79,7 @@ impl Default for DriverConfig {
             ping: Duration::from_secs(105),
             tls: TlsConfig::default(),
             tls_look: Duration::from_secs(5),
+            tap: None,
         }
     }
 }
@@ -316,6 +321,7 @@ impl Driver {
             Arrival::Datagram { local, remote, bytes } => {
                 let (transport, tls) = (Transport::Udp, TlsPeer::UNKNOWN);
                 let path = Path { transport, tls, local, remote, connection: None };
+                self.look(false, path, &bytes);
                 self.input(now, Input::Message { path, bytes: &bytes });
             }
             Arrival::Accepted { transport, local, remote, stream } => {
@@ -324,6 +330,7 @@ impl Driver {
             Arrival::Message { connection, bytes } => {
                 let Some(own) = self.connections.get(&connection) else { return };
                 let path = path_of(own, connection);
+                self.look(false, path, &bytes);
                 self.input(now, Input::Message { path, bytes: &bytes });
             }
             Arrival::Closed { connection, unsent } => {
@@ -410,7 +417,17 @@ impl Driver {
         }
     }
 
+    /// Shows a message to who looks on. Strangers' datagrams are not shown: they are no call's.
+    fn look(&self, sent: bool, path: Path, bytes: &[u8]) {
+        let Some(tap) = &self.config.tap else { return };
+        if sent || self.accept.iter().any(|network| network.contains(path.remote.ip())) {
+            let Path { transport, local, remote, .. } = path;
+            tap.look(&Passed { sent, transport, local, remote, bytes });
+        }
+    }
+
     fn transmit(&mut self, now: Instant, Transmit { path, bytes }: Transmit) {
+        self.look(true, path, &bytes);
         match path.transport {
             Transport::Udp => {
                 let Some(socket) = self.sockets.get(&path.local) else { return };

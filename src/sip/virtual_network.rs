@@ -153,6 +153,7 @@ impl Network {
             long_requests: LongRequests::ByUdp,
         };
         Invite {
+            call_id: None,
             session,
             alternatives: Vec::new(),
             target: Uri::parse("sip:+4930123@192.0.2.2").unwrap(),

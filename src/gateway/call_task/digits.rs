@@ -3,13 +3,15 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::MediaOf;
 use super::legs::{Callee, Caller};
 use super::machine::CallTask;
 use crate::base::{Digit, DigitPacing};
 use crate::call::{Input, Leg, LegEvent};
 use crate::dtmf::{self, DigitEvent, ToneItem};
-use crate::gateway::timeline::Entry;
+use crate::gateway::timeline::{Entry, Speaker, Timeline};
 use crate::media::{DigitWay, LegSide};
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, Event, Phase, Receipt, Refusal, Source};
@@ -157,9 +159,20 @@ impl CallTask {
         }
     }
 
-    fn on_timeline(&self, entry: Entry) {
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        view.timeline.push(self.started.elapsed(), entry);
+    /// A message between the call's page and the gateway.
+    pub(super) fn signal(&self, from: Speaker, name: &'static str) {
+        self.on_timeline(Entry::Signal { from, name });
+    }
+
+    pub(super) fn on_timeline(&self, entry: Entry) {
+        self.with_timeline(|timeline, at| timeline.push(at, entry));
+    }
+
+    pub(super) fn with_timeline(&self, act: impl FnOnce(&mut Timeline, Duration)) {
+        let mut timeline = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
+        // Counted from the call's very beginning, also where its machine began later.
+        let since = Timestamp::now().duration_since(timeline.began());
+        act(&mut timeline, Duration::try_from(since).unwrap_or_default());
     }
 
     /// A digit that a trunk sent as SIP INFO: media's arbiter makes one of it and of the same key

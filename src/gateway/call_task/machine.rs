@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 
 use super::handover::Handing;
-use super::legs::{Callee, Caller};
+use super::legs::{Began, Callee, Caller};
 use super::media_side::Dropped;
 use super::renegotiate::Holding;
 use super::transfer::Transfer;
@@ -17,6 +17,7 @@ use crate::gateway::Inner;
 use crate::gateway::accounts::Counted;
 use crate::gateway::ringing::Talking;
 use crate::gateway::surface::{CallNews, CallView};
+use crate::gateway::timeline::{Entry, Speaker, Timeline};
 use crate::media::{self, DigitWay};
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, LossWatch, Refusal, RequestId};
@@ -28,6 +29,7 @@ pub(super) struct CallTask {
     pub id: CallId,
     pub engine: Call,
     pub view: Arc<Mutex<CallView>>,
+    pub timeline: Arc<Mutex<Timeline>>,
     /// A way to its own inbox, for what it starts.
     pub inbox: mpsc::Sender<CallInput>,
     pub started: Instant,
@@ -74,6 +76,9 @@ pub(super) struct CallTask {
 impl CallTask {
     /// Runs the call to its end.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<CallInput>, overrun: Arc<Notify>) {
+        if self.caller.page().is_some_and(|page| page.began == Began::ByPage) {
+            self.signal(Speaker::Page, "call.start");
+        }
         loop {
             let deadline = self.drain().await;
             if self.over {
@@ -159,6 +164,7 @@ impl CallTask {
         ask: PageAsk,
         reply: Option<(Page, RequestId)>,
     ) {
+        self.signal(Speaker::Page, ask.name());
         let outcome = match self.leg_of_page(session) {
             Some(leg) => self.page_leg_asks(leg, ask).await,
             None => Err(Refusal::new(ErrorCode::SignalUnknownCall)),
@@ -192,6 +198,7 @@ impl CallTask {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         if view.state != self.engine.state() && self.engine.state() != State::Over {
             self.gateway.events.tell("call.state", &CallNews::of(&self.engine));
+            self.on_timeline(Entry::State(self.engine.state()));
         }
         view.state = self.engine.state();
         view.record.clone_from(self.engine.record());

@@ -9,6 +9,7 @@ use super::{CallInput, MediaOf};
 use crate::base::Cause;
 use crate::call::{Input, Leg, LegEvent};
 use crate::gateway::spawn;
+use crate::gateway::timeline::Entry;
 use crate::media::{self, LegSide, LegStats, MediaEvent};
 use crate::signaling::socket::Page;
 use crate::signaling::{Event, LossWatch, Warning};
@@ -24,22 +25,31 @@ impl CallTask {
             MediaEvent::PeerConnected { after, .. } => {
                 let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
                 tracing::debug!(call.id = %self.id, after_ms = ms, "ICE and DTLS are up");
+                self.step(LegSide::Browser, "ICE and DTLS up");
                 self.on_leg(of, LegSide::Browser, LegEvent::MediaReady);
             }
             MediaEvent::PeerFailed { reason } => {
                 tracing::info!(call.id = %self.id, ?reason, "peer connection lost");
+                self.step(LegSide::Browser, "peer connection failed");
                 self.on_leg(of, LegSide::Browser, LegEvent::MediaFailed);
             }
             MediaEvent::PeerLost { reason } => {
                 tracing::info!(call.id = %self.id, ?reason, "peer connection lost, may come back");
+                self.step(LegSide::Browser, "peer connection lost");
                 self.on_leg(of, LegSide::Browser, LegEvent::MediaLost);
                 if let Some(leg) = self.leg_of_media(of, LegSide::Browser) {
                     self.offer_restart(leg).await;
                 }
             }
-            MediaEvent::MediaStarted { .. } => {}
-            MediaEvent::MediaLost { leg } => self.on_leg(of, leg, LegEvent::MediaLost),
-            MediaEvent::MediaResumed { leg } => self.on_leg(of, leg, LegEvent::MediaReady),
+            MediaEvent::MediaStarted { leg } => self.step(leg, "first packet"),
+            MediaEvent::MediaLost { leg } => {
+                self.step(leg, "packets stopped");
+                self.on_leg(of, leg, LegEvent::MediaLost);
+            }
+            MediaEvent::MediaResumed { leg } => {
+                self.step(leg, "packets again");
+                self.on_leg(of, leg, LegEvent::MediaReady);
+            }
             MediaEvent::Digit { from, event } => {
                 self.digit_heard(of, from, &event);
             }
@@ -59,6 +69,8 @@ impl CallTask {
                     .map(|(side, stats)| quality::of_leg(side, stats));
                 self.on_leg(of, LegSide::Browser, LegEvent::Quality(page));
                 self.on_leg(of, LegSide::Trunk, LegEvent::Quality(phone));
+                let quality = self.engine.record().quality;
+                self.with_timeline(|timeline, at| timeline.sounds(at, quality));
                 if let Some(told) = self.page_of_media(of).filter(|_| !self.over) {
                     told.event(quality::event(self.id, &page, &phone));
                 }
@@ -77,6 +89,10 @@ impl CallTask {
             }
             _ => {}
         }
+    }
+
+    fn step(&self, leg: LegSide, name: &'static str) {
+        self.on_timeline(Entry::Media { leg, name });
     }
 
     pub(super) fn on_leg(&mut self, of: MediaOf, side: LegSide, event: LegEvent) {

@@ -73,6 +73,26 @@ pub(super) enum PageAsk {
     Transfer(TransferTo),
 }
 
+impl PageAsk {
+    /// The type of the page's message.
+    fn name(&self) -> &'static str {
+        match self {
+            PageAsk::Answer { .. } => "call.answer",
+            PageAsk::Reject { .. } => "call.reject",
+            PageAsk::HangUp => "call.hangup",
+            PageAsk::Media { .. } => "call.media",
+            PageAsk::Candidate(_) => "ice",
+            PageAsk::SendTones(_) => "dtmf.send",
+            PageAsk::Press(_) => "dtmf.press",
+            PageAsk::Release => "dtmf.release",
+            PageAsk::CancelTones => "dtmf.cancel",
+            PageAsk::Hold(Hold::On) => "call.hold",
+            PageAsk::Hold(Hold::Off) => "call.unhold",
+            PageAsk::Transfer(_) => "call.transfer",
+        }
+    }
+}
+
 /// Which media session of a call: the one of the calling page (with the trunk leg in it), or that
 /// of a page that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

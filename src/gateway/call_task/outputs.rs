@@ -7,6 +7,7 @@ use super::legs::{Began, Callee, Caller};
 use super::machine::CallTask;
 use crate::base::{Cause, EndedBy, mask_numbers};
 use crate::call::{End, Feed, Input, Kept, Leg, LegEvent, Output, Progress, Record, Target};
+use crate::gateway::timeline::{Entry, Speaker};
 use crate::gateway::{routing, sip_words, spawn};
 use crate::signaling::{CallState, ErrorCode, Event, Refusal};
 use crate::sip::Command;
@@ -95,6 +96,7 @@ impl CallTask {
             let reply = page.answer.clone();
             let reply = reply.map(|sdp| crate::signaling::Reply::Started { sdp, to, rule });
             page.page.reply(request, reply);
+            self.signal(Speaker::Gateway, "call.start answered");
         }
     }
 
@@ -121,6 +123,7 @@ impl CallTask {
         if page.began == Began::ByProgram && state != CallState::Active {
             return;
         }
+        self.signal(Speaker::Gateway, state_word(state));
         page.page.event(Event::CallState {
             call: self.id,
             state,
@@ -316,6 +319,10 @@ impl CallTask {
     }
 
     fn ended(&mut self, end: &End) {
+        if self.caller.page().is_some_and(|page| page.told_end) {
+            self.signal(Speaker::Gateway, "call.ended");
+        }
+        self.on_timeline(Entry::State(crate::call::State::Over));
         let record = self.engine.record();
         tracing::info!(
             call.id = %self.id,
@@ -333,6 +340,16 @@ impl CallTask {
             }
         }
         self.over = true;
+    }
+}
+
+/// The message that tells a state.
+fn state_word(state: CallState) -> &'static str {
+    match state {
+        CallState::Ringing => "call.state ringing",
+        CallState::EarlyMedia => "call.state early-media",
+        CallState::Active => "call.state active",
+        _ => "call.state",
     }
 }
 

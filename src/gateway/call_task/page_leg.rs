@@ -9,6 +9,7 @@ use super::machine::CallTask;
 use super::trunk_leg::media_rejection;
 use crate::base::{Cause, SessionId};
 use crate::call::{Input, Leg, LegEvent, Rejection};
+use crate::gateway::timeline::Speaker;
 use crate::media::{self, LegSide};
 use crate::signaling::{CallIncoming, ErrorCode, Event, MediaMode, Refusal, Reply};
 
@@ -30,6 +31,7 @@ impl CallTask {
             Caller::Trunk(trunk) => (trunk.metadata.clone(), trunk.verified),
             _ => Default::default(),
         };
+        self.signal(Speaker::Gateway, "call.incoming");
         live.page.event(Event::CallIncoming(Box::new(CallIncoming {
             call: self.id,
             from: record.from.clone(),

@@ -92,6 +92,7 @@ pub(in crate::gateway) fn spawn_from_trunk(
         return Err(media::Error::Internal);
     };
     gateway.registry.add_sip(incoming.session, id);
+    gateway.sip_trace.belongs(&incoming.call_id, id);
     tracing::info!(call.id = %id, trunk.id = %trunk.id, "incoming call");
     let mut metadata = identity::diverted(&incoming);
     metadata.extend(identity::page_headers(trunk, &incoming));
@@ -125,15 +126,12 @@ impl Born {
         let id = setup.id;
         let started = Instant::now();
         let engine = Call::new(started, setup, Limits::default());
-        let view = CallView {
-            state: engine.state(),
-            record: engine.record().clone(),
-            timeline: Timeline::default(),
-        };
+        let view = CallView { state: engine.state(), record: engine.record().clone() };
         let live = LiveCall {
             inbox: sender,
             overrun: Arc::new(Notify::new()),
             view: Arc::new(Mutex::new(view)),
+            timeline: Arc::new(Mutex::new(Timeline::new(engine.record().started_at))),
         };
         if !gateway.registry.add_call(id, live.clone()) {
             return None;
@@ -158,6 +156,7 @@ impl Born {
             id,
             engine: self.engine,
             view: self.live.view,
+            timeline: self.live.timeline,
             inbox: self.live.inbox,
             started: self.started,
             caller,

@@ -57,10 +57,14 @@ impl CallTask {
             Rejection::plain(Cause::Internal)
         })?;
         gateway.registry.add_sip(session, self.id);
+        // Made here, so that what is said under it is known as this call's from the first octet.
+        let call_id = gateway.new_sip_call_id();
+        gateway.sip_trace.belongs(&call_id, self.id);
         tracing::info!(call.id = %self.id, trunk.id = %id, "dialling");
         gateway
             .sip(Command::Invite(Box::new(Invite {
                 session,
+                call_id: Some(call_id),
                 target: words.target,
                 destination,
                 alternatives,

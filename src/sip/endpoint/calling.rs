@@ -21,7 +21,7 @@ use crate::sip::header::{Reason, ReferredBy, Replaces, TypedHeader};
 use crate::sip::make::{self, Arrived, Draft, WithContact};
 
 impl Endpoint {
-    pub(super) fn invite(&mut self, now: Instant, invite: Invite) -> Result<(), Error> {
+    pub(super) fn invite(&mut self, now: Instant, mut invite: Invite) -> Result<(), Error> {
         let key = invite.session;
         if self.sessions.contains_key(&key) {
             return Err(Error::WrongState(key));
@@ -36,7 +36,7 @@ impl Endpoint {
             return Ok(());
         }
         let tag = self.random.token();
-        let call_id = self.random.call_id();
+        let call_id = invite.call_id.take().unwrap_or_else(|| self.random.call_id());
         let local = invite.from.with_tag(&tag).to_string();
         let phase = Phase::Calling;
         let destination = invite.destination;

@@ -1,0 +1,156 @@
+// The dial plan: its text with what is wrong as one types, what it would say to a call, and what changed.
+import { html, nothing } from "lit";
+import { Screen } from "./element";
+import { ask, get, post, Problem, type Finding, type Plan } from "./api";
+import { diff } from "./diff";
+import { day } from "./words";
+
+export class DialplanScreen extends Screen {
+  static override properties = { plan: { state: true }, text: { state: true }, findings: { state: true }, checked: { state: true }, answer: { state: true }, told: { state: true }, fault: { state: true } };
+  declare plan: Plan | undefined;
+  declare text: string;
+  declare findings: Finding[];
+  declare checked: "yes" | "no" | "running";
+  declare answer: { trace: string[] } | undefined;
+  declare told: string;
+  declare fault: string;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private asked = 0;
+
+  constructor() {
+    super();
+    this.text = "";
+    this.findings = [];
+    this.checked = "no";
+    this.told = "";
+    this.fault = "";
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.read();
+    this.listen(window, "beforeunload", (event) => this.plan && this.text !== this.plan.text && event.preventDefault());
+  }
+
+  private async read(): Promise<void> {
+    try {
+      this.plan = await get<Plan>("/v1/dialplan");
+      this.text = this.plan.text;
+      this.findings = this.plan.refused?.findings ?? this.plan.warnings;
+      this.checked = "yes";
+      this.fault = "";
+    } catch (error) {
+      this.fault = (error as Error).message;
+    }
+  }
+
+  private typed(text: string): void {
+    this.text = text;
+    this.checked = "running";
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.check(), 300);
+  }
+
+  private async check(): Promise<void> {
+    const own = ++this.asked;
+    try {
+      const result = await post<{ findings: Finding[] }>("/v1/dialplan/check", this.text);
+      if (own !== this.asked) return;
+      this.findings = result?.findings ?? [];
+      this.checked = "yes";
+    } catch (error) {
+      this.fault = (error as Error).message;
+    }
+  }
+
+  private async save(): Promise<void> {
+    if (!this.plan) return;
+    this.fault = "";
+    try {
+      const response = await ask("/v1/dialplan", { method: "PUT", body: this.text, headers: { "if-match": `"${this.plan.hash}"`, "content-type": "application/toml" } });
+      this.plan = await response.json() as Plan;
+      this.findings = this.plan.warnings;
+      this.told = "The plan is in force. Calls that are on keep what was decided for them.";
+    } catch (error) {
+      const problem = error as Problem;
+      if (problem.code === "request/bad-plan") this.findings = problem.body["findings"] as Finding[];
+      this.fault = problem.code === "request/conflict" ? `${problem.message} Copy your text and load the page again.` : problem.message;
+    }
+  }
+
+  private async explain(event: SubmitEvent): Promise<void> {
+    event.preventDefault();
+    const form = new FormData(event.target as HTMLFormElement);
+    const [from, number] = [String(form.get("from")).trim(), String(form.get("number")).trim()];
+    const question = form.get("way") === "out" ? { from, dial: number } : { did: number, ...(from ? { from } : {}) };
+    try {
+      this.answer = await post<{ trace: string[] }>("/v1/dialplan/explain", question);
+      this.fault = "";
+    } catch (error) {
+      this.answer = undefined;
+      this.fault = (error as Error).message;
+    }
+  }
+
+  private jump(finding: Finding): void {
+    const area = this.querySelector("textarea");
+    if (!area) return;
+    const lines = this.text.split("\n");
+    const start = lines.slice(0, Math.max(0, finding.line - 1)).reduce((sum, line) => sum + line.length + 1, 0);
+    area.focus();
+    area.setSelectionRange(start, start + (lines[finding.line - 1]?.length ?? 0));
+    area.scrollTop = Math.max(0, (finding.line - 5) * 20);
+  }
+
+  override key(key: string): boolean {
+    if (key !== "e") return false;
+    this.querySelector("textarea")?.focus();
+    return true;
+  }
+
+  protected override render(): unknown {
+    const plan = this.plan;
+    if (!plan) return html`<h1>Dial plan</h1><p class="empty" role="status">${this.fault || "Reading…"}</p>`;
+    const changed = this.text !== plan.text;
+    const lines = this.text.split("\n").length;
+    const errors = this.findings.filter((finding) => finding.severity === "error").length;
+    const changes = changed ? diff(plan.text, this.text) : [];
+    return html`
+      <header class="head">
+        <h1>Dial plan <small>${plan.file ?? "built in"}, since ${day(plan.loaded_at)}, <code>${plan.hash.slice(0, 12)}</code></small></h1>
+        <div class="actions">
+          <button ?disabled=${!changed} @click=${() => this.typed(plan.text)}>Undo all</button>
+          <button class="go" ?disabled=${!changed || errors > 0 || this.checked !== "yes"} @click=${() => this.save()}>Put in force</button>
+        </div>
+      </header>
+      ${this.fault ? html`<p class="fault" role="alert">${this.fault}</p>` : nothing}
+      ${this.told ? html`<p class="told" role="status">${this.told}</p>` : nothing}
+      <div class="plan">
+        <div class="editor">
+          <pre class="lines" aria-hidden="true">${Array.from({ length: lines }, (_, n) => `${n + 1}\n`)}</pre>
+          <textarea aria-label="The plan's text" spellcheck="false" rows=${Math.min(lines + 1, 400)} .value=${this.text}
+            @input=${(event: InputEvent) => this.typed((event.target as HTMLTextAreaElement).value)}></textarea>
+        </div>
+        <div class="beside">
+          <section aria-labelledby="findings-title"><h2 id="findings-title">Check</h2>
+            <p role="status" data-checked=${this.checked}>${this.checked === "running" ? "Checking…" : errors > 0 ? `${errors} ${errors === 1 ? "error" : "errors"}` : this.findings.length > 0 ? `${this.findings.length} to look at` : "Nothing is wrong, and every test of the plan passes."}</p>
+            <ul class="findings">${this.findings.map((finding) => html`<li data-severity=${finding.severity}><button class="link" @click=${() => this.jump(finding)}>line ${finding.line}</button> ${finding.message}</li>`)}</ul>
+          </section>
+          <section aria-labelledby="explain-title"><h2 id="explain-title">Explain</h2>
+            <form class="explain" @submit=${(event: SubmitEvent) => this.explain(event)}>
+              <label>A call <select name="way"><option value="out">of a user</option><option value="in">from a trunk</option></select></label>
+              <label>from <input name="from" autocomplete="off" placeholder="user, or number"></label>
+              <label>to <input name="number" required autocomplete="off" placeholder="what is dialled"></label>
+              <button>Explain</button>
+            </form>
+            ${this.answer ? html`<ol class="trace" data-trace>${this.answer.trace.map((line) => html`<li><code>${line}</code></li>`)}</ol>` : nothing}
+            <p class="hint">The plan in force is asked, not what is typed.</p>
+          </section>
+          <section aria-labelledby="diff-title"><h2 id="diff-title">Changes</h2>
+            ${changes.length === 0 ? html`<p class="hint">None.</p>` : html`<pre class="diff" tabindex="0">${changes.map((line) => html`<span class=${line.kind}>${{ same: " ", gone: "-", new: "+" }[line.kind]} ${line.text}\n</span>`)}</pre>`}
+          </section>
+        </div>
+      </div>`;
+  }
+}
+customElements.define("cp-dialplan", DialplanScreen);

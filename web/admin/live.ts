@@ -1,0 +1,61 @@
+// The live calls: read once, then kept by the gateway's events.
+import { get, type CallRecord, type List } from "./api";
+
+export class Live extends EventTarget {
+  readonly calls = new Map<string, CallRecord>();
+  connected = false;
+  private source: EventSource | undefined;
+  private frame = 0;
+
+  start(): void {
+    this.stop();
+    const source = new EventSource("/v1/events");
+    this.source = source;
+    source.addEventListener("open", () => {
+      this.connected = true;
+      void this.read();
+    });
+    source.addEventListener("error", () => {
+      this.connected = false;
+      this.changed();
+    });
+    source.addEventListener("reset", () => void this.read());
+    for (const type of ["call.started", "call.state"]) {
+      source.addEventListener(type, (event) => this.put(JSON.parse(event.data).data));
+    }
+    source.addEventListener("call.ended", (event) => {
+      this.calls.delete(JSON.parse(event.data).data.id);
+      this.changed();
+    });
+    for (const type of ["trunk.up", "trunk.down"]) {
+      source.addEventListener(type, () => this.dispatchEvent(new Event("trunks")));
+    }
+  }
+
+  stop(): void {
+    this.source?.close();
+    this.source = undefined;
+  }
+
+  /** Everything anew: after a gap nobody knows what was missed. */
+  private async read(): Promise<void> {
+    const { items } = await get<List<CallRecord>>("/v1/calls").catch(() => ({ items: [] }));
+    this.calls.clear();
+    for (const call of items) this.calls.set(call.id, call);
+    this.changed();
+  }
+
+  private put(news: Partial<CallRecord> & { id: string }): void {
+    const before = this.calls.get(news.id);
+    this.calls.set(news.id, { ...(before ?? {} as CallRecord), ...news });
+    this.changed();
+  }
+
+  /** However much happens, there is one drawing a frame. */
+  private changed(): void {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.dispatchEvent(new Event("change"));
+    });
+  }
+}

@@ -1,0 +1,183 @@
+// Drives the operator's pages of a demo in Chromium, beside its web phone, and prints what they showed.
+//
+//   node admin.mjs '{"base": "http://127.0.0.1:8080", "key": "…", "shots": "folder or nothing"}'
+//
+// One line of JSON goes to standard output: {"ok": true, "saw": {…}} or {"ok": false, "error": "…"}.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromiumPath } from "./chromium.mjs";
+
+const plan = JSON.parse(process.argv[2]);
+const home = mkdtempSync(join(tmpdir(), "crosspoint-admin-"));
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const faults = [];
+const saw = { axe: {} };
+let context;
+
+process.on("SIGTERM", async () => {
+  await context?.close();
+  rmSync(home, { recursive: true, force: true });
+  process.exit(1);
+});
+
+try {
+  const { chromium } = await import("playwright-core");
+  context = await chromium.launchPersistentContext(home, {
+    executablePath: chromiumPath(), headless: true, handleSIGTERM: false, viewport: { width: 1400, height: 950 }, acceptDownloads: true,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+      "--disable-sync", "--allow-loopback-in-peer-connection", "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream",
+      "--use-fake-ui-for-media-stream", `--unsafely-treat-insecure-origin-as-secure=${plan.base}`],
+  });
+  await run();
+  process.stdout.write(`${JSON.stringify({ ok: faults.length === 0, error: faults.join("; "), saw })}\n`);
+} catch (error) {
+  process.stdout.write(`${JSON.stringify({ ok: false, error: String(error.stack ?? error), faults, saw })}\n`);
+} finally {
+  await context?.close();
+  rmSync(home, { recursive: true, force: true });
+}
+
+async function open(path) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  page.on("pageerror", (error) => faults.push(`${path}: ${error}`));
+  page.on("console", (message) => /Content Security Policy|violates/.test(message.text()) && faults.push(message.text()));
+  await page.goto(plan.base + path);
+  return page;
+}
+
+async function run() {
+  const admin = await open("/admin/calls");
+  // Nothing is shown to who has not logged in, not even to a browser of this machine.
+  await admin.locator("main.login").waitFor();
+  saw.without = await admin.evaluate(() => fetch("/v1/calls").then((answer) => answer.status));
+  await admin.locator("input[name=key]").fill("wrong, wrong, wrong, wrong, wrong");
+  await admin.locator("input[name=key]").press("Enter");
+  saw.wrong = await admin.locator(".fault").textContent();
+  await check(admin, "login");
+  await admin.locator("input[name=key]").fill(plan.key);
+  await admin.locator("input[name=key]").press("Enter");
+  await admin.locator("cp-calls").waitFor();
+  saw.cookie = await admin.evaluate(() => document.cookie);
+
+  // A call of the web phone is live within a moment.
+  const phone = await open("/#test");
+  await phone.locator('#line[data-state="ready"]').waitFor();
+  await phone.locator("#number").fill("603");
+  await phone.locator("#number").press("Enter");
+  await phone.waitForFunction(() => crosspoint.call?.peerConnection?.connectionState === "connected");
+  const row = admin.locator("[data-call]");
+  await row.locator('[data-state="connected"]').waitFor();
+  saw.live = await row.innerText();
+  await check(admin, "calls");
+  // By the keyboard: the first call is chosen.
+  await phone.evaluate(() => crosspoint.call.dtmf.send("4711", { duration: 100, gap: 100 }));
+  await phone.waitForFunction(() => crosspoint.call.dtmf.toneBuffer === "");
+  await admin.bringToFront();
+  await admin.locator("body").click({ position: { x: 5, y: 940 } });
+  await admin.keyboard.press("Enter");
+  await admin.locator("cp-call .ladder").waitFor();
+  saw.address = new URL(admin.url()).pathname;
+  const step = (kind, what) => admin.locator(`[data-kind="${kind}"][data-what*="${what}"]`).first().waitFor();
+  await step("signal", "call.start");
+  await step("media", "ICE and DTLS up");
+  await step("sip", "INVITE");
+  await step("sip", "200 OK (INVITE)");
+  await step("sip", "ACK");
+  await step("signal", "call.state active");
+  await admin.waitForFunction(() => document.querySelectorAll('[data-what^="digit sent"]').length === 4);
+  saw.steps = await admin.locator("[data-step]").evaluateAll((all) => all.map((own) => `${own.dataset.kind} ${own.dataset.what}`));
+  if (plan.shots) await admin.waitForTimeout(20_000);
+  // Measures come every few seconds; the plots draw them, and the digits, on one axis.
+  await admin.waitForFunction((path) => fetch(path).then((answer) => answer.json()).then((heard) => heard.series.length > 0), `/v1/calls/${saw.address.split("/").pop()}/quality`);
+  saw.plots = await admin.locator("#plots canvas").count();
+  await admin.waitForFunction(() => [...document.querySelectorAll("#plots canvas")].every((canvas) => {
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return pixels.some((value) => value !== 0);
+  }));
+  await admin.keyboard.press("j");
+  saw.message = await admin.locator(".message h3").textContent();
+  await check(admin, "call");
+  const download = admin.waitForEvent("download");
+  await admin.locator("a[download]").click();
+  saw.pcap = [...readFileSync(await (await download).path())].slice(0, 4);
+
+  // The operator ends it; the page hears why, and the detail stays.
+  await admin.keyboard.press("h");
+  await admin.locator('h1 [data-state="ended"]').waitFor();
+  await step("sip", "BYE");
+  saw.ended = await admin.locator(".facts").innerText();
+
+  await admin.keyboard.press("g");
+  await admin.keyboard.press("t");
+  await admin.locator('[data-trunk="carrier"] [data-state="up"]').waitFor();
+  await admin.locator('[data-trunk="carrier"] button').click();
+  await admin.locator('[data-trunk="carrier"] li[data-outcome="fine"]').first().waitFor();
+  await check(admin, "trunks");
+
+  await admin.keyboard.press("g");
+  await admin.keyboard.press("d");
+  const text = admin.locator("textarea");
+  await text.waitFor();
+  await check(admin, "dialplan");
+  const before = await text.inputValue();
+  await text.fill(before.replace(/^version = 1$/m, "version = 1\nnonsense = 2"));
+  await admin.locator('.findings li[data-severity="error"]').waitFor();
+  saw.finding = await admin.locator('.findings li[data-severity="error"]').first().innerText();
+  saw.diff = await admin.locator(".diff .new").innerText();
+  saw.blocked = await admin.locator("button.go", { hasText: "Put in force" }).isDisabled();
+  await check(admin, "dialplan-wrong");
+  await text.fill(before);
+  await admin.locator('[data-checked="yes"]').waitFor();
+  await admin.locator("input[name=from]").fill("web");
+  await admin.locator("input[name=number]").fill("605");
+  await admin.locator(".explain button").click();
+  saw.trace = await admin.locator("[data-trace]").innerText();
+  await text.fill(`${before}\n# seen by the operator\n`);
+  await admin.locator("button.go:not(:disabled)", { hasText: "Put in force" }).click();
+  await admin.locator(".told").waitFor();
+  saw.inForce = await admin.evaluate(() => fetch("/v1/dialplan").then((answer) => answer.json()).then((own) => own.text.endsWith("# seen by the operator\n")));
+
+  await admin.locator("body").click({ position: { x: 5, y: 940 } });
+  await admin.keyboard.press("g");
+  await admin.keyboard.press("r");
+  await admin.locator("[data-record]").waitFor();
+  await admin.locator("input[name=user]").fill("nobody");
+  await admin.locator(".search button").click();
+  await admin.locator(".empty").waitFor();
+  saw.search = new URL(admin.url()).search;
+  await admin.goBack();
+  await admin.locator("[data-record]").waitFor();
+  const csv = admin.waitForEvent("download");
+  await admin.locator("button", { hasText: "Save as CSV" }).click();
+  saw.csv = readFileSync(await (await csv).path(), "utf8").split("\r\n");
+  await check(admin, "records");
+
+  // 1,000 calls: as many rows as are seen, and scrolling in a blink.
+  await admin.keyboard.press("g");
+  await admin.keyboard.press("c");
+  await admin.locator("cp-calls").waitFor();
+  saw.thousand = await admin.evaluate(async () => {
+    const screen = document.querySelector("cp-calls");
+    for (let n = 0; n < 1000; n++) {
+      screen.live.calls.set(`call_${n}`, { id: `call_${n}`, state: "connected", direction: "outbound", from: { uri: `user:${n}` }, to: { uri: String(n) }, trunk: "north", started_at: new Date().toISOString(), answered_at: null });
+    }
+    screen.live.dispatchEvent(new Event("change"));
+    await screen.updateComplete;
+    const box = screen.querySelector(".window");
+    box.scrollTop = 500 * 36;
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const rows = [...screen.querySelectorAll("[data-call]")].map((own) => own.dataset.call);
+    return { rows: rows.length, sees: rows.includes("call_505"), count: screen.querySelector("[data-count]").textContent };
+  });
+}
+
+/** No rule of axe is broken; a picture is kept where one is wanted. */
+async function check(page, name) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  saw.axe[name] = violations.map((own) => `${own.id}: ${own.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
+  if (plan.shots) await page.screenshot({ path: join(plan.shots, `${name}.png`) });
+}
