@@ -71,15 +71,15 @@ export class CallsScreen extends Screen {
         <div class="window" role="rowgroup" tabindex="0" aria-label="Calls" @scroll=${(event: Event) => { this.from = Math.max(0, Math.floor((event.target as HTMLElement).scrollTop / ROW) - 5); }}>
           <svg class="pad" aria-hidden="true" width="1" height=${from * ROW}></svg>
           ${calls.slice(from, from + fit).map((call, at) => html`
-            <a class="row ${from + at === this.chosen ? "chosen" : ""}" role="row" aria-rowindex=${from + at + 2} href="/admin/calls/${call.id}" data-call=${call.id}>
+            <div class="row ${from + at === this.chosen ? "chosen" : ""}" role="row" aria-rowindex=${from + at + 2} data-call=${call.id} @click=${() => go(`/admin/calls/${call.id}`)}>
               <span role="cell"><b class="state" data-state=${call.state ?? ""}>${call.state}</b></span>
-              <span role="cell">${who(call.from)}</span>
+              <span role="cell"><a href="/admin/calls/${call.id}">${who(call.from)}</a></span>
               <span role="cell">${who(call.to)}</span>
               <span role="cell">${call.trunk ?? ""}</span>
               <span role="cell">${call.direction}</span>
               <span role="cell">${clock(call.started_at)}</span>
               <span role="cell" class="number">${call.answered_at ? length(now - Date.parse(call.answered_at)) : ""}</span>
-            </a>`)}
+            </div>`)}
           <svg class="pad" aria-hidden="true" width="1" height=${Math.max(0, calls.length - from - fit) * ROW}></svg>
         </div>
       </div>`;

@@ -179,5 +179,5 @@ async function check(page, name) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   saw.axe[name] = violations.map((own) => `${own.id}: ${own.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
-  if (plan.shots) await page.screenshot({ path: join(plan.shots, `${name}.png`) });
+  if (plan.shots) await page.screenshot({ path: join(plan.shots, `admin-${name}.png`), fullPage: name === "call" });
 }
