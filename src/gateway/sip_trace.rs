@@ -177,12 +177,12 @@ fn without_secrets(message: &[u8]) -> Vec<u8> {
     while at < head {
         let end = message[at..head].iter().position(|b| *b == b'\n').map_or(head, |n| at + n);
         let line = message[at..end].to_ascii_lowercase();
-        if line.starts_with(b"authorization:") || line.starts_with(b"proxy-authorization:") {
-            if let Some(from) = find(&line, b"response=\"") {
-                let from = at + from + b"response=\"".len();
-                for byte in out[from..end].iter_mut().take_while(|byte| **byte != b'"') {
-                    *byte = b'x';
-                }
+        if (line.starts_with(b"authorization:") || line.starts_with(b"proxy-authorization:"))
+            && let Some(from) = find(&line, b"response=\"")
+        {
+            let from = at + from + b"response=\"".len();
+            for byte in out[from..end].iter_mut().take_while(|byte| **byte != b'"') {
+                *byte = b'x';
             }
         }
         digits |= line.starts_with(b"content-type:") && find(&line, b"dtmf").is_some();

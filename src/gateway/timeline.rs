@@ -82,7 +82,7 @@ impl Timeline {
     /// only every second one is kept: a call of any length has a curve.
     pub(super) fn sounds(&mut self, at: Duration, quality: Quality) {
         self.measures += 1;
-        if self.measures % (1 << self.thinning.min(31)) != 0 {
+        if !self.measures.is_multiple_of(1 << self.thinning.min(31)) {
             return;
         }
         if self.quality.len() >= MOST_MEASURES {
