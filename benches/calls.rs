@@ -160,7 +160,6 @@ fn gateway(callee: SocketAddr) {
                     Some(Command::Invite(Box::new(Invite {
                         call_id: None,
                         session,
-                        call_id: None,
                         target: incoming.target.clone(),
                         destination: Destination::udp(callee),
                         alternatives: Vec::new(),
