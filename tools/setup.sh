@@ -9,7 +9,7 @@ set -euo pipefail
 
 # program:package
 build_needs="cc:gcc pkg-config:pkg-config cmake:cmake make:make"
-test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester linphonec:linphone-cli multimon-ng:multimon-ng turnserver:coturn kamailio:kamailio dumpcap:wireshark-common tshark:tshark espeak-ng:espeak-ng"
+test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester linphonec:linphone-cli multimon-ng:multimon-ng turnserver:coturn kamailio:kamailio dumpcap:wireshark-common tshark:tshark promtool:prometheus espeak-ng:espeak-ng"
 # web/test/chromium.mjs looks for the same names.
 chromium_names="chromium chromium-browser google-chrome-stable google-chrome"
 
@@ -49,9 +49,23 @@ look() {
             has "${pair%%:*}" || missing+=("${pair##*:}")
         done
         postgres || missing+=(postgresql)
+        python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
         chromium || missing+=(chromium)
         firefox || missing+=(firefox-esr)
     fi
+}
+
+# What comes from PyPI and not from the distribution, in a place of its own.
+schemathesis() {
+    [ "$what" = test ] || return 0
+    local root venv
+    root=$(cd "$(dirname "$0")/.." && pwd)
+    venv=$root/target/schemathesis
+    cmp -s "$root/tests/schemathesis/requirements.txt" "$venv/installed" && return 0
+    echo "setup: installing schemathesis into target/schemathesis"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/schemathesis/requirements.txt"
+    cp "$root/tests/schemathesis/requirements.txt" "$venv/installed"
 }
 
 case $what in
@@ -67,7 +81,10 @@ if ! has cargo; then
     exit 2
 fi
 look
-[ ${#missing[@]} -eq 0 ] && exit 0
+if [ ${#missing[@]} -eq 0 ]; then
+    schemathesis
+    exit 0
+fi
 
 if ! has apt-get; then
     echo "setup: missing here: ${missing[*]} (names of Debian's packages)" >&2
@@ -98,3 +115,4 @@ if [ ${#missing[@]} -ne 0 ]; then
     fi
     exit 2
 fi
+schemathesis

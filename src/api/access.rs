@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Problem;
 use super::keys::{Keys, Who};
+use super::serve::Wire;
 use crate::base::Permission;
 use crate::signaling::ErrorCode;
 
@@ -131,6 +132,7 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let host = request.headers().get(header::HOST).cloned();
+    let wire = request.extensions().get::<Wire>().copied();
     let mut response = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
         Problem::new(ErrorCode::RequestTooLarge).into_response()
     } else if changes(request.method()) && !origin_may_change(request.headers(), &access) {
@@ -143,6 +145,11 @@ pub(super) async fn guard(
         headers.insert(*name, HeaderValue::from_static(value));
     }
     headers.insert(header::CONTENT_SECURITY_POLICY, policy(host.as_ref()));
+    if wire == Some(Wire::Tls) {
+        // RFC 6797: half a year, so that no later visit starts in the clear.
+        let half_a_year = HeaderValue::from_static("max-age=15768000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, half_a_year);
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

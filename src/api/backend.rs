@@ -9,7 +9,9 @@ use serde::Serialize;
 use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::{CallOrder, Events, NotStarted, PlanQuestion, SipMessage, Timeline};
+use crate::gateway::{
+    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, WebhookView,
+};
 use crate::signaling::{Claims, MintError, Tones, TransferTo};
 
 /// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
@@ -56,6 +58,15 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// See [`NotStarted`].
     fn start_call(&self, order: CallOrder) -> Result<CallId, NotStarted>;
+
+    /// The webhooks of the configuration.
+    fn webhooks(&self) -> Vec<WebhookView>;
+
+    /// The deliveries of a webhook, newest first; `None` where there is no such webhook.
+    fn deliveries(&self, webhook: &str) -> Option<Vec<Delivery>>;
+
+    /// Sends a delivery again; `false` where it is not in the log.
+    fn redeliver(&self, webhook: &str, id: &str) -> bool;
 
     /// What happens, for those who follow it.
     fn events(&self) -> Arc<Events>;

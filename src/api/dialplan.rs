@@ -180,6 +180,9 @@ async fn beside<T: Send + 'static>(
 /// The whole body as text, within its bounds of size and time.
 async fn text(body: Body) -> Result<String, Problem> {
     let bytes = bytes_up_to(body, MAX_PLAN).await?;
+    if bytes.is_empty() {
+        return Err(bad("The body is the text of a plan, and there is none."));
+    }
     String::from_utf8(bytes).map_err(|_| bad("The body is not UTF-8."))
 }
 

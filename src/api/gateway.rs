@@ -10,7 +10,7 @@ use super::backend::{
 };
 use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
-use crate::gateway::{CallOrder, Events, NotStarted, SipMessage};
+use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, WebhookView};
 use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline};
 use crate::signaling::{Claims, MintError, TransferTo};
 use crate::trunk::Health;
@@ -80,6 +80,18 @@ impl Backend for GatewayBackend {
 
     fn start_call(&self, order: CallOrder) -> Result<CallId, NotStarted> {
         self.gateway.start_call(order)
+    }
+
+    fn webhooks(&self) -> Vec<WebhookView> {
+        self.gateway.webhooks()
+    }
+
+    fn deliveries(&self, webhook: &str) -> Option<Vec<Delivery>> {
+        self.gateway.deliveries(webhook)
+    }
+
+    fn redeliver(&self, webhook: &str, id: &str) -> bool {
+        self.gateway.redeliver(webhook, id)
     }
 
     fn events(&self) -> Arc<Events> {

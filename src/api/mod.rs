@@ -27,7 +27,9 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod tls;
 mod tokens;
+mod webhooks;
 
 pub use access::{Access, Admin};
 pub use backend::{
@@ -41,4 +43,5 @@ pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use router::{Api, router};
 pub use rtc::rtc;
-pub use serve::serve;
+pub use serve::{serve, serve_tls};
+pub use tls::{CertificateError, Certificates};

@@ -7,7 +7,9 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
-use super::{calls, cdrs, config, dialplan, events, health, pcap, session, timeline, tokens};
+use super::{
+    calls, cdrs, config, dialplan, events, health, pcap, session, timeline, tokens, webhooks,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +28,7 @@ use super::{calls, cdrs, config, dialplan, events, health, pcap, session, timeli
         cdrs::list, cdrs::show,
         config::trunks, config::trunk, config::test_trunk, config::users, config::user,
         dialplan::show, dialplan::put, dialplan::check, dialplan::explain, dialplan::release,
+        webhooks::list, webhooks::deliveries, webhooks::redeliver,
         tokens::mint, tokens::revoke,
         session::log_in, session::show, session::log_out,
         health::healthz, health::readyz, health::metrics, describe,

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::idempotency::{self, Answers};
 use super::{
     Access, Backend, Problem, access, calls, cdrs, config, dialplan, events, health, openapi,
-    pages, pcap, session, timeline, tokens,
+    pages, pcap, session, timeline, tokens, webhooks,
 };
 use crate::base::Permission;
 use crate::signaling::ErrorCode;
@@ -74,10 +74,16 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/dialplan/explain", post(dialplan::explain))
         .route("/v1/users", get(config::users))
         .route("/v1/users/{user}", get(config::user))
+        .route("/v1/webhooks", get(webhooks::list))
+        .route("/v1/webhooks/{name}/deliveries", get(webhooks::deliveries))
         .route("/v1/trunks", get(config::trunks))
         .route("/v1/trunks/{id}", get(config::trunk));
     let config_write = Router::new()
         .route("/v1/dialplan", put(dialplan::put))
+        .route(
+            "/v1/webhooks/{name}/deliveries/{delivery}/actions/redeliver",
+            post(webhooks::redeliver),
+        )
         .route("/v1/users/{user}/actions/release", post(dialplan::release))
         .route("/v1/trunks/{id}/actions/test", post(config::test_trunk));
     let tokens = Router::new()

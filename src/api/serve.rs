@@ -12,10 +12,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_service::Service;
+
+use super::Certificates;
 
 /// Serves until `stop` is done, then lets requests in progress finish for at most
 /// `patience`. Upgraded sockets (WebSocket) belong to their own driver and are not waited for.
@@ -28,9 +31,31 @@ pub async fn serve(
     run(listener, router, stop, patience, HEADER_TIME).await;
 }
 
+/// The same over TLS.
+pub async fn serve_tls(
+    listener: TcpListener,
+    certificates: Arc<Certificates>,
+    router: Router,
+    stop: impl Future<Output = ()>,
+    patience: Duration,
+) {
+    run_over(listener, Some(certificates), router, stop, patience, HEADER_TIME).await;
+}
+
 /// [`serve`] with another time for a peer's headers.
 pub(super) async fn run(
     listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+    patience: Duration,
+    header_time: Duration,
+) {
+    run_over(listener, None, router, stop, patience, header_time).await;
+}
+
+async fn run_over(
+    listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     router: Router,
     stop: impl Future<Output = ()>,
     patience: Duration,
@@ -50,8 +75,22 @@ pub(super) async fn run(
                     // Beyond the bound a peer is closed at once: those inside are served.
                     let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
                     let (router, stopped) = (router.clone(), stopped.clone());
+                    let acceptor = certificates.as_ref().map(|own| own.acceptor());
                     connections.spawn(async move {
-                        connection(stream, peer, router, stopped, header_time).await;
+                        let _ = stream.set_nodelay(true);
+                        let open = (peer, router, stopped, header_time);
+                        match acceptor {
+                            None => connection(stream, Wire::Plain, open).await,
+                            Some(acceptor) => {
+                                // Who does not shake hands in time is let go like who sends no headers.
+                                let shaken = acceptor.accept(stream);
+                                match tokio::time::timeout(header_time, shaken).await {
+                                    Ok(Ok(stream)) => connection(stream, Wire::Tls, open).await,
+                                    Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
+                                    Err(_) => {}
+                                }
+                            }
+                        }
                         drop(place);
                     });
                 }
@@ -69,16 +108,24 @@ pub(super) async fn run(
     let _ = tokio::time::timeout(patience, finish).await;
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    mut stopped: watch::Receiver<()>,
-    header_time: Duration,
-) {
-    let _ = stream.set_nodelay(true);
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// As it is.
+    Plain,
+    /// Nobody on the way could read it.
+    Tls,
+}
+
+type Open = (SocketAddr, Router, watch::Receiver<()>, Duration);
+
+async fn connection<S>(stream: S, wire: Wire, (peer, router, mut stopped, header_time): Open)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(wire);
         let router = router.clone();
         async move {
             // A router is always ready and never fails.

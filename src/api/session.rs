@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 use super::access::session_cookie;
 use super::keys::{SESSION, Who};
+use super::serve::Wire;
 use super::{Access, Problem, body};
 use crate::base::Permission;
 use crate::signaling::ErrorCode;
@@ -44,6 +45,7 @@ impl From<Who> for Session {
     responses((status = 201, description = "Logged in; the cookie is set", body = Session)))]
 pub(super) async fn log_in(
     State(access): State<Arc<Access>>,
+    wire: Option<Extension<Wire>>,
     body: Body,
 ) -> Result<Response, Problem> {
     let LogIn { key } = body::json(body).await?;
@@ -52,7 +54,7 @@ pub(super) async fn log_in(
         return Err(Problem::new(ErrorCode::AuthKeyInvalid));
     };
     tracing::info!(key = who.name, "logged in");
-    Ok((StatusCode::CREATED, set(&cookie, SESSION.as_secs()), Json(Session::from(who)))
+    Ok((StatusCode::CREATED, set(&cookie, SESSION.as_secs(), wire), Json(Session::from(who)))
         .into_response())
 }
 
@@ -71,17 +73,25 @@ pub(super) async fn show(
 /// Logs out.
 #[utoipa::path(delete, path = "/v1/session", tag = "session", security(()),
     responses((status = 204, description = "Logged out")))]
-pub(super) async fn log_out(State(access): State<Arc<Access>>, headers: HeaderMap) -> Response {
+pub(super) async fn log_out(
+    State(access): State<Arc<Access>>,
+    wire: Option<Extension<Wire>>,
+    headers: HeaderMap,
+) -> Response {
     if let Some(cookie) = session_cookie(&headers) {
         access.keys.log_out(cookie);
     }
-    (StatusCode::NO_CONTENT, set("", 0)).into_response()
+    (StatusCode::NO_CONTENT, set("", 0, wire)).into_response()
 }
 
 /// RFC 6265 4.1: for this site's own requests only, and not for scripts.
-fn set(cookie: &str, seconds: u64) -> HeaderMap {
+fn set(cookie: &str, seconds: u64, wire: Option<Extension<Wire>>) -> HeaderMap {
+    let secure = match wire {
+        Some(Extension(Wire::Tls)) => "; Secure",
+        _ => "",
+    };
     let text = format!(
-        "{}={cookie}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}",
+        "{}={cookie}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}",
         super::access::COOKIE
     );
     let mut headers = HeaderMap::new();

@@ -22,7 +22,9 @@ use super::*;
 use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId};
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
-use crate::gateway::{CallOrder, Events, NotStarted, PlanQuestion, SipMessage, Timeline};
+use crate::gateway::{
+    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, WebhookView,
+};
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, mint};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
@@ -97,6 +99,18 @@ impl Backend for Fixed {
         let mut sent = self.sent.lock().unwrap();
         sent.push(format!("call of {}", order.user));
         Ok(CallId::from_parts(7, sent.len() as u128))
+    }
+
+    fn webhooks(&self) -> Vec<WebhookView> {
+        Vec::new()
+    }
+
+    fn deliveries(&self, webhook: &str) -> Option<Vec<Delivery>> {
+        (webhook == "crm").then(Vec::new)
+    }
+
+    fn redeliver(&self, webhook: &str, id: &str) -> bool {
+        webhook == "crm" && id == "msg_1"
     }
 
     fn events(&self) -> Arc<Events> {

@@ -59,7 +59,7 @@ pub(super) async fn start(listen: SocketAddr, database: &Path) -> Result<Running
         carrier.set_gateway(address);
     }
     let demo = api::Demo { user: user()?, hints: hints() };
-    let http = http::start(listener, &gateway, access, Some(demo))?;
+    let http = http::start(listener, &gateway, (access, None), Some(demo))?;
     let key_file = config.http.operator_key_file;
     Ok(Running { http, gateway, carrier, key_file })
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Unusable;
-use crate::api::{self, Access, Admin, Api, Demo, GatewayBackend, Keys, OperatorKey};
+use crate::api::{self, Access, Admin, Api, Certificates, Demo, GatewayBackend, Keys, OperatorKey};
 use crate::base::Permission;
 use crate::config::{AdminAccess, Config};
 use crate::gateway::Gateway;
@@ -63,11 +63,45 @@ pub(super) fn access(config: &Config) -> Result<Access, Unusable> {
     })
 }
 
+/// The certificate of HTTP, where the configuration names one.
+pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>, Unusable> {
+    let Some(tls) = &config.http.tls else { return Ok(None) };
+    let file = |name: &str| config.directory.join(name);
+    let own = Certificates::load(file(&tls.cert), file(&tls.key));
+    own.map(|own| Some(Arc::new(own)))
+        .map_err(|error| Unusable::new(format_args!("[http] tls: {error}")))
+}
+
+/// Reads the certificate again when its files have changed.
+async fn watch(own: Arc<Certificates>) {
+    let look = |own: Arc<Certificates>| tokio::task::spawn_blocking(move || own.written());
+    let Ok(mut before) = look(own.clone()).await else { return };
+    loop {
+        tokio::time::sleep(CERTIFICATE_LOOK).await;
+        let Ok(written) = look(own.clone()).await else { return };
+        if written == before {
+            continue;
+        }
+        let reading = own.clone();
+        match tokio::task::spawn_blocking(move || reading.reload()).await {
+            Ok(Ok(())) => {
+                before = written;
+                tracing::info!("the certificate of HTTP was read again");
+            }
+            // Both files are seldom written at once: the next look may find them whole.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the certificate of HTTP was not read again; the old one serves");
+            }
+            Err(_) => return,
+        }
+    }
+}
+
 /// Serves a gateway.
 pub(super) fn start(
     listener: TcpListener,
     gateway: &Gateway,
-    access: Access,
+    (access, certificates): (Access, Option<Arc<Certificates>>),
     demo: Option<Demo>,
 ) -> Result<Http, Unusable> {
     let address = listener.local_addr().map_err(Unusable::new)?;
@@ -79,7 +113,13 @@ pub(super) fn start(
         // A dropped sender stops it, too.
         let _ = stopped.await;
     };
-    let task = tokio::spawn(api::serve(listener, router, stopped, PATIENCE));
+    let task = match certificates {
+        None => tokio::spawn(api::serve(listener, router, stopped, PATIENCE)),
+        Some(own) => {
+            tokio::spawn(watch(own.clone()));
+            tokio::spawn(api::serve_tls(listener, own, router, stopped, PATIENCE))
+        }
+    };
     Ok(Http { address, stop, task })
 }
 
@@ -105,5 +145,6 @@ pub(super) async fn stop_signal() {
     }
 }
 
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 /// How long a request in progress may take when the gateway stops.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -7,6 +7,7 @@ mod arguments;
 mod demo;
 mod files;
 mod http;
+mod notify;
 mod selftest;
 mod serve;
 mod token;

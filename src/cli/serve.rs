@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::arguments::{Log, LogFormat, Serve};
+use super::notify::{self, News};
 use super::{Unusable, http};
 use crate::config;
 use crate::gateway::Gateway;
@@ -27,8 +28,9 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
     };
     let listener = http::bind(loaded.config.http.listen).await?;
     let access = http::access(&loaded.config)?;
+    let certificates = http::certificates(&loaded.config)?;
     let gateway = Gateway::start(&loaded.config, loaded.plan).await.map_err(Unusable::new)?;
-    let http = http::start(listener, &gateway, access, None)?;
+    let http = http::start(listener, &gateway, (access, certificates), None)?;
     let sip = |transport| gateway.sip_addr(transport).map(|address| address.to_string());
     tracing::info!(
         http = %http.address,
@@ -37,9 +39,11 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         sip_tls = sip(Transport::Tls),
         "ready"
     );
+    notify::tell(News::Ready);
     let reloads = tokio::spawn(reload_on_signal(gateway.clone(), hangups));
     survive_file_size_limit();
     http::stop_signal().await;
+    notify::tell(News::Stopping);
     reloads.abort();
     gateway.stop(PATIENCE).await;
     http.stop().await;
@@ -65,6 +69,7 @@ async fn reload_on_signal(gateway: Gateway, mut hangups: Signal) {
             "SIGHUP: the dial plan, its rates and certificates are read again; users, trunks and all other \
              settings stay as they were at the start"
         );
+        notify::tell(News::Reloading);
         let gateway = gateway.clone();
         let own = gateway.clone();
         let certificates = tokio::task::spawn_blocking(move || own.reload_certificates()).await;
@@ -73,6 +78,7 @@ async fn reload_on_signal(gateway: Gateway, mut hangups: Signal) {
         }
         // What is wrong is in the log already.
         let _ = tokio::task::spawn_blocking(move || gateway.reload_plan()).await;
+        notify::tell(News::Ready);
     }
 }
 

@@ -24,11 +24,21 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.add("dialplan", quoted(&config.dialplan));
     list.add("http.listen", quoted(&config.http.listen));
     list.add("http.allowed_origins", strings(&config.http.allowed_origins));
+    let tls = config.http.tls.as_ref();
+    list.optional("http.tls.cert", tls.map(|own| quoted(&own.cert)));
+    list.optional("http.tls.key", tls.map(|own| quoted(&own.key)));
     list.add("http.admin", quoted(&config.http.admin.word()));
     list.add("http.operator_key_file", quoted(&config.http.operator_key_file));
     for (name, key) in &config.api_keys {
         list.add(&format!("api_key.{name}.key"), SECRET.to_owned());
         list.add(&format!("api_key.{name}.permissions"), strings(&key.permissions));
+    }
+    for (name, hook) in &config.webhooks {
+        let key = |name_of: &str| format!("webhook.{name}.{name_of}");
+        list.add(&key("url"), quoted(&hook.url));
+        list.add(&key("secret"), SECRET.to_owned());
+        list.add(&key("events"), strings(&hook.events));
+        list.add(&key("allow_private"), hook.allow_private.to_string());
     }
     list.add("sip.listen", strings(&config.sip.listen));
     list.optional("sip.address", config.sip.address.as_ref().map(quoted));

@@ -54,8 +54,9 @@ fn config(item: &Item, findings: &Findings, files: &dyn Files) -> Option<Config>
     let config = Config {
         directory: PathBuf::new(),
         dialplan: dialplan.map(|field| field.value.to_owned()).unwrap_or_default(),
-        http: root.table("http").map(|table| read_http::http(&table)).unwrap_or_default(),
+        http: root.table("http").map(|table| read_http::http(&table, files)).unwrap_or_default(),
         api_keys: read_http::api_keys(&root, files),
+        webhooks: read_http::webhooks(&root, files),
         sip: root.table("sip").map(|table| sip(&table, files)).unwrap_or_default(),
         media: root.table("media").map(|table| media(&table)).unwrap_or_default(),
         store: root.table("store").map(|table| store(&table)).unwrap_or_default(),
@@ -412,7 +413,7 @@ accept_from = ["0.0.0.0/0"]
         let text = r#"
 dialplan = "p.toml"
 [http]
-tls = { cert = "c", key = "k" }
+acme = { domain = "d", contact = "c" }
 [trunk.a]
 target = "sip:a.example;transport=tls"
 "#;

@@ -3,15 +3,22 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::read::{not_yet, secret};
-use super::settings::{AdminAccess, ApiKey, Http};
+use super::read::{not_yet, pem, secret};
+use super::settings::{AdminAccess, ApiKey, Http, HttpTls, Webhook};
 use crate::base::Permission;
 use crate::base::document::{self, Field, Reader};
 use crate::dialplan::Files;
 
-pub(super) fn http(table: &Reader<'_>) -> Http {
+pub(super) fn http(table: &Reader<'_>, files: &dyn Files) -> Http {
     let mut http = Http::default();
-    not_yet(table, &["tls", "acme"]);
+    not_yet(table, &["acme"]);
+    http.tls = table.table("tls").and_then(|own| {
+        own.required("cert");
+        own.required("key");
+        let [cert, key] = ["cert", "key"].map(|key| pem(&own, key, files));
+        own.finish();
+        Some(HttpTls { cert: cert?, key: key? })
+    });
     if let Some(listen) = table.parsed::<SocketAddr>("listen") {
         http.listen = listen.value;
     }
@@ -80,6 +87,60 @@ pub(super) fn api_keys(root: &Reader<'_>, files: &dyn Files) -> BTreeMap<String,
     keys
 }
 
+/// Every `[webhook.NAME]`.
+pub(super) fn webhooks(root: &Reader<'_>, files: &dyn Files) -> BTreeMap<String, Webhook> {
+    let mut hooks = BTreeMap::new();
+    for (name, table) in root.named("webhook") {
+        table.required("url");
+        let url = table.text("url").filter(|url| {
+            let right = ["https://", "http://"].iter().any(|scheme| url.value.starts_with(scheme));
+            if !right {
+                let message = "`url` starts with https:// (or http:// inside a network of yours)";
+                table.findings().error(&url.at, message);
+            }
+            right
+        });
+        let own = secret(&table, ["secret", "secret_file"], files);
+        match &own {
+            None if !table.has("secret_file") => {
+                table.findings().error(&name.at, "a webhook needs `secret_file` (or `secret`)");
+            }
+            Some(Field { value, at }) if value.expose().len() < SHORTEST_KEY => {
+                let message = format!(
+                    "the secret is shorter than {SHORTEST_KEY} characters; make one with: \
+                     echo whsec_$(openssl rand -base64 32)"
+                );
+                table.findings().error(at, message);
+            }
+            _ => {}
+        }
+        let mut events = Vec::new();
+        for event in table.texts_or_none("events") {
+            let known = |own: &&str| match event.value.strip_suffix('*') {
+                Some(beginning) => own.starts_with(beginning),
+                None => *own == event.value,
+            };
+            if EVENTS.iter().any(known) {
+                events.push(event.value.to_owned());
+            } else {
+                let message = format!("{:?} is none of {}", event.value, EVENTS.join(", "));
+                table.findings().error(&event.at, message);
+            }
+        }
+        let allow_private = table.boolean("allow_private").is_some_and(|field| field.value);
+        table.finish();
+        if let (Some(url), Some(own)) = (url, own) {
+            let url = url.value.to_owned();
+            let hook = Webhook { url, secret: own.value, events, allow_private };
+            hooks.insert(name.value.clone(), hook);
+        }
+    }
+    hooks
+}
+
+/// What happens in a gateway, as events and webhooks spell it.
+const EVENTS: [&str; 5] = ["call.started", "call.state", "call.ended", "trunk.up", "trunk.down"];
+
 /// 128 bits as hexadecimal digits.
 const SHORTEST_KEY: usize = 32;
 
@@ -109,6 +170,20 @@ mod tests {
         let own = &config.api_keys["billing"];
         assert_eq!(own.permissions, [Permission::RecordsRead, Permission::MetricsRead]);
         assert!(!format!("{config:?}{settings:?}").contains(key));
+    }
+
+    #[test]
+    fn a_webhook_has_a_target_a_secret_and_known_events() {
+        let text = "[webhook.crm]\nurl = \"https://crm.example/x\"\nsecret = \
+                    \"whsec_0123456789abcdef0123456789\"\nevents = [\"call.*\", \"trunk.down\"]\n";
+        assert!(findings(text).is_empty(), "{:?}", findings(text));
+        let found =
+            findings("[webhook.crm]\nurl = \"ftp://x\"\nsecret = \"s\"\nevents = [\"x\"]\n");
+        for (found, words) in found.iter().zip(["https://", "shorter than", "none of call.started"])
+        {
+            assert!(found.contains(words), "{found}");
+        }
+        assert_eq!(found.len(), 3, "{found:?}");
     }
 
     #[test]

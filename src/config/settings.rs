@@ -23,6 +23,8 @@ pub struct Config {
     pub http: Http,
     /// `[api_key.NAME]`
     pub api_keys: BTreeMap<String, ApiKey>,
+    /// `[webhook.NAME]`
+    pub webhooks: BTreeMap<String, Webhook>,
     /// `[sip]`
     pub sip: Sip,
     /// `[media]`
@@ -55,6 +57,7 @@ impl Config {
             dialplan: "dialplans/demo.toml".to_owned(),
             http: Http::default(),
             api_keys: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
             sip: Sip {
                 listen: vec![
                     Listen { transport: Transport::Udp, address: SocketAddr::new(loopback, 0) },
@@ -98,10 +101,21 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Origins of pages besides our own; empty is the same origin only.
     pub allowed_origins: Vec<String>,
+    /// The certificate of HTTPS and of the signalling socket; without one both are in the clear.
+    pub tls: Option<HttpTls>,
     /// Who may administer and read metrics.
     pub admin: AdminAccess,
     /// Where the operator's key is, made at the first start; relative to the working directory.
     pub operator_key_file: String,
+}
+
+/// `[http] tls`: PEM files, relative to the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpTls {
+    /// Our certificate, then those that lead to its root.
+    pub cert: String,
+    /// Its private key.
+    pub key: String,
 }
 
 /// Who may administer and read metrics.
@@ -138,11 +152,25 @@ impl Default for Http {
         Http {
             listen,
             allowed_origins: Vec::new(),
+            tls: None,
             // Whoever opens administration to the network says so.
             admin: AdminAccess::Loopback,
             operator_key_file: "operator.key".to_owned(),
         }
     }
+}
+
+/// `[webhook.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where it goes.
+    pub url: String,
+    /// What it is signed with: `whsec_` and base64, or any text.
+    pub secret: Secret<String>,
+    /// What is sent: `call.ended`, or `call.*`; everything where it is empty.
+    pub events: Vec<String>,
+    /// Whether it may go to this machine or into a private network.
+    pub allow_private: bool,
 }
 
 /// `[sip]`: the side of the trunks.

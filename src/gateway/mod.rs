@@ -6,6 +6,7 @@ mod call_task;
 mod events;
 mod health;
 mod identity;
+mod outgoing;
 mod pages;
 mod plans;
 mod probes;
@@ -23,6 +24,7 @@ mod timeline;
 mod timeline_view;
 mod trunk_test;
 mod trunks;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -54,6 +56,7 @@ pub use surface::{CallView, PlanQuestion, TrunkView, UserView};
 pub use timeline::{Entry, Timeline};
 pub use timeline_view::TimelineRow;
 pub use trunk_test::{StepOutcome, TestStep, TrunkTest};
+pub use webhooks::{Attempt, Delivery, DeliveryState, WebhookView};
 
 /// What all tasks of one gateway share.
 struct Inner {
@@ -73,6 +76,7 @@ struct Inner {
     events: Arc<Events>,
     /// What is said over SIP.
     sip_trace: Arc<sip_trace::SipTrace>,
+    webhooks: Arc<webhooks::Webhooks>,
     /// Test calls.
     probes: probes::Probes,
     pool: media::Pool,

@@ -17,6 +17,7 @@ use super::registry::Registry;
 use super::requests::Requests;
 use super::sip_trace::SipTrace;
 use super::trunks::Trunks;
+use super::webhooks::Webhooks;
 use super::{Events, Inner, health, pages, registrations, sip_events, spawn};
 use crate::base::Cause;
 use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
@@ -110,6 +111,7 @@ impl Gateway {
             registry: Registry::new(),
             requests: Requests::default(),
             probes: Probes::default(),
+            webhooks: Arc::new(Webhooks::new(&config.webhooks)),
             sip_trace,
             events: Arc::new(Events::new(format!("{:x}", super::unix_now().as_millis()))),
             pool,
@@ -141,6 +143,7 @@ impl Gateway {
             spawn("pages", pages::run(inner.clone(), from_pages)),
             spawn("sip events", sip_events::run(inner.clone(), sip_events)),
             spawn("trunk health", health::run(inner.clone(), news)),
+            spawn("webhooks", inner.webhooks.clone().run(inner.events.clone())),
             spawn("plan file", watch_plan(inner.clone(), server.clone())),
         ]);
         let leaving = Arc::new(Leaving { leave, registrations: Mutex::new(registrations) });

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::call_task::{self, CallInput, CallOrder, NotStarted};
 use super::plans::{PlanInForce, PlanRefused, PutPlanError};
-use super::{Events, Gateway, SipMessage, Timeline, features_of, routing};
+use super::{Delivery, Events, Gateway, SipMessage, Timeline, WebhookView, features_of, routing};
 use crate::base::{CallId, Cause, Finding, Party, TrunkId, UserId};
 use crate::call::{Call, Direction, Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
@@ -248,6 +248,21 @@ impl Gateway {
     /// See [`NotStarted`].
     pub fn start_call(&self, order: CallOrder) -> Result<CallId, NotStarted> {
         call_task::spawn_order(&self.inner, order)
+    }
+
+    /// The webhooks of the configuration.
+    pub fn webhooks(&self) -> Vec<WebhookView> {
+        self.inner.webhooks.views()
+    }
+
+    /// The deliveries of a webhook, newest first; `None` where there is no such webhook.
+    pub fn deliveries(&self, webhook: &str) -> Option<Vec<Delivery>> {
+        self.inner.webhooks.deliveries(webhook)
+    }
+
+    /// Sends a delivery again; `false` where it is not in the log.
+    pub fn redeliver(&self, webhook: &str, id: &str) -> bool {
+        self.inner.webhooks.redeliver(webhook, id)
     }
 
     /// What happens, for those who follow it.

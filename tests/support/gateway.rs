@@ -33,6 +33,16 @@ impl Gateway {
         Gateway::serve_trunk(phone_port, plan, "")
     }
 
+    /// The same with these variables of the environment.
+    pub fn serve_told(phone_port: u16, plan: &str, variables: &[(&str, &str)]) -> Gateway {
+        let dir = TempDir::new("gateway");
+        let config = config_text(&dir, &format!("sip:127.0.0.1:{phone_port}"), "", "");
+        write_files(&dir, &config, plan);
+        let mut command = serve_command(&dir);
+        command.envs(variables.iter().copied());
+        Gateway::start(dir, &mut command, LEVELS)
+    }
+
     /// The same with further settings of the trunk.
     pub fn serve_trunk(phone_port: u16, plan: &str, trunk: &str) -> Gateway {
         Gateway::serve_logging(phone_port, plan, trunk, LEVELS)
@@ -73,9 +83,7 @@ impl Gateway {
 
     /// `crosspoint serve` with this configuration and plan, in a folder of its own.
     pub fn of_files(dir: TempDir, config: &str, plan: &str, levels: &str) -> Gateway {
-        fs::write(dir.join("plan.toml"), plan).unwrap();
-        fs::write(dir.join("token.key"), "a secret of the tests, long enough to be one\n").unwrap();
-        fs::write(dir.join("crosspoint.toml"), config).unwrap();
+        write_files(&dir, config, plan);
         let mut command = serve_command(&dir);
         Gateway::start(dir, &mut command, levels)
     }
@@ -115,6 +123,12 @@ impl Gateway {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
+}
+
+fn write_files(dir: &TempDir, config: &str, plan: &str) {
+    fs::write(dir.join("plan.toml"), plan).unwrap();
+    fs::write(dir.join("token.key"), "a secret of the tests, long enough to be one\n").unwrap();
+    fs::write(dir.join("crosspoint.toml"), config).unwrap();
 }
 
 fn config_text(dir: &TempDir, target: &str, sip: &str, trunk: &str) -> String {

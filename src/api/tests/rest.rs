@@ -136,6 +136,7 @@ async fn the_description_is_the_one_in_docs() {
     // Each path of the description is served: what is not would be a 404 in words of its own.
     for (path, operations) in document["paths"].as_object().unwrap() {
         let path = path.replace("{id}", &record(1).id.to_string()).replace("{user}", "alice");
+        let path = path.replace("{name}", "crm").replace("{delivery}", "msg_1");
         for method in operations.as_object().unwrap().keys() {
             let line = format!("{} {path}", method.to_uppercase());
             let response = site.send(&line, LOCAL, &[HOST], "").await;
