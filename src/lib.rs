@@ -6,6 +6,7 @@
 pub mod api;
 pub mod base;
 pub mod call;
+pub mod caller;
 pub mod carrier;
 pub mod cli;
 pub mod codec;
@@ -13,6 +14,7 @@ pub mod config;
 pub mod dialplan;
 pub mod dtmf;
 pub mod gateway;
+pub mod ivr;
 pub mod jitter;
 pub mod media;
 pub mod rtp;

@@ -24,6 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("dtmf", &["base", "rtp"]),
     ("webrtc", &["base", "rtp"]),
     ("call", &["base", "dtmf", "dialplan", "trunk"]),
+    ("ivr", &["base", "codec", "dialplan", "dtmf"]),
     ("signaling", &["base", "dtmf"]),
     ("media", &["base", "rtp", "jitter", "codec", "dtmf", "sdp", "webrtc"]),
     ("store", &["base", "trunk", "dialplan", "call"]),
@@ -47,11 +48,13 @@ const TABLE: &[(&str, &[&str])] = &[
             "media",
             "store",
             "config",
+            "ivr",
         ],
     ),
     ("api", &["base", "dialplan", "trunk", "call", "signaling", "store", "gateway", "telemetry"]),
     ("carrier", &["base", "sdp", "codec", "rtp", "dtmf", "sip", "telemetry"]),
     ("selftest", &["base", "sdp", "codec", "rtp", "dtmf", "signaling"]),
+    ("caller", &["base", "sdp", "codec", "rtp", "dtmf", "sip", "ivr", "selftest"]),
     (
         "cli",
         &[
@@ -65,6 +68,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "api",
             "carrier",
             "selftest",
+            "ivr",
+            "caller",
         ],
     ),
 ];
@@ -72,6 +77,7 @@ const TABLE: &[(&str, &[&str])] = &[
 /// Files and folders below `src/` that drive the outside world. Everything else is pure.
 const DRIVERS: &[&str] = &[
     "api/",
+    "caller/",
     "carrier/",
     "cli/",
     "config/",

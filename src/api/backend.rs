@@ -10,7 +10,7 @@ use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, WebhookView,
+    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView, WebhookView,
 };
 use crate::signaling::{Claims, MintError, Tones, TransferTo};
 
@@ -119,6 +119,18 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Lets a user call a country again that the fraud brake holds.
     fn release(&self, user: &UserId, region: Region);
+
+    /// Messages that callers left, the newest first. Waits for the disk.
+    fn voicemails(&self) -> Vec<VoicemailView>;
+
+    /// The WAV file of a message. Waits for the disk.
+    fn voicemail_sound(&self, id: &str) -> Option<Vec<u8>>;
+
+    /// Takes a message away; `false` where there is none. Waits for the disk.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove_voicemail(&self, id: &str) -> std::io::Result<bool>;
 
     /// What the web phone of a demo starts with; `None` when this is no demo.
     fn demo_phone(&self) -> Option<DemoPhone>;

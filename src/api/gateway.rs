@@ -11,7 +11,7 @@ use super::backend::{
 use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, WebhookView};
-use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline};
+use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline, VoicemailView};
 use crate::signaling::{Claims, MintError, TransferTo};
 use crate::trunk::Health;
 
@@ -199,6 +199,18 @@ impl Backend for GatewayBackend {
 
     fn release(&self, user: &UserId, region: Region) {
         self.gateway.release(user, region);
+    }
+
+    fn voicemails(&self) -> Vec<VoicemailView> {
+        self.gateway.voicemails()
+    }
+
+    fn voicemail_sound(&self, id: &str) -> Option<Vec<u8>> {
+        self.gateway.voicemail_sound(id)
+    }
+
+    fn remove_voicemail(&self, id: &str) -> std::io::Result<bool> {
+        self.gateway.remove_voicemail(id)
     }
 
     fn demo_phone(&self) -> Option<DemoPhone> {

@@ -30,6 +30,7 @@ mod timeline;
 mod tls;
 mod tokens;
 mod webhooks;
+mod voicemails;
 
 pub use access::{Access, Admin};
 pub use backend::{

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::{
-    calls, cdrs, config, dialplan, events, health, pcap, session, timeline, tokens, webhooks,
+    calls, cdrs, config, dialplan, events, health, pcap, session, timeline, tokens, voicemails, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -26,6 +26,7 @@ use super::{
         pcap::signalling, pcap::pcap,
         timeline::digits, timeline::events, events::follow,
         cdrs::list, cdrs::show,
+        voicemails::list, voicemails::show, voicemails::audio, voicemails::remove,
         config::trunks, config::trunk, config::test_trunk, config::users, config::user,
         dialplan::show, dialplan::put, dialplan::check, dialplan::explain, dialplan::release,
         webhooks::list, webhooks::deliveries, webhooks::redeliver,

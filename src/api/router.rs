@@ -6,13 +6,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tokio::sync::Semaphore;
 
 use super::idempotency::{self, Answers};
 use super::{
     Access, Backend, Problem, access, calls, cdrs, config, dialplan, events, health, openapi,
-    pages, pcap, session, timeline, tokens, webhooks,
+    pages, pcap, session, timeline, tokens, voicemails, webhooks,
 };
 use crate::base::Permission;
 use crate::signaling::ErrorCode;
@@ -65,9 +65,14 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls/{id}/actions/hold", post(calls::hold))
         .route("/v1/calls/{id}/actions/unhold", post(calls::unhold))
         .route("/v1/calls/{id}/actions/dtmf", post(calls::dtmf))
-        .route("/v1/calls/{id}/actions/transfer", post(calls::transfer));
-    let records =
-        Router::new().route("/v1/cdrs", get(cdrs::list)).route("/v1/cdrs/{id}", get(cdrs::show));
+        .route("/v1/calls/{id}/actions/transfer", post(calls::transfer))
+        .route("/v1/voicemails/{id}", delete(voicemails::remove));
+    let records = Router::new()
+        .route("/v1/cdrs", get(cdrs::list))
+        .route("/v1/cdrs/{id}", get(cdrs::show))
+        .route("/v1/voicemails", get(voicemails::list))
+        .route("/v1/voicemails/{id}", get(voicemails::show))
+        .route("/v1/voicemails/{id}/audio", get(voicemails::audio));
     let config_read = Router::new()
         .route("/v1/dialplan", get(dialplan::show))
         .route("/v1/dialplan/check", post(dialplan::check))

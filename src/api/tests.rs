@@ -23,7 +23,7 @@ use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, WebhookView,
+    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView, WebhookView,
 };
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, mint};
 use crate::store::{Settings, Store};
@@ -200,6 +200,25 @@ impl Backend for Fixed {
 
     fn release(&self, user: &UserId, region: Region) {
         self.released.lock().unwrap().push(format!("{user} {region}"));
+    }
+
+    fn voicemails(&self) -> Vec<VoicemailView> {
+        vec![VoicemailView {
+            id: "vm_1".to_owned(),
+            mailbox: "reception".to_owned(),
+            call: CallId::from_parts(1, 1),
+            from: Some("+4930123".to_owned()),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            duration_ms: 4200,
+        }]
+    }
+
+    fn voicemail_sound(&self, id: &str) -> Option<Vec<u8>> {
+        (id == "vm_1").then(|| b"RIFF".to_vec())
+    }
+
+    fn remove_voicemail(&self, id: &str) -> std::io::Result<bool> {
+        Ok(id == "vm_1")
     }
 
     fn demo_phone(&self) -> Option<DemoPhone> {

@@ -47,7 +47,7 @@ impl Callee {
 pub(super) fn may_fail_over(callee: &Callee, rejection: &Rejection) -> bool {
     let status = rejection.sip.as_ref().map_or(0, |sip| sip.status);
     match callee.target.kind() {
-        LegKind::Page => true,
+        LegKind::Page | LegKind::Line => true,
         LegKind::Trunk => {
             rejection.retry == Retry::Next
                 && !callee.early_media
@@ -71,9 +71,9 @@ pub(super) fn weight(rejection: &Rejection) -> u8 {
 /// The direction of a call between legs of these kinds.
 pub(super) fn direction(caller: LegKind, callee: LegKind) -> Direction {
     match (caller, callee) {
-        (LegKind::Page, LegKind::Trunk) => Direction::Outbound,
-        (LegKind::Trunk, LegKind::Page) => Direction::Inbound,
-        (LegKind::Page, LegKind::Page) => Direction::Internal,
+        (LegKind::Page | LegKind::Line, LegKind::Trunk) => Direction::Outbound,
+        (LegKind::Trunk, LegKind::Page | LegKind::Line) => Direction::Inbound,
+        (LegKind::Page | LegKind::Line, LegKind::Page | LegKind::Line) => Direction::Internal,
         (LegKind::Trunk, LegKind::Trunk) => Direction::Transit,
     }
 }

@@ -22,6 +22,8 @@ pub enum LegKind {
     Page,
     /// A trunk over SIP: its network plays its own ringback after a 180.
     Trunk,
+    /// A line of the gateway's own: a menu, a mailbox, a test line, or the way from a menu onward.
+    Line,
 }
 
 /// What happened on a leg.

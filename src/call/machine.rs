@@ -66,6 +66,7 @@ impl Call {
         let direction = match setup.caller {
             LegKind::Page => Direction::Outbound,
             LegKind::Trunk => Direction::Inbound,
+            LegKind::Line => Direction::Internal,
         };
         let started_at =
             Timestamp::from_millisecond(setup.started_at.as_millisecond()).unwrap_or_default();
@@ -460,7 +461,7 @@ impl Call {
     pub(super) fn cancel(&mut self, n: u8, cause: Cause) {
         let callee = &mut self.callees[usize::from(n)];
         callee.state = match callee.target.kind() {
-            LegKind::Page => CalleeState::Gone,
+            LegKind::Page | LegKind::Line => CalleeState::Gone,
             LegKind::Trunk => CalleeState::Cancelled(cause),
         };
         self.out.push_back(Output::Cancel(Leg::Callee(n), cause));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::{Cause, Party, SessionId, SipStatus, TrunkId, UserId};
 
 use super::LegKind;
+use crate::dialplan::Destination;
 
 /// What the dial plan said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,12 +82,15 @@ pub enum Target {
         /// The page's signalling session.
         session: SessionId,
     },
+    /// A line of the gateway's own: it serves the first of these and answers at once; the others follow
+    /// where nobody takes a transfer.
+    Line(Vec<Destination>),
 }
 
 impl Step {
-    /// Whether pages are rung.
+    /// Whether pages are rung, or a line of our own follows: nothing that a trunk does is waited for.
     pub(super) fn is_of_pages(&self) -> bool {
-        self.targets.first().is_some_and(|target| target.kind() == LegKind::Page)
+        self.targets.first().is_some_and(|target| target.kind() != LegKind::Trunk)
     }
 }
 
@@ -95,6 +99,10 @@ impl fmt::Display for Target {
         match self {
             Target::Trunk(trunk) => write!(f, "trunk {trunk}"),
             Target::Page { user, .. } => write!(f, "page of {user}"),
+            Target::Line(flow) => match flow.first() {
+                Some(to) => write!(f, "line {to}"),
+                None => f.write_str("line of nothing"),
+            },
         }
     }
 }
@@ -105,6 +113,7 @@ impl Target {
         match self {
             Target::Trunk(_) => LegKind::Trunk,
             Target::Page { .. } => LegKind::Page,
+            Target::Line(_) => LegKind::Line,
         }
     }
 }

@@ -121,6 +121,7 @@ pub(super) fn text(output: &Output) -> String {
         Output::Route => "route".into(),
         Output::Dial(l, Target::Trunk(t)) => format!("dial {} {t}", leg(l)),
         Output::Dial(l, Target::Page { user, .. }) => format!("dial {} {user}", leg(l)),
+        Output::Dial(l, line @ Target::Line(_)) => format!("dial {} {line}", leg(l)),
         Output::Progress(Progress::Ringing) => "ringing".into(),
         Output::Progress(Progress::EarlyMedia(l)) => format!("early {}", leg(l)),
         Output::Feed(Feed::Ringback) => "feed ringback".into(),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
+use super::bank::Fault;
 use super::line::Line;
 use super::observed::{Observer, ReceivedDigit};
 use super::port::PortPair;
@@ -148,6 +149,12 @@ impl Call {
             let progress =
                 Command::Progress { session, status: 183, phrase: None, headers: vec![], body };
             return self.send(progress).await;
+        }
+        if self.line == Line::Bank(Fault::LateAnswer) {
+            let (status, phrase, headers) = (180, None, vec![]);
+            self.send(Command::Progress { session, status, phrase, headers, body: None }).await;
+            // Who gives up meanwhile is found in the inbox afterwards.
+            tokio::time::sleep(LATE).await;
         }
         self.observer.note(|seen| seen.answered += 1);
         self.send(Command::Answer { session, headers: vec![], body }).await;
@@ -405,3 +412,5 @@ fn random_u32() -> u32 {
 const FRAME_TIME: Duration = Duration::from_millis(20);
 /// How long a call of ours may ring, and an ACK take.
 const RING: Duration = Duration::from_secs(30);
+/// How late 625 answers.
+const LATE: Duration = Duration::from_secs(6);

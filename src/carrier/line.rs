@@ -1,6 +1,7 @@
 //! The numbers of the demo carrier and what each is for.
 
-use crate::carrier::prompt::Prompt;
+use super::bank::Fault;
+use super::prompt::Prompt;
 
 /// A line that can be dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +26,8 @@ pub enum Line {
     CallBack,
     /// 608: clicks at every whole second of the system clock.
     Clicks,
+    /// 620: a bank with a PIN; 621 to 626: the same with a fault of one kind each.
+    Bank(Fault),
     /// The call that 607 makes; not to be dialled.
     Greeting,
 }
@@ -42,6 +45,13 @@ impl Line {
             "606" => Line::EarlyMedia,
             "607" => Line::CallBack,
             "608" => Line::Clicks,
+            "620" => Line::Bank(Fault::None),
+            "621" => Line::Bank(Fault::WrongPrompt),
+            "622" => Line::Bank(Fault::SilentBranch),
+            "623" => Line::Bank(Fault::LostDigit),
+            "624" => Line::Bank(Fault::DoubleDigit),
+            "625" => Line::Bank(Fault::LateAnswer),
+            "626" => Line::Bank(Fault::DeadEnd),
             _ => return None,
         })
     }

@@ -1,6 +1,7 @@
 //! The demo carrier: a SIP user agent of its own on loopback ports, with lines that echo, speak,
 //! sound, ring for ever, are busy and call back. The gateway reaches it as it reaches any trunk.
 
+mod bank;
 mod call;
 mod config;
 mod driver;
@@ -16,6 +17,7 @@ mod test_phone;
 #[cfg(test)]
 mod tests;
 
+pub use bank::Fault;
 pub use config::{CarrierConfig, Error};
 pub use driver::{Carrier, start};
 pub use line::Line;

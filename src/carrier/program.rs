@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bank::Bank;
 use super::line::Line;
 use super::player::{Player, Sound};
 use super::prompt::{Prompt, Prompts};
@@ -42,6 +43,7 @@ enum State {
     Tone(Tones),
     Clicks,
     Menu(Menu),
+    Bank(Bank),
     ReadBack {
         digits: Vec<Digit>,
         deadline: Deadline,
@@ -89,6 +91,7 @@ impl Program {
                 player.play([Sound::Say(Prompt::Menu)]);
                 State::Menu(Menu::Asking { quiet_since: None })
             }
+            Line::Bank(fault) => State::Bank(Bank::new(fault, &mut player)),
             Line::ReadBack => {
                 player.play([Sound::Say(Prompt::EnterDigits)]);
                 State::ReadBack { digits: Vec::new(), deadline: Deadline::None }
@@ -124,6 +127,7 @@ impl Program {
                     *deadline = Deadline::At(now + SILENCE);
                 }
             }
+            State::Bank(bank) => bank.digit(digit, &mut self.player),
             State::Menu(Menu::Leaving)
             | State::Echo
             | State::Tone(_)
@@ -148,7 +152,11 @@ impl Program {
                 }
                 return Frame::Sound;
             }
-            State::Menu(_) | State::ReadBack { .. } | State::Announcement(_) | State::Done => {}
+            State::Menu(_)
+            | State::Bank(_)
+            | State::ReadBack { .. }
+            | State::Announcement(_)
+            | State::Done => {}
         }
         self.player.fill(pcm);
         if self.player.is_idle() {
@@ -177,6 +185,11 @@ impl Program {
                 Menu::Serving => *menu = ask(&mut self.player),
                 Menu::Leaving => self.finish(),
             },
+            State::Bank(bank) => {
+                if bank.said(now, &mut self.player) {
+                    self.finish();
+                }
+            }
             State::ReadBack { digits, deadline } => match *deadline {
                 Deadline::None => *deadline = Deadline::At(now + PATIENCE),
                 Deadline::At(at) if now >= at => {

@@ -28,6 +28,22 @@ pub(super) enum Prompt {
     CallBack,
     /// The first words of the call that 607 makes.
     Greeting,
+    /// The bank's first words.
+    BankPin,
+    /// Not the PIN.
+    BankWrongPin,
+    /// What the bank does.
+    BankMain,
+    /// How much there is.
+    BankBalance,
+    /// Bad news.
+    BankBlocked,
+    /// How much is to go.
+    BankAmount,
+    /// It goes.
+    BankThanks,
+    /// The bank's queue.
+    BankHold,
 }
 
 /// All prompts as PCM.
@@ -60,13 +76,21 @@ impl Prompts {
             Prompt::Unavailable => 23,
             Prompt::CallBack => 24,
             Prompt::Greeting => 25,
+            Prompt::BankPin => 26,
+            Prompt::BankWrongPin => 27,
+            Prompt::BankMain => 28,
+            Prompt::BankBalance => 29,
+            Prompt::BankBlocked => 30,
+            Prompt::BankAmount => 31,
+            Prompt::BankThanks => 32,
+            Prompt::BankHold => 33,
         };
         self.sounds.get(index).map_or(&[], Vec::as_slice)
     }
 }
 
 /// In the order of `Prompts::pcm`: keys by their RFC 4733 event codes, then the words.
-const FILES: [&[u8]; 26] = [
+const FILES: [&[u8]; 34] = [
     include_bytes!("prompts/digit-0.wav"),
     include_bytes!("prompts/digit-1.wav"),
     include_bytes!("prompts/digit-2.wav"),
@@ -93,6 +117,14 @@ const FILES: [&[u8]; 26] = [
     include_bytes!("prompts/unavailable.wav"),
     include_bytes!("prompts/call-back.wav"),
     include_bytes!("prompts/greeting.wav"),
+    include_bytes!("prompts/bank-pin.wav"),
+    include_bytes!("prompts/bank-wrong-pin.wav"),
+    include_bytes!("prompts/bank-main.wav"),
+    include_bytes!("prompts/bank-balance.wav"),
+    include_bytes!("prompts/bank-blocked.wav"),
+    include_bytes!("prompts/bank-amount.wav"),
+    include_bytes!("prompts/bank-thanks.wav"),
+    include_bytes!("prompts/bank-hold.wav"),
 ];
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::base::Digit;
-use crate::codec::{Codec, CodecError, Encoder, FRAME};
+use crate::codec::{Codec, CodecError, Decoder, Encoder, FRAME};
 use crate::dtmf::{
-    Arbiter, DecoderInput, DigitEvent, EncoderConfig, EncoderInput, EncoderOutput, Mode, Output,
-    Phase, ReceivedEvent, Rfc4733Decoder, Rfc4733Encoder, ToneItem,
+    Arbiter, DecoderInput, DigitEvent, EncoderConfig, EncoderInput, EncoderOutput, InbandDetector,
+    Mode, Output, Phase, ReceivedEvent, Rfc4733Decoder, Rfc4733Encoder, ToneItem,
 };
 use crate::rtp::{Packet, PayloadType, Seq, Ssrc, Timestamp};
 
@@ -62,6 +62,9 @@ pub(super) struct Stream {
     decoder: Rfc4733Decoder,
     arbiter: Arbiter,
     events: Rfc4733Encoder,
+    /// Where the caller has no telephone events its digits may be tones.
+    tones: Option<(Decoder, InbandDetector)>,
+    pcm: Vec<i16>,
     ssrc: Ssrc,
     seq: Seq,
     /// Timestamp of the interval that began with the last tick.
@@ -95,6 +98,8 @@ impl Stream {
                 agreed.events.map_or(DEFAULT_EVENT_TYPE, |e| e.send),
                 CLOCK_RATE,
             )),
+            tones: tones(&agreed)?,
+            pcm: Vec::with_capacity(FRAME),
             ssrc: Ssrc(beginnings.ssrc),
             seq: Seq(beginnings.seq),
             timestamp: Timestamp(beginnings.timestamp),
@@ -114,6 +119,7 @@ impl Stream {
         if agreed.codec != self.agreed.codec {
             self.encoder = Encoder::new(agreed.codec)?;
         }
+        self.tones = tones(&agreed)?;
         self.decoder.set_types(&event_types(&agreed));
         if let Some(events) = agreed.events {
             // Only a full queue refuses, and this queues nothing.
@@ -175,6 +181,15 @@ impl Stream {
             return;
         }
         self.received += 1;
+        if let Some((decoder, detector)) = &mut self.tones
+            && decoder.decode(packet.payload, &mut self.pcm).is_ok()
+        {
+            detector.handle_input(now, &self.pcm);
+            while let Output::Digit(event) = detector.poll_output() {
+                self.arbiter.handle_input(now, event);
+            }
+            self.take_presses(now, returns);
+        }
         if returns == Returns::Echoed && !self.events.is_on() {
             let timestamp = self.echo_timestamp(&packet);
             let marker = packet.marker || std::mem::take(&mut self.spurt);
@@ -264,6 +279,13 @@ impl Stream {
         let mut datagram = Vec::with_capacity(12 + payload.len());
         packet.write(&mut datagram);
         self.outputs.push_back(StreamOutput::Transmit(datagram));
+    }
+}
+
+fn tones(agreed: &Agreed) -> Result<Option<(Decoder, InbandDetector)>, CodecError> {
+    match agreed.events {
+        Some(_) => Ok(None),
+        None => Ok(Some((Decoder::new(agreed.codec)?, InbandDetector::new()))),
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Cli {
 pub(super) enum Output {
     Text,
     Json,
-    /// For test runners; only `dialplan test` has it, the others print text
+    /// For test runners; only `dialplan test` and `ivr run` have it, the others print text
     Junit,
 }
 
@@ -44,6 +44,9 @@ pub(super) enum Command {
     /// Client tokens: what a page signs in with
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Test voice menus: this gateway's or any that has a number
+    #[command(subcommand)]
+    Ivr(IvrCommand),
 }
 
 #[derive(Debug, Args)]
@@ -90,7 +93,7 @@ pub(super) enum LogFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:  crosspoint selftest --json")]
 pub(super) struct Selftest {
-    /// The configuration of a running gateway whose plan reaches the demo's lines (600-608, 611-613);
+    /// The configuration of a running gateway whose plan reaches the demo's lines (600-608, 611-613, 620-626);
     /// without it a gateway and a carrier are started for the test
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -273,6 +276,146 @@ pub(super) struct TokenCreate {
     /// The configuration whose key signs it
     #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum IvrCommand {
+    /// Run scenarios and tell what failed
+    #[command(
+        after_help = "Example:  crosspoint ivr run examples/ivr/*.yaml --junit out.xml --html report/"
+    )]
+    Run(IvrRun),
+    /// Keep a prompt as the reference for scenarios
+    #[command(
+        after_help = "Example:  crosspoint ivr record sip:601@127.0.0.1:5070 prompts/about.wav --press 3"
+    )]
+    Record(IvrRecord),
+    /// Press every key at every menu, keep the prompts and draft a scenario
+    #[command(after_help = "Example:  crosspoint ivr crawl sip:601@127.0.0.1:5070 --depth 1 --yes")]
+    Crawl(IvrCrawl),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IvrRun {
+    /// The scenarios (.yaml, .toml)
+    #[arg(value_name = "SCENARIO", required = true)]
+    pub files: Vec<PathBuf>,
+    /// As many calls at once
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub parallel: usize,
+    /// Try a case that failed as often again
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub retries: u32,
+    /// Write JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Print TAP
+    #[arg(long)]
+    pub tap: bool,
+    /// Write a report for people, and the sound of the calls
+    #[arg(long, value_name = "FOLDER")]
+    pub html: Option<PathBuf>,
+    /// Make the calls in this way, whatever the scenarios say
+    #[arg(long, value_enum)]
+    pub via: Option<IvrVia>,
+    #[command(flatten)]
+    pub peer: IvrPeer,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct IvrPeer {
+    /// The gateway's SIP address, for scenarios that dial a number via: trunk
+    #[arg(long, value_name = "ADDRESS")]
+    pub sip: Option<SocketAddr>,
+    /// The gateway's page, for via: browser [default: http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// A client token, for via: browser; a demo needs none
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// The gateway's configuration: its addresses, and a token of its first user
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The address of this machine that calls are made from
+    #[arg(long, value_name = "ADDRESS")]
+    pub bind: Option<std::net::IpAddr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum IvrVia {
+    Loopback,
+    Trunk,
+    Browser,
+}
+
+impl From<IvrVia> for crate::ivr::Via {
+    fn from(via: IvrVia) -> crate::ivr::Via {
+        match via {
+            IvrVia::Loopback => crate::ivr::Via::Loopback,
+            IvrVia::Trunk => crate::ivr::Via::Trunk,
+            IvrVia::Browser => crate::ivr::Via::Browser,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IvrRecord {
+    /// What is called: sip:…, or a number through the gateway
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// Where the prompt goes
+    #[arg(value_name = "WAV")]
+    pub file: PathBuf,
+    /// Keys to press before, one by one
+    #[arg(long, value_name = "KEYS", default_value = "", allow_hyphen_values = true)]
+    pub press: String,
+    /// How long to listen
+    #[arg(long, value_name = "TIME", default_value = "15s")]
+    pub listen: String,
+    /// How the call is made
+    #[arg(long, value_enum, default_value_t = IvrVia::Trunk)]
+    pub via: IvrVia,
+    #[command(flatten)]
+    pub peer: IvrPeer,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IvrCrawl {
+    /// What is called: sip:…, or a number through the gateway
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// As many keys deep
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=4))]
+    pub depth: u8,
+    /// As many calls at most
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub calls: usize,
+    /// As many calls a minute
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub rate: u32,
+    /// How long to listen in each
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub listen: String,
+    /// Where the prompts and the draft go
+    #[arg(long, value_name = "FOLDER", default_value = "crawl")]
+    pub folder: PathBuf,
+    /// Do not ask before calls that may cost money
+    #[arg(long)]
+    pub yes: bool,
+    /// How the calls are made
+    #[arg(long, value_enum, default_value_t = IvrVia::Trunk)]
+    pub via: IvrVia,
+    #[command(flatten)]
+    pub peer: IvrPeer,
+    #[command(flatten)]
+    pub log: Log,
 }
 
 const AFTER_HELP: &str = "\

@@ -40,13 +40,16 @@ pub(super) struct Running {
 pub(super) async fn start(listen: SocketAddr, database: &Path) -> Result<Running, Unusable> {
     let listener = http::bind(listen).await?;
     let plan = plan()?;
-    let carrier = carrier::start(CarrierConfig {
-        sip_listen: (Ipv4Addr::LOCALHOST, 0).into(),
+    let listening = |port| CarrierConfig {
+        sip_listen: (Ipv4Addr::LOCALHOST, port).into(),
         did: DEMO_NUMBER.to_owned(),
         ..CarrierConfig::default()
-    })
-    .await
-    .map_err(Unusable::new)?;
+    };
+    // Where scenarios find it; a second demo's carrier is elsewhere.
+    let carrier = match carrier::start(listening(CARRIER_PORT)).await {
+        Ok(carrier) => carrier,
+        Err(_) => carrier::start(listening(0)).await.map_err(Unusable::new)?,
+    };
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(Unusable::new)?;
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -81,8 +84,10 @@ impl Running {
             .collect();
         format!(
             "\n  Crosspoint is running.\n\n  Open   http://localhost:{port}\n\n  Dial\n{lines}\n  \
-             Admin    http://localhost:{port}/admin   key in {}\n  Stop     Ctrl-C\n",
-            self.key_file
+             Admin    http://localhost:{port}/admin   key in {key}\n  Carrier  sip:601@{carrier} (for \
+             crosspoint ivr run examples/ivr/*.yaml)\n  Stop     Ctrl-C\n",
+            key = self.key_file,
+            carrier = self.carrier.sip_addr(),
         )
     }
 }
@@ -121,9 +126,12 @@ const LINES: &[(&str, &str, &str)] = &[
     ("605", "Busy", "The line is busy."),
     ("606", "Early media", "An announcement before the answer, then 480."),
     ("607", "Call me back", "Hangs up and calls this page."),
+    ("620", "Bank", "A menu with a PIN (4711), for tests of menus."),
 ];
 
 /// The number of the plan's `[[inbound]]` that rings the page.
 const DEMO_NUMBER: &str = "+493023125600";
 const DEMO_PLAN: &str = include_str!("../../dialplans/demo.toml");
+/// The embedded carrier's SIP port, where it is free.
+const CARRIER_PORT: u16 = 5070;
 const PATIENCE: Duration = Duration::from_secs(5);

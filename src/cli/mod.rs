@@ -7,6 +7,8 @@ mod arguments;
 mod demo;
 mod files;
 mod http;
+mod ivr;
+mod ivr_listen;
 mod notify;
 mod selftest;
 mod serve;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Cli, Command};
+use arguments::{Cli, Command, IvrCommand};
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
@@ -31,6 +33,9 @@ pub fn run() -> ExitCode {
         Command::Dialplan(command) => files::dialplan(&command, output),
         Command::Trunk(command) => blocking(trunk::run(command, output)),
         Command::Token(command) => token::run(&command, output),
+        Command::Ivr(IvrCommand::Run(arguments)) => blocking(ivr::run(arguments, output)),
+        Command::Ivr(IvrCommand::Record(arguments)) => blocking(ivr_listen::record(arguments)),
+        Command::Ivr(IvrCommand::Crawl(arguments)) => blocking(ivr_listen::crawl(arguments)),
     }
 }
 

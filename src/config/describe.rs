@@ -65,6 +65,7 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
         StoreUrl::Postgres(_) => SECRET.to_owned(),
     };
     list.add("store.url", url);
+    list.add("store.voicemail", quoted(&config.store.voicemail.display()));
     list.optional("auth.token_secret", config.auth.token_secret.as_ref().map(|_| SECRET.into()));
     let urls: Vec<&String> = config.ice.servers.iter().flat_map(|server| &server.urls).collect();
     list.add("ice.servers", strings(&urls));

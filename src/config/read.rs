@@ -165,8 +165,10 @@ fn store(table: &Reader<'_>) -> Store {
             None
         }
     });
+    let voicemail = table.text("voicemail").map(|field| PathBuf::from(field.value));
     table.finish();
-    url.map(|url| Store { url }).unwrap_or_default()
+    let default = Store::default();
+    Store { url: url.unwrap_or(default.url), voicemail: voicemail.unwrap_or(default.voicemail) }
 }
 
 fn auth(table: &Reader<'_>, files: &dyn Files) -> Auth {

@@ -67,7 +67,10 @@ impl Config {
                 ..Sip::silent()
             },
             media: Media { webrtc_port: 0, address: Some(loopback), ..Media::default() },
-            store: Store { url: StoreUrl::Sqlite(database.display().to_string()) },
+            store: Store {
+                url: StoreUrl::Sqlite(database.display().to_string()),
+                voicemail: database.with_file_name("voicemail"),
+            },
             auth: Auth { token_secret: Some(token_secret) },
             ice: Ice::default(),
             // A person who tries every line in a minute; nothing here costs money.
@@ -324,12 +327,15 @@ impl fmt::Display for PortRange {
 pub struct Store {
     /// Where records go.
     pub url: StoreUrl,
+    /// The folder of messages that callers leave.
+    pub voicemail: PathBuf,
 }
 
 impl Default for Store {
     fn default() -> Store {
         // A file beside the process: records from the first call on, without a server.
-        Store { url: StoreUrl::Sqlite("crosspoint.db".to_owned()) }
+        let url = StoreUrl::Sqlite("crosspoint.db".to_owned());
+        Store { url, voicemail: PathBuf::from("voicemail") }
     }
 }
 

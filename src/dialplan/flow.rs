@@ -20,8 +20,20 @@ pub enum Pressed<'a> {
 }
 
 impl Menu {
-    /// What `keys` mean.
+    /// What `keys` mean. A menu with a `terminator` or `max_digits` collects: nothing is said of the
+    /// keys before the last, so that nobody learns a number key by key.
     pub fn press(&self, keys: &str) -> Pressed<'_> {
+        if self.terminator.is_some() || self.max_digits.is_some() {
+            let ended = self.terminator.and_then(|end| keys.strip_suffix(end));
+            let whole = ended.or(Some(keys).filter(|keys| Some(keys.len()) == self.max_digits));
+            return match (whole, self.press.get(whole.unwrap_or(keys))) {
+                (Some(_), Some(to)) => Pressed::Chosen(to),
+                (Some(_), None) => Pressed::Invalid,
+                (None, Some(to)) => Pressed::Unless(to),
+                (None, None) if keys.len() >= MOST_KEYS => Pressed::Invalid,
+                (None, None) => Pressed::More,
+            };
+        }
         let longer = self.press.keys().any(|k| k.len() > keys.len() && k.starts_with(keys));
         match (self.press.get(keys), longer) {
             (Some(to), false) => Pressed::Chosen(to),
@@ -141,6 +153,9 @@ impl Plan {
 pub(super) fn words(flow: &[Destination]) -> String {
     flow.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ")
 }
+
+/// As many as a key of `press` may have.
+const MOST_KEYS: usize = 16;
 
 fn add(users: &mut Vec<UserId>, user: &UserId) {
     if !users.contains(user) {

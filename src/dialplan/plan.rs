@@ -98,6 +98,16 @@ impl Plan {
         self.voicemails.get(name)
     }
 
+    /// All of `[menu.*]`.
+    pub fn menus(&self) -> &BTreeMap<String, Menu> {
+        &self.menus
+    }
+
+    /// All of `[voicemail.*]`.
+    pub fn voicemails(&self) -> &BTreeMap<String, Voicemail> {
+        &self.voicemails
+    }
+
     /// A menu of `[menu.NAME]`.
     pub fn menu(&self, name: &str) -> Option<&Menu> {
         self.menus.get(name)
@@ -384,6 +394,8 @@ pub struct Voicemail {
     /// Longest message.
     #[serde(serialize_with = "as_ms", rename = "max_ms")]
     pub max: Duration,
+    /// Whose pages are told of messages; groups are spelled out.
+    pub notify: Vec<UserId>,
 }
 
 /// A menu of `[menu.NAME]`.
@@ -404,6 +416,15 @@ pub struct Menu {
     /// A sound file for a wrong key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invalid: Option<String>,
+    /// A sound file for the way to `on_fail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// The key that ends what is collected; it is no part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminator: Option<char>,
+    /// As many keys are collected before they are looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_digits: Option<usize>,
     /// Where the call goes after the last retry.
     pub on_fail: Destination,
     /// Keys to destinations.

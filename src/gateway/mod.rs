@@ -24,6 +24,7 @@ mod timeline;
 mod timeline_view;
 mod trunk_test;
 mod trunks;
+mod voicemail;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,7 @@ pub use surface::{CallView, PlanQuestion, TrunkView, UserView};
 pub use timeline::{Entry, Timeline};
 pub use timeline_view::TimelineRow;
 pub use trunk_test::{StepOutcome, TestStep, TrunkTest};
+pub use voicemail::VoicemailView;
 pub use webhooks::{Attempt, Delivery, DeliveryState, WebhookView};
 
 /// What all tasks of one gateway share.
@@ -84,6 +86,7 @@ struct Inner {
     dns: Dns,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
+    voicemails: Arc<voicemail::Voicemails>,
     /// Our addresses by transport, as trunks are told.
     sip_addresses: Vec<(Transport, SocketAddr)>,
     token_key: signaling::TokenKey,

@@ -22,6 +22,7 @@ use super::ringing::NOT_SERVED;
 use crate::base::{Finding, Severity};
 use crate::config::{LoadedPlan, load_plan, read_whole};
 use crate::dialplan::{Destination, Known, NoFiles, Number, Plan, Region, load};
+use crate::ivr::Script;
 use crate::telemetry::Metrics;
 
 /// A plan that decides about calls.
@@ -37,6 +38,8 @@ pub struct PlanInForce {
     pub loaded_at: Timestamp,
     /// What somebody should look at.
     pub warnings: Vec<Finding>,
+    /// Its menus and mailboxes with their sounds.
+    pub(super) script: Arc<Script>,
 }
 
 /// A plan that was not taken.
@@ -96,7 +99,7 @@ impl Plans {
     pub fn new(loaded: LoadedPlan, known: Known, metrics: Arc<Metrics>) -> Plans {
         let seen = Seen { files: stamps(&loaded.files), moving: None };
         warm(&loaded.plan, &known);
-        let current = in_force(loaded.plan, loaded.text);
+        let current = in_force(loaded.plan, loaded.text, loaded.path.as_deref());
         current.tell();
         Plans {
             current: ArcSwap::from_pointee(current),
@@ -227,7 +230,7 @@ impl Plans {
 
     fn take(&self, plan: Plan, text: String) {
         warm(&plan, &self.known);
-        let current = in_force(plan, text);
+        let current = in_force(plan, text, self.path.as_deref());
         tracing::info!(
             hash = %current.hash,
             outbound = current.plan.outbound().len(),
@@ -245,14 +248,15 @@ impl Plans {
         for finding in &findings {
             tracing::error!(%finding, "dial plan");
         }
-        tracing::error!(
-            findings = findings.len(),
-            stays = %self.in_force().hash,
-            "the dial plan was not taken; the old one stays in force"
-        );
         let refused = Arc::new(PlanRefused { at: Timestamp::now(), findings });
         self.refused.store(Some(refused.clone()));
         self.metrics.plan_reloaded("refused");
+        // Last: who has read it finds the refusal everywhere.
+        tracing::error!(
+            findings = refused.findings.len(),
+            stays = %self.in_force().hash,
+            "the dial plan was not taken; the old one stays in force"
+        );
         refused
     }
 
@@ -270,10 +274,21 @@ impl PlanInForce {
     }
 }
 
-fn in_force(plan: Plan, text: String) -> PlanInForce {
+fn in_force(plan: Plan, text: String, path: Option<&Path>) -> PlanInForce {
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    let warnings = warnings(&plan);
-    PlanInForce { plan, text, hash, loaded_at: Timestamp::now(), warnings }
+    let mut warnings = warnings(&plan);
+    let folder = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let read = |file: &str| fs::read(folder.join(file)).map_err(|error| error.to_string());
+    let (script, faults) = Script::of(&plan, &read);
+    warnings.extend(faults.iter().map(|fault| Finding {
+        file: plan.file().to_owned(),
+        line: 0,
+        column: 0,
+        severity: Severity::Warning,
+        message: format!("{fault}; callers hear nothing in its place"),
+    }));
+    let (loaded_at, script) = (Timestamp::now(), Arc::new(script));
+    PlanInForce { plan, text, hash, loaded_at, warnings, script }
 }
 
 /// Gives a plan's memory back on this thread: a big one takes milliseconds, which the last call that
@@ -294,11 +309,12 @@ fn warnings(plan: &Plan) -> Vec<Finding> {
     for (user, destination) in plan.destinations() {
         let served = match destination {
             Destination::User(_) | Destination::Ring(_) => user.is_from_outside(),
-            Destination::Hangup => true,
-            Destination::Voicemail(_)
+            Destination::Hangup
+            | Destination::Voicemail(_)
             | Destination::Menu(_)
-            | Destination::App(_)
-            | Destination::Number(_) => false,
+            | Destination::App(_) => true,
+            // In a menu it is served: the line's call goes on.
+            Destination::Number(_) => false,
         };
         if !served {
             warnings.push(Finding {

@@ -45,7 +45,7 @@ impl Ringing {
     /// The steps of a flow.
     pub fn of(plan: &Plan, flow: &[Destination], presence: &Presence<'_>) -> Ringing {
         let mut ringing = Ringing::default();
-        for destination in flow {
+        for (index, destination) in flow.iter().enumerate() {
             match destination {
                 Destination::User(user) => {
                     ringing.ring_all(presence, destination, std::slice::from_ref(user), None);
@@ -58,10 +58,15 @@ impl Ringing {
                     ringing.trace.push("then hangup".to_owned());
                     break;
                 }
-                Destination::Voicemail(_)
-                | Destination::Menu(_)
-                | Destination::App(_)
-                | Destination::Number(_) => {
+                // A line answers: it serves the rest of the flow itself.
+                Destination::Voicemail(_) | Destination::Menu(_) | Destination::App(_) => {
+                    let rest = flow[index..].to_vec();
+                    ringing.trace.push(format!("line {destination}"));
+                    let targets = vec![Target::Line(rest)];
+                    ringing.steps.push(Step { targets, ring: None });
+                    break;
+                }
+                Destination::Number(_) => {
                     ringing.pass(destination, NOT_SERVED);
                     ringing.unserved.get_or_insert_with(|| destination.to_string());
                 }
@@ -248,7 +253,7 @@ flow = ["ring:all"]
     fn users(ringing: &Ringing) -> Vec<String> {
         let user = |target: &Target| match target {
             Target::Page { user, .. } => user.to_string(),
-            Target::Trunk(trunk) => trunk.to_string(),
+            other => other.to_string(),
         };
         ringing.steps.iter().map(|s| s.targets.iter().map(user).collect::<String>()).collect()
     }
@@ -270,19 +275,28 @@ flow = ["ring:all"]
     fn who_is_away_or_not_served_is_passed_over_and_told() {
         let away = Destination::User("d".parse().unwrap());
         let user = Destination::User("c".parse().unwrap());
-        let voicemail = Destination::Voicemail("box".to_owned());
-        let ringing = ringing(&[away, voicemail, user, Destination::Hangup, ring("all")]);
+        let number = Destination::Number("+4930123".parse().unwrap());
+        let ringing = ringing(&[away, number, user, Destination::Hangup, ring("all")]);
         assert_eq!(users(&ringing), ["c"]);
         assert_eq!(
             ringing.trace,
             [
                 "pass user:d: nobody is signed in",
-                "pass voicemail:box: not served yet",
+                "pass number:+4930123: not served yet",
                 "ring user:c: c",
                 "then hangup",
             ]
         );
-        assert_eq!(ringing.unserved.as_deref(), Some("voicemail:box"));
+        assert_eq!(ringing.unserved.as_deref(), Some("number:+4930123"));
+    }
+
+    #[test]
+    fn a_line_answers_and_serves_the_rest_of_the_flow() {
+        let voicemail = Destination::Voicemail("box".to_owned());
+        let flow = [ring("all"), voicemail.clone(), Destination::Hangup];
+        let ringing = ringing(&flow);
+        assert_eq!(users(&ringing), ["abbc", "line voicemail:box"]);
+        assert_eq!(ringing.steps[1].targets, [Target::Line(vec![voicemail, Destination::Hangup])]);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::Inner;
 use super::accounts::{Counted, frees_in};
 use super::ringing::{NOT_SERVED, Presence, Ringing};
 use super::trunks::{Trunk, Trunks};
-use crate::base::{Cause, DtmfMode, Party, SessionId, UserId};
-use crate::call::{Call, Decision, Refusal, Route, Target, Targets};
+use crate::base::{Cause, DtmfMode, E164, Party, SessionId, UserId};
+use crate::call::{Call, Decision, Refusal, Route, Step, Target, Targets};
 use crate::config::User;
 use crate::dialplan::{
     self, CallerIdentity, Destination, InboundRequest, OutboundRequest, Outcome, Plan,
@@ -271,6 +271,25 @@ pub(super) fn from_trunk(gateway: &Arc<Inner>, trunk: &Trunk, call: &Call) -> Ro
     connect(&gateway.trunks, plan, &decision, trace, Caller::Outside(&presence))
 }
 
+/// The route of a call that a line sends on: to pages, or out by the rules of the plan's owner, under
+/// the number that was called.
+pub(super) fn from_line(gateway: &Arc<Inner>, to: &Destination, called: Option<&E164>) -> Routed {
+    let in_force = gateway.plans.in_force();
+    let plan = &in_force.plan;
+    let presence = Presence {
+        pages: &|user| gateway.registry.pages_of(user),
+        idle: &|user| gateway.idle.of(user),
+    };
+    match to {
+        Destination::Number(number) => {
+            let decision = plan.evaluate_forward(number, called, Timestamp::now());
+            let trace = plan.explain(&decision);
+            connect(&gateway.trunks, plan, &decision, trace, Caller::Outside(&presence))
+        }
+        to => to_pages(plan, std::slice::from_ref(to), &presence, None, Vec::new()),
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Caller<'a> {
     User(&'a UserId),
@@ -336,6 +355,13 @@ fn connect(
         }
         Outcome::Flow(flow) => match caller {
             Caller::Outside(presence) => to_pages(plan, flow, presence, rule, trace),
+            Caller::User(_) if flow.first().is_some_and(is_line) => {
+                let target = Target::Line(flow.clone());
+                trace.extend(flow.first().map(|to| format!("line {to}")));
+                let step = Step { targets: vec![target], ring: None };
+                let decision = Decision::Connect(Box::new(route_of(vec![step], &rule, &trace)));
+                Routed { decision, rule, trace, dial: None, counted: None }
+            }
             Caller::User(_) => {
                 let words = match flow.first() {
                     Some(Destination::User(_) | Destination::Ring(_)) => {
@@ -380,17 +406,25 @@ fn to_pages(
         trace.push(format!("=> deny {words:?}"));
         return refused(cause, rule, trace, Some(words));
     }
-    let route = Route {
-        targets: Targets::Flow(ringing.steps),
+    let decision = Decision::Connect(Box::new(route_of(ringing.steps, &rule, &trace)));
+    Routed { decision, rule, trace, dial: None, counted: None }
+}
+
+fn route_of(steps: Vec<Step>, rule: &Option<String>, trace: &[String]) -> Route {
+    Route {
+        targets: Targets::Flow(steps),
         from: None,
         to: None,
         rule: rule.clone(),
-        trace: trace.clone(),
+        trace: trace.to_vec(),
         ring: None,
         max_call: None,
-    };
-    let decision = Decision::Connect(Box::new(route));
-    Routed { decision, rule, trace, dial: None, counted: None }
+    }
+}
+
+/// Whether a line of the gateway's own serves it.
+fn is_line(to: &Destination) -> bool {
+    matches!(to, Destination::Menu(_) | Destination::Voicemail(_) | Destination::App(_))
 }
 
 fn urgency(call: &dialplan::TrunkCall) -> Urgency {

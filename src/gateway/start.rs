@@ -17,6 +17,7 @@ use super::registry::Registry;
 use super::requests::Requests;
 use super::sip_trace::SipTrace;
 use super::trunks::Trunks;
+use super::voicemail::{self, Voicemails};
 use super::webhooks::Webhooks;
 use super::{Events, Inner, health, pages, registrations, sip_events, spawn};
 use crate::base::Cause;
@@ -101,6 +102,7 @@ impl Gateway {
         let accounts = Accounts::new(metrics.clone());
         recall(&accounts, &store).await;
         let (trunk_news, news) = mpsc::channel(TRUNK_NEWS);
+        let (voicemails, messages) = Voicemails::new(config.store.voicemail.clone());
         let inner = Arc::new(Inner {
             plans,
             users: config.users.clone(),
@@ -119,6 +121,7 @@ impl Gateway {
             dns,
             store,
             metrics,
+            voicemails,
             sip_addresses,
             token_key: token_key.clone(),
             draining: AtomicBool::new(false),
@@ -143,6 +146,7 @@ impl Gateway {
             spawn("pages", pages::run(inner.clone(), from_pages)),
             spawn("sip events", sip_events::run(inner.clone(), sip_events)),
             spawn("trunk health", health::run(inner.clone(), news)),
+            spawn("voicemail", voicemail::run(Arc::downgrade(&inner), messages)),
             spawn("webhooks", inner.webhooks.clone().run(inner.events.clone())),
             spawn("plan file", watch_plan(inner.clone(), server.clone())),
         ]);

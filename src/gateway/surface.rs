@@ -8,7 +8,10 @@ use serde::Serialize;
 
 use super::call_task::{self, CallInput, CallOrder, NotStarted};
 use super::plans::{PlanInForce, PlanRefused, PutPlanError};
-use super::{Delivery, Events, Gateway, SipMessage, Timeline, WebhookView, features_of, routing};
+use super::{
+    Delivery, Events, Gateway, SipMessage, Timeline, VoicemailView, WebhookView, features_of,
+    routing,
+};
 use crate::base::{CallId, Cause, Finding, Party, TrunkId, UserId};
 use crate::call::{Call, Direction, Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
@@ -120,6 +123,24 @@ impl Gateway {
     /// The last plan that was not taken, where none was taken since.
     pub fn refused_plan(&self) -> Option<Arc<PlanRefused>> {
         self.inner.plans.refused()
+    }
+
+    /// Messages that callers left, the newest first. Waits for the disk.
+    pub fn voicemails(&self) -> Vec<VoicemailView> {
+        self.inner.voicemails.list()
+    }
+
+    /// The WAV file of a message. Waits for the disk.
+    pub fn voicemail_sound(&self, id: &str) -> Option<Vec<u8>> {
+        self.inner.voicemails.sound(id)
+    }
+
+    /// Takes a message away; `false` where there is none. Waits for the disk.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove_voicemail(&self, id: &str) -> std::io::Result<bool> {
+        self.inner.voicemails.remove(id)
     }
 
     /// The plan's file; `None` where it has none.

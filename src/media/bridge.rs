@@ -14,19 +14,20 @@ use super::browser_side::{BrowserSide, Way};
 use super::outbox::{Outbox, TrunkPort};
 use super::trunk_leg::{Received, Seeds};
 use super::trunk_side::{Hearing, Heeded, TrunkSide};
-use super::uplink::packet_of;
+use super::uplink::{Uplink, packet_of};
 use super::watch::Watch;
 use super::{
-    Error, Feed, Hold, LegSide, LegStats, MediaEvent, OpusSettings, Playout, TrunkAudio, TrunkMedia,
+    Error, Feed, Hold, LegSide, LegStats, Line, MediaEvent, OpusSettings, Playout, TrunkMedia,
 };
 use crate::codec::{Cadence, ComfortNoise, FRAME, Rate, ringback};
 use crate::dtmf::{DigitEvent, DigitQueue};
-use crate::sdp::Direction;
 use crate::webrtc::{Negotiated, RtpIn};
 
 pub(super) use super::outbox::Output;
 
 mod digits;
+mod line;
+mod negotiation;
 mod parking;
 
 /// What a bridge is made with.
@@ -86,6 +87,12 @@ pub(super) struct Bridge {
     next_stats: Instant,
     next_report: Instant,
     frame: Vec<i16>,
+    /// What stands in the place of the other leg.
+    line: Option<Box<dyn Line>>,
+    /// What the line says.
+    spoken: [i16; FRAME],
+    /// The trunk's sound, for a line.
+    hearing: Option<Uplink>,
     /// Digits that no sender took.
     digits_dropped: u64,
     /// Digits that wait while there is no trunk: it was refused and the next is not dialled yet.
@@ -122,6 +129,9 @@ impl Bridge {
             next_stats: now + config.stats_every,
             next_report: now + Duration::from_millis(REPORT_EVERY_MS / 2),
             frame: Vec::with_capacity(Rate::Wide.frame()),
+            line: None,
+            spoken: [0; FRAME],
+            hearing: None,
             digits_dropped: 0,
             waiting: DigitQueue::new(),
             outbox: Outbox::default(),
@@ -177,53 +187,6 @@ impl Bridge {
             self.waiting.take_over(waiting);
             trunk.bye(&mut self.outbox);
         }
-    }
-
-    pub(super) fn trunk_offer(&mut self) -> Result<String, Error> {
-        Ok(self.trunk_side()?.leg.offer())
-    }
-
-    pub(super) fn trunk_accept(&mut self, now: Instant, answer: &str) -> Result<TrunkAudio, Error> {
-        let before = self.trunk_ways();
-        let audio = self.trunk_side()?.accept(now, answer)?;
-        self.settle_rate()?;
-        self.renegotiated(now, before);
-        Ok(audio)
-    }
-
-    /// Our offer within the session. The hold has its effect at once, whatever the trunk says to it.
-    pub(super) fn trunk_reoffer(&mut self, hold: Hold) -> Result<String, Error> {
-        let direction = match hold {
-            Hold::On => Direction::SendOnly,
-            Hold::Off => Direction::SendRecv,
-        };
-        let offer = self.trunk_side()?.leg.reoffer(direction);
-        if hold != self.hold {
-            self.hold = hold;
-            if let Some(browser) = &mut self.browser {
-                browser.downlink.switch();
-            }
-        }
-        Ok(offer)
-    }
-
-    /// The trunk refused our offer.
-    pub(super) fn trunk_withdraw(&mut self) {
-        if let Some(trunk) = &mut self.trunk {
-            trunk.leg.withdraw();
-        }
-    }
-
-    pub(super) fn trunk_answer(
-        &mut self,
-        now: Instant,
-        offer: &str,
-    ) -> Result<(String, TrunkAudio), Error> {
-        let before = self.trunk_ways();
-        let answer = self.trunk_side()?.answer(now, offer)?;
-        self.settle_rate()?;
-        self.renegotiated(now, before);
-        Ok(answer)
     }
 
     /// The complexity of Opus toward the page from now on.
@@ -346,6 +309,9 @@ impl Bridge {
         match received {
             Received::Nothing => return,
             Received::Event(packet) => {
+                if let Some(hearing) = &mut self.hearing {
+                    hearing.on_event_packet(now, &packet);
+                }
                 if let Some(browser) = &mut self.browser {
                     browser.downlink.on_trunk_event(&packet);
                 }
@@ -353,6 +319,10 @@ impl Bridge {
             Received::Audio(packet) => {
                 let receives = trunk.leg.receives();
                 let hearing = if receives { trunk.hear(now, &packet) } else { Hearing::Muted };
+                if self.line.is_some() && receives {
+                    let codec = trunk.decoder().map(|decoder| decoder.codec());
+                    line::hear(&mut self.hearing, now, &packet, codec, self.config.playout);
+                }
                 let heard = self.feed == Feed::Trunk && receives && self.hold == Hold::Off;
                 let browser = self.browser.as_mut().filter(|b| heard && b.is_open());
                 if let (Some(browser), Some(decoder)) = (browser, trunk.decoder()) {
@@ -411,6 +381,9 @@ impl Bridge {
             trunk.listener.on_tick(now);
         }
         self.carry_digits(now);
+        if self.line.is_some() {
+            return self.line_tick(now);
+        }
         let Some(trunk) = &mut self.trunk else {
             // Nobody hears the page; its buffer goes on, so that it is not behind later.
             if let Some(browser) = &mut self.browser {
@@ -437,17 +410,6 @@ impl Bridge {
         trunk.tell_digits(&mut self.outbox);
     }
 
-    /// 16 kHz where both legs have it, 8 elsewhere.
-    fn settle_rate(&mut self) -> Result<(), Error> {
-        let (Some(browser), Some(trunk)) = (&mut self.browser, &mut self.trunk) else {
-            return Ok(());
-        };
-        let wide = browser.uplink.codec().is_wide() && trunk.is_wide();
-        let rate = if wide { Rate::Wide } else { Rate::Narrow };
-        browser.set_rate(rate)?;
-        trunk.set_rate(rate)
-    }
-
     fn report(&mut self, now: Instant) {
         let wall = self.config.wall + now.saturating_duration_since(self.started);
         if let Some(trunk) = &mut self.trunk {
@@ -455,25 +417,5 @@ impl Bridge {
         }
         let spread = u64::from(self.rng.next_u32()) % REPORT_EVERY_MS;
         self.next_report = now + Duration::from_millis(REPORT_EVERY_MS / 2 + spread);
-    }
-
-    /// Whether the trunk holds us, and whether it is to be heard.
-    fn trunk_ways(&self) -> (bool, bool) {
-        self.trunk.as_ref().map_or((false, false), |t| (t.leg.is_held(), t.leg.receives()))
-    }
-
-    /// What an offer and answer changed.
-    fn renegotiated(&mut self, now: Instant, (was_held, was_heard): (bool, bool)) {
-        let (held, heard) = self.trunk_ways();
-        if held != was_held {
-            self.outbox.event(MediaEvent::HeldByTrunk { held });
-        }
-        if heard && !was_heard && self.connected {
-            self.trunk_watch.start(now);
-        }
-    }
-
-    fn trunk_side(&mut self) -> Result<&mut TrunkSide, Error> {
-        self.trunk.as_mut().ok_or(Error::OutOfOrder("no trunk leg is open"))
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::bridge::{Bridge, BridgeConfig, Input, Output};
 use super::outbox::TrunkPort;
-use super::{Error, Feed, Hold, LegSide, MediaEvent, ToneItem, TrunkAudio, TrunkMedia};
+use super::{Error, Feed, Hold, LegSide, Line, MediaEvent, ToneItem, TrunkAudio, TrunkMedia};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, InfoSupport};
 use crate::webrtc::{self, Peer, PeerConfig};
@@ -159,6 +159,10 @@ impl MediaCall {
 
     pub(super) fn connect(&mut self, now: Instant) {
         self.bridge.connect(now);
+    }
+
+    pub(super) fn serve(&mut self, now: Instant, line: Box<dyn Line>) {
+        self.bridge.serve(now, line);
     }
 
     pub(super) fn send_digits(&mut self, now: Instant, to: LegSide, digits: &[ToneItem]) {

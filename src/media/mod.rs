@@ -15,6 +15,7 @@ mod downlink;
 mod error;
 mod event;
 mod leg;
+mod line;
 mod loss_control;
 mod outbox;
 mod pause;
@@ -37,6 +38,7 @@ pub use config::{Band, Interface, OpusSettings, Playout, PoolConfig, Repair, Sil
 pub use error::Error;
 pub use event::{DigitWay, LegStats, MediaEvent};
 pub use leg::{Feed, Hold, LegSide, Phase};
+pub use line::{Line, PipeEnd, pipe};
 pub use pool::{Gauges, Pool};
 
 pub use trunk::{RelayPolicy, TrunkAudio, TrunkCodec, TrunkMedia};

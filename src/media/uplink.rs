@@ -31,7 +31,11 @@ const MAX_DECISIONS: usize = 16;
 
 impl Uplink {
     pub(super) fn new(negotiated: &Negotiated, playout: Playout) -> Result<Self, Error> {
-        let codec = coding(negotiated.codec);
+        Self::of(coding(negotiated.codec), playout)
+    }
+
+    /// The same for sound of a codec, wherever it comes from.
+    pub(super) fn of(codec: Codec, playout: Playout) -> Result<Self, Error> {
         let (min_delay, max_delay) = playout.delay;
         let usual = Config::new(codec.clock_rate());
         let start_delay = usual.start_delay.clamp(min_delay, max_delay);
@@ -65,16 +69,26 @@ impl Uplink {
 
     /// Takes a packet of sound.
     pub(super) fn on_audio(&mut self, now: Instant, packet: &RtpIn) {
-        let Some(duration) = self.codec.duration(&packet.payload) else { return };
-        let quiet = self.codec == Codec::Opus && codec::is_discontinuous(&packet.payload);
+        self.on_packet(now, &packet_of(packet));
+    }
+
+    /// Takes a packet of sound.
+    pub(super) fn on_packet(&mut self, now: Instant, packet: &Packet<'_>) {
+        let Some(duration) = self.codec.duration(packet.payload) else { return };
+        let quiet = self.codec == Codec::Opus && codec::is_discontinuous(packet.payload);
         let content =
             if quiet { Content::Silence { duration } } else { Content::Audio { duration } };
-        self.buffer.insert(now, &packet_of(packet), content);
+        self.buffer.insert(now, packet, content);
     }
 
     /// Takes a telephone event: its sequence number is not lost.
     pub(super) fn on_event(&mut self, now: Instant, packet: &RtpIn) {
-        self.buffer.insert(now, &packet_of(packet), Content::Event);
+        self.on_event_packet(now, &packet_of(packet));
+    }
+
+    /// Takes a telephone event: its sequence number is not lost.
+    pub(super) fn on_event_packet(&mut self, now: Instant, packet: &Packet<'_>) {
+        self.buffer.insert(now, packet, Content::Event);
     }
 
     /// The next 20 ms of sound, over what `frame` held.

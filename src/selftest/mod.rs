@@ -13,7 +13,7 @@ mod sound;
 pub use calls::Call;
 pub use checks::{Options, run};
 pub use digits::Cell;
-pub use page::{Event, Page};
+pub use page::{Event, Page, get};
 pub use peer::Peer;
 pub use report::{Check, Report};
 pub use sound::{Heard, Source};

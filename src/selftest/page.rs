@@ -79,6 +79,15 @@ impl Page {
         bail!("{kind} was refused: {} ({})", error["message"], error["code"])
     }
 
+    /// The next event, where one is there already.
+    pub fn next_now(&mut self) -> Option<Event> {
+        if self.passed.is_empty() {
+            self.events.try_recv().ok()
+        } else {
+            Some(self.passed.remove(0))
+        }
+    }
+
     /// The next event that `wanted` takes; others are kept for later waits.
     ///
     /// # Errors
@@ -170,7 +179,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// No gateway there, or a status other than 200.
-pub(super) async fn get(base: &str, path: &str) -> anyhow::Result<String> {
+pub async fn get(base: &str, path: &str) -> anyhow::Result<String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let authority = base.strip_prefix("http://").context("only http:// is spoken here")?;
     let mut stream = tokio::net::TcpStream::connect(authority).await?;

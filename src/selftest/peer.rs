@@ -21,7 +21,8 @@ use super::sound::{Heard, Source};
 use crate::base::Digit;
 use crate::codec::{Codec as Sound, Decoder, Encoder};
 
-/// A handle to the peer's task.
+/// A handle to the peer's task, which ends with its last handle.
+#[derive(Clone)]
 pub struct Peer {
     commands: mpsc::Sender<Command>,
     /// What was heard so far.
@@ -104,6 +105,20 @@ impl Peer {
         let (done, finished) = oneshot::channel();
         self.tell(Command::Press { digits, tone, gap, done }).await?;
         Ok(finished.await?)
+    }
+
+    /// Presses `digits` one after the other, and does not wait for them.
+    ///
+    /// # Errors
+    /// The peer ended.
+    pub async fn press_later(
+        &self,
+        digits: Vec<Digit>,
+        tone: Duration,
+        gap: Duration,
+    ) -> anyhow::Result<()> {
+        let (done, _) = oneshot::channel();
+        self.tell(Command::Press { digits, tone, gap, done }).await
     }
 
     /// When ICE and DTLS were up, or `None` after `limit`.

@@ -2,6 +2,7 @@
 //! timeline with the moment each packet arrived.
 
 use std::f64::consts::TAU;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What the peer sends.
@@ -18,6 +19,13 @@ pub enum Source {
         /// Phase so far, in radians; start with 0.
         phase: f64,
     },
+    /// A recording at 8 kHz, once; then silence.
+    Recorded {
+        /// The recording.
+        pcm: Arc<[i16]>,
+        /// The next sample.
+        at: usize,
+    },
     /// Silence with one click that starts at a moment.
     Click {
         /// When the first sample of the click is sent.
@@ -31,6 +39,11 @@ impl Source {
         Source::Tone { hz, dbm0, phase: 0.0 }
     }
 
+    /// A recording, from its beginning.
+    pub fn recorded(pcm: Arc<[i16]>) -> Source {
+        Source::Recorded { pcm, at: 0 }
+    }
+
     /// Appends `samples` samples at 8 kHz; `now` is the moment the first of them is sent.
     pub(super) fn fill(&mut self, samples: usize, now: Instant, pcm: &mut Vec<i16>) {
         match self {
@@ -41,6 +54,13 @@ impl Source {
                     pcm.push((phase.sin() * peak) as i16);
                     *phase = (*phase + TAU * *hz / RATE) % TAU;
                 }
+            }
+            Source::Recorded { pcm: recording, at } => {
+                let part = &recording[(*at).min(recording.len())..];
+                let part = &part[..samples.min(part.len())];
+                pcm.extend_from_slice(part);
+                pcm.extend(std::iter::repeat_n(0, samples - part.len()));
+                *at += part.len();
             }
             Source::Click { at } => {
                 for i in 0..samples {
@@ -75,6 +95,11 @@ impl Heard {
     /// Adds a decoded packet; `timestamp` is its RTP timestamp at 48 kHz.
     pub(super) fn add(&mut self, arrived: Instant, timestamp: u32, pcm: &[i16]) {
         self.frames.push(Frame { arrived, timestamp, pcm: pcm.to_vec() });
+    }
+
+    /// Takes out what came since: packets as they arrived, with their RTP timestamps at 48 kHz.
+    pub fn take(&mut self) -> Vec<(u32, Vec<i16>)> {
+        self.frames.drain(..).map(|frame| (frame.timestamp, frame.pcm)).collect()
     }
 
     /// Forgets all.

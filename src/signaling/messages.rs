@@ -373,6 +373,18 @@ pub enum Event {
         /// The candidate.
         candidate: Option<Candidate>,
     },
+    /// Somebody left a message in a mailbox of this user's.
+    #[serde(rename = "voicemail.waiting")]
+    VoicemailWaiting {
+        /// The mailbox's name in the plan.
+        mailbox: String,
+        /// The message (`GET /v1/voicemails/{id}`).
+        voicemail: String,
+        /// Messages in the mailbox.
+        waiting: u64,
+        /// The length of the new one.
+        duration_ms: u64,
+    },
     /// A digit from the phone side.
     #[serde(rename = "dtmf")]
     Dtmf {

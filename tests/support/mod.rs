@@ -12,6 +12,7 @@ pub mod http;
 pub mod interop;
 pub mod kamailio;
 pub mod load;
+pub mod menus;
 pub mod network;
 pub mod page_wire;
 pub mod phones;

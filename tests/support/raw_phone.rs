@@ -14,6 +14,8 @@ use super::sip_wire::header;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     Answers,
+    /// The same, and says nothing.
+    AnswersMute,
     IsBusy,
 }
 
@@ -63,10 +65,10 @@ impl RawPhone {
         sip.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let (a, b) = (stop.clone(), stop.clone());
         let sound = rtp.clone();
-        let threads = vec![
-            thread::spawn(move || signalling.run(&a)),
-            thread::spawn(move || play(&sound, &to, &b)),
-        ];
+        let mut threads = vec![thread::spawn(move || signalling.run(&a))];
+        if manner != Manner::AnswersMute {
+            threads.push(thread::spawn(move || play(&sound, &to, &b)));
+        }
         let port = sip.local_addr().unwrap().port();
         RawPhone { port, sip, rtp, invites, dialogs: Mutex::new(dialogs), listeners, stop, threads }
     }
@@ -114,12 +116,12 @@ impl Signalling {
             let method = message.split(' ').next().unwrap_or_default();
             self.invites.fetch_add(u64::from(method == "INVITE"), Ordering::Relaxed);
             match (method, self.manner) {
-                ("INVITE", Manner::Answers) => {
+                ("INVITE", Manner::Answers | Manner::AnswersMute) => {
                     self.answer(&message, from, 200, &self.sdp());
                     invite.clone_from(&message);
                 }
                 ("INVITE", Manner::IsBusy) => self.answer(&message, from, 486, ""),
-                ("ACK", Manner::Answers) => {
+                ("ACK", Manner::Answers | Manner::AnswersMute) => {
                     let Some(rtp) = rtp_of(&invite) else { continue };
                     let call = (header(&invite, "Call-ID").to_owned(), rtp);
                     let mut to = self.to.lock().unwrap();

@@ -59,6 +59,25 @@ impl Socket {
         tokio::time::timeout(LIMIT, reply).await.unwrap()
     }
 
+    /// Waits for the next event of this name.
+    pub async fn event(&mut self, name: &str) -> Value {
+        let event = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => {
+                        let body: Value = serde_json::from_str(&text).unwrap();
+                        if body["type"] == name {
+                            return body;
+                        }
+                    }
+                    Some(Ok(_)) => {}
+                    other => panic!("no {name}: {other:?}"),
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, event).await.unwrap()
+    }
+
     /// Waits for the close and its code.
     pub async fn close_code(&mut self) -> u16 {
         let closed = async {

@@ -56,6 +56,27 @@ async fn digits_show_how_they_went_and_never_which_they_were() {
 }
 
 #[tokio::test]
+async fn messages_are_listed_heard_and_taken_away() {
+    let site = Site::new().await;
+    let golden = value!({
+        "id": "vm_1", "mailbox": "reception", "call": "call_00000000010000000000000001",
+        "from": "+4930123", "at": "1970-01-01T00:00:00Z", "duration_ms": 4200,
+    });
+    let listed = json(site.ask("GET /v1/voicemails").await).await;
+    assert_eq!(listed, value!({"items": [golden], "next": null}));
+    assert_eq!(json(site.ask("GET /v1/voicemails/vm_1").await).await, golden);
+    let sound = site.ask("GET /v1/voicemails/vm_1/audio").await;
+    assert_eq!(sound.headers()["content-type"], "audio/wav");
+    let removed = site.ask("DELETE /v1/voicemails/vm_1").await;
+    assert_eq!(removed.status(), StatusCode::NO_CONTENT);
+    for line in
+        ["GET /v1/voicemails/vm_2", "GET /v1/voicemails/vm_2/audio", "DELETE /v1/voicemails/x"]
+    {
+        assert_eq!(site.ask(line).await.status(), StatusCode::NOT_FOUND, "{line}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_a_problem_with_a_code() {
     let site = Site::new().await;
     let other = record(2).id;

@@ -286,9 +286,10 @@ impl Loader<'_> {
         for (name, table) in self.root.named("voicemail") {
             let greeting = self.sound(table.required("greeting"));
             let max = table.duration("max").map_or(VOICEMAIL_MAX, |field| field.value);
+            let notify = self.people(&table, "notify");
             table.finish();
             let greeting = greeting.unwrap_or_default();
-            all.insert(name.value.clone(), Voicemail { greeting, max });
+            all.insert(name.value.clone(), Voicemail { greeting, max, notify });
         }
         all
     }
@@ -298,6 +299,18 @@ impl Loader<'_> {
         for (name, table) in self.root.named("menu") {
             let prompt = self.sound(table.required("prompt")).unwrap_or_default();
             let invalid = self.sound(table.text("invalid"));
+            let failed = self.sound(table.text("failed"));
+            let keys = "0123456789*#ABCD";
+            let terminator = table.text("terminator").and_then(|field| {
+                let key = field.value.chars().next().filter(|key| keys.contains(*key));
+                if key.is_none() || field.value.len() != 1 {
+                    let words = format!("`terminator` = {:?} is not one key", field.value);
+                    self.findings.error(&field.at, words);
+                }
+                key
+            });
+            let max_digits = table.integer("max_digits", 1..17);
+            let max_digits = max_digits.and_then(|field| usize::try_from(field.value).ok());
             let barge_in = table.boolean("barge_in").is_none_or(|field| field.value);
             let first_digit = table.duration("first_digit").map_or(FIRST_DIGIT, |f| f.value);
             let next_digit = table.duration("next_digit").map_or(NEXT_DIGIT, |f| f.value);
@@ -312,6 +325,9 @@ impl Loader<'_> {
                 next_digit,
                 retries: u32::try_from(retries).unwrap_or(0),
                 invalid,
+                failed,
+                terminator,
+                max_digits,
                 on_fail: on_fail.unwrap_or(Destination::Hangup),
                 press,
             };

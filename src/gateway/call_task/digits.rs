@@ -234,7 +234,7 @@ impl CallTask {
     pub(super) fn page_of(&self, leg: Leg) -> Option<Page> {
         match (leg, &self.caller) {
             (Leg::Caller, Caller::Page(page)) => Some(page.page.clone()),
-            (Leg::Caller, Caller::Trunk(_)) => None,
+            (Leg::Caller, Caller::Trunk(_) | Caller::Line(_)) => None,
             (Leg::Callee(n), _) => match self.callees.get(usize::from(n)) {
                 Some(Callee::Page(page)) => Some(page.page.clone()),
                 _ => None,

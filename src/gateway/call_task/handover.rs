@@ -254,7 +254,7 @@ impl CallTask {
     /// The media of the page that talks, whichever side called.
     pub(super) fn page_media(&self) -> Option<&media::Session> {
         match &self.caller {
-            Caller::Page(_) => self.media.as_ref(),
+            Caller::Page(_) | Caller::Line(_) => self.media.as_ref(),
             Caller::Trunk(_) => self.callees.iter().find_map(|callee| match callee {
                 Callee::Page(page) if page.answered => Some(&page.media),
                 _ => None,

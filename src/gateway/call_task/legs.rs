@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{SessionId, UserId};
+use tokio::sync::mpsc;
+
+use super::CallInput;
+use crate::base::{E164, SessionId, UserId};
+use crate::dialplan::Destination;
 use crate::dtmf::InfoSupport;
 use crate::media;
 use crate::signaling::socket::Page;
@@ -16,6 +20,8 @@ use crate::gateway::trunks::{Channel, Trunk};
 pub(super) enum Caller {
     Page(CallerPage),
     Trunk(CallerTrunk),
+    /// A line of another call, whose caller is to be connected.
+    Line(CallerLine),
 }
 
 pub(super) struct CallerPage {
@@ -55,10 +61,20 @@ pub(super) struct CallerTrunk {
     pub alive: bool,
 }
 
+pub(super) struct CallerLine {
+    /// The other call.
+    pub parent: mpsc::Sender<CallInput>,
+    /// Where the caller is to go.
+    pub to: Destination,
+    /// The number that was called, which is shown where the call goes out.
+    pub called: Option<E164>,
+}
+
 /// A leg toward a target.
 pub(super) enum Callee {
     Trunk(CalleeTrunk),
     Page(CalleePage),
+    Line(CalleeLine),
     /// It could not even be dialled.
     Nothing,
 }
@@ -84,11 +100,24 @@ pub(super) struct CalleePage {
     pub told_end: bool,
 }
 
+pub(super) struct CalleeLine {
+    /// Media of a trunk that calls; a page's is the call's own.
+    pub media: Option<media::Session>,
+    /// The line before it is served.
+    pub line: Option<Box<dyn media::Line>>,
+    /// Tells the line that nobody took its transfer.
+    pub refuse: std::sync::mpsc::Sender<()>,
+    /// The call that it has started.
+    pub onward: Option<mpsc::Sender<CallInput>>,
+    /// That one was answered.
+    pub joined: bool,
+}
+
 impl Caller {
     pub(super) fn page(&self) -> Option<&CallerPage> {
         match self {
             Caller::Page(page) => Some(page),
-            Caller::Trunk(_) => None,
+            Caller::Trunk(_) | Caller::Line(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod between_pages;
 mod digits;
 mod handover;
 mod legs;
+mod line_leg;
 mod machine;
 mod media_side;
 mod originate;
@@ -18,7 +19,8 @@ mod trunk_leg;
 
 use crate::base::{Cause, Digit, SessionId};
 use crate::dtmf::ToneItem;
-use crate::media::{Hold, MediaEvent};
+use crate::ivr::LineEvent;
+use crate::media::{self, Hold, MediaEvent};
 use crate::signaling::socket::Page;
 use crate::signaling::{CallStart, DtmfSend, MediaMode, RequestId, TransferTo};
 use crate::sip;
@@ -51,10 +53,23 @@ pub(super) enum CallInput {
     Sip(Box<sip::Event>),
     /// Something happened to the call's media.
     Media(MediaOf, MediaEvent),
+    /// A line of this call wants something.
+    Line(u8, LineEvent),
+    /// The call that a line of this one has started goes on.
+    Onward(Onward),
     /// The record of the answer is on disk, or cannot be.
     RecordKept,
     /// The operator or the gateway ends the call.
     End(Cause),
+}
+
+/// News of the call that a line has started.
+#[derive(Debug)]
+pub(super) enum Onward {
+    /// Answered: what its side says and hears.
+    Joined(media::PipeEnd),
+    /// Over, answered or not.
+    Over,
 }
 
 /// What a page can ask of a call that exists.

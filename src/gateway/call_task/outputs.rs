@@ -41,6 +41,7 @@ impl CallTask {
             Caller::Trunk(trunk) => {
                 routing::from_trunk(&self.gateway, &trunk.channel.trunk, &self.engine)
             }
+            Caller::Line(line) => routing::from_line(&self.gateway, &line.to, line.called.as_ref()),
         };
         // The trace of a refusal is for its page; the log masks every number in it.
         let trace: Vec<String> = routed.trace.iter().map(|line| mask_numbers(line)).collect();
@@ -61,7 +62,11 @@ impl CallTask {
         let Leg::Callee(n) = leg else { return };
         debug_assert_eq!(usize::from(n), self.callees.len());
         let dialled = match target {
-            Target::Trunk(trunk) => self.dial_trunk(&trunk).await,
+            Target::Trunk(trunk) => match self.media_for_line().await {
+                Ok(()) => self.dial_trunk(&trunk).await,
+                Err(rejection) => Err(rejection),
+            },
+            Target::Line(flow) => self.dial_line(n, &flow),
             Target::Page { session, .. } => self.dial_page(n, session).await,
         };
         match dialled {
@@ -70,11 +75,15 @@ impl CallTask {
                 if self.handing.is_some() {
                     self.far = Some(leg);
                 }
+                let answers = matches!(callee, Callee::Line(_));
                 self.callees.push(callee);
                 self.answer_start();
                 if rings {
                     let ringing = LegEvent::Ringing(crate::call::Early::NoMedia);
                     self.feed(Input::Leg(leg, ringing));
+                }
+                if answers {
+                    self.feed(Input::Leg(leg, LegEvent::Answered));
                 }
             }
             Err(rejection) => {
@@ -104,6 +113,8 @@ impl CallTask {
         match (&self.caller, progress) {
             (Caller::Page(_), Progress::Ringing) => self.tell_state(CallState::Ringing),
             (Caller::Page(_), Progress::EarlyMedia(_)) => self.tell_state(CallState::EarlyMedia),
+            // Its line plays ringback.
+            (Caller::Line(_), _) => {}
             // Pages have no sound before they answer: a trunk that calls hears its own ringback.
             (Caller::Trunk(trunk), _) => {
                 let ringing = Command::Progress {
@@ -156,6 +167,10 @@ impl CallTask {
         match leg {
             Leg::Callee(n) if matches!(self.caller, Caller::Trunk(_)) => {
                 self.answer_trunk_with(n).await;
+            }
+            Leg::Callee(n) if matches!(self.caller, Caller::Line(_)) => self.join(n).await,
+            Leg::Callee(n) if matches!(self.callees.get(usize::from(n)), Some(Callee::Line(_))) => {
+                self.serve_line(n);
             }
             Leg::Callee(n) if matches!(self.callees.get(usize::from(n)), Some(Callee::Page(_))) => {
                 self.join_pages(n).await;
@@ -233,6 +248,15 @@ impl CallTask {
                     let event = ended_event(self.id, end, end.by.seen_by_callee());
                     page.page.event(event);
                 }
+                Some(Callee::Line(line)) => {
+                    if let Some(onward) = line.onward.take() {
+                        // One that is over by itself is over.
+                        let _ = onward.send(CallInput::End(Cause::Hangup)).await;
+                    }
+                    if let Some(media) = line.media.take() {
+                        media.close();
+                    }
+                }
                 _ => {}
             },
         }
@@ -251,6 +275,8 @@ impl CallTask {
                     None => page.page.event(ended_event(self.id, end, end.by.seen_by_caller())),
                 }
             }
+            // Told when the call is over.
+            Caller::Line(_) => {}
             Caller::Trunk(trunk) if trunk.answered => {
                 let reasons = sip_words::reasons(end.cause, end.q850);
                 self.gateway.sip(Command::HangUp { session: trunk.sip, reasons }).await;
@@ -338,6 +364,10 @@ impl CallTask {
             if let Some(leg) = leg {
                 self.gateway.metrics.call_mos(side, f64::from(leg.mos));
             }
+        }
+        if let Caller::Line(line) = &self.caller {
+            // A caller who has hung up meanwhile needs no news.
+            let _ = line.parent.try_send(CallInput::Onward(super::Onward::Over));
         }
         self.over = true;
     }

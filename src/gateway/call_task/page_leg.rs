@@ -208,7 +208,7 @@ impl CallTask {
     pub(super) fn media_of_page(&self, leg: Leg) -> Option<&media::Session> {
         match (leg, &self.caller) {
             (Leg::Caller, Caller::Page(_)) => self.media.as_ref(),
-            (Leg::Caller, Caller::Trunk(_)) => None,
+            (Leg::Caller, Caller::Trunk(_) | Caller::Line(_)) => None,
             (Leg::Callee(n), _) => match self.callees.get(usize::from(n)) {
                 Some(Callee::Page(page)) => Some(&page.media),
                 _ => None,
@@ -226,7 +226,7 @@ impl CallTask {
                     page.media.close();
                 }
             }
-            (Leg::Caller, Caller::Trunk(_)) => {}
+            (Leg::Caller, Caller::Trunk(_) | Caller::Line(_)) => {}
         }
     }
 }

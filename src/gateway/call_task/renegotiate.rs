@@ -246,7 +246,7 @@ impl CallTask {
         let leg = match &self.caller {
             _ if self.far.is_some() => self.far?,
             Caller::Trunk(_) => Leg::Caller,
-            Caller::Page(_) => {
+            Caller::Page(_) | Caller::Line(_) => {
                 let last = self.callees.iter().rposition(
                     |own| matches!(own, Callee::Trunk(trunk) if trunk.alive && !trunk.given_up),
                 )?;

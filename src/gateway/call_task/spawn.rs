@@ -7,7 +7,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
-use super::legs::{Began, Caller, CallerPage, CallerTrunk};
+use super::legs::{Began, Caller, CallerLine, CallerPage, CallerTrunk};
 use super::machine::CallTask;
 use super::media_side::{Dropped, follow};
 use super::page_leg::media_refusal;
@@ -109,6 +109,25 @@ pub(in crate::gateway) fn spawn_from_trunk(
     let gateway = gateway.clone();
     spawn("call", async move { born.supervise(gateway, caller, None, None).await });
     Ok(())
+}
+
+/// Starts the call that a line sends its caller on with; `None` where no more calls are taken.
+pub(super) fn spawn_onward(
+    gateway: &Arc<Inner>,
+    caller: CallerLine,
+    from: Party,
+) -> Option<mpsc::Sender<CallInput>> {
+    let id = gateway.new_call_id();
+    let number = caller.called.clone();
+    let to = Party { number, uri: caller.to.to_string(), ..Party::default() };
+    let started_at = Timestamp::now();
+    let setup = Setup { id, caller: LegKind::Line, trunk: None, from, to, started_at };
+    let born = Born::new(gateway, setup)?;
+    let inbox = born.live.inbox.clone();
+    let gateway = gateway.clone();
+    let caller = Caller::Line(caller);
+    spawn("call", async move { born.supervise(gateway, caller, None, None).await });
+    Some(inbox)
 }
 
 /// A call that is in the registry and has no task yet.

@@ -97,10 +97,12 @@ impl CallTask {
             Caller::Page(page) => {
                 self.gateway.registry.page(page.session).map(|live| live.claims.sub)
             }
-            Caller::Trunk(_) => self.callees.iter().find_map(|callee| match callee {
-                super::legs::Callee::Page(page) if page.answered => Some(page.user.clone()),
-                _ => None,
-            }),
+            Caller::Trunk(_) | Caller::Line(_) => {
+                self.callees.iter().find_map(|callee| match callee {
+                    super::legs::Callee::Page(page) if page.answered => Some(page.user.clone()),
+                    _ => None,
+                })
+            }
         }
     }
 
@@ -132,7 +134,7 @@ impl CallTask {
                 self.tell_transfer(TransferStatus::Answered, status);
                 let page = match &self.caller {
                     Caller::Page(_) => Some(Leg::Caller),
-                    Caller::Trunk(_) => self.answered_page_leg(),
+                    Caller::Trunk(_) | Caller::Line(_) => self.answered_page_leg(),
                 };
                 if let Some(leg) = page {
                     self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup)));

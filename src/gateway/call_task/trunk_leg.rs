@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::legs::{Callee, CalleeTrunk, Caller};
+use super::legs::{Callee, CalleeLine, CalleeTrunk, Caller};
 use super::machine::CallTask;
 use super::transfer::REFER;
 use crate::base::{Cause, SipStatus, TrunkId, mask_numbers};
@@ -252,12 +252,21 @@ impl CallTask {
         let settings = TrunkMedia { info: trunk.info, ..trunk.channel.trunk.media.clone() };
         let (session, offer) = (trunk.sip, trunk.offer.clone());
         let late = offer.is_none();
-        let Some(Callee::Page(page)) = self.callees.get(usize::from(n)) else { return };
-        let answer = match offer {
-            Some(offer) => page.media.answer_trunk(offer, settings).await,
-            None => page.media.trunk_offer(settings).await,
+        let media = match self.callees.get(usize::from(n)) {
+            Some(Callee::Page(page)) => &page.media,
+            Some(Callee::Line(CalleeLine { media: Some(media), .. })) => media,
+            _ => return,
         };
-        let answer = answer.and_then(|sdp| page.media.connect().map(|()| sdp));
+        let answer = match offer {
+            Some(offer) => media.answer_trunk(offer, settings).await,
+            None => media.trunk_offer(settings).await,
+        };
+        let is_page = matches!(self.callees.get(usize::from(n)), Some(Callee::Page(_)));
+        // A line connects its leg itself, when it is served.
+        let answer = match is_page {
+            true => answer.and_then(|sdp| media.connect().map(|()| sdp)),
+            false => answer,
+        };
         match answer {
             Ok(sdp) => {
                 if let Some(codec) = first_codec(&sdp) {
@@ -271,6 +280,7 @@ impl CallTask {
                 if let Caller::Trunk(trunk) = &mut self.caller {
                     trunk.answered = true;
                 }
+                self.serve_line(n);
                 if let Some(Callee::Page(page)) = self.callees.get(usize::from(n)) {
                     page.page.event(crate::signaling::Event::CallState {
                         call: self.id,
@@ -320,7 +330,14 @@ impl CallTask {
                 Callee::Page(page) if page.answered => Some(&page.media),
                 _ => None,
             }),
-            (Leg::Callee(_), Caller::Page(_)) | (_, Caller::Trunk(_)) => self.page_media(),
+            (Leg::Caller, Caller::Line(_)) => None,
+            (Leg::Callee(_), Caller::Page(_) | Caller::Line(_)) => self.page_media(),
+            (_, Caller::Trunk(_)) => self.page_media().or_else(|| {
+                self.callees.iter().find_map(|callee| match callee {
+                    Callee::Line(line) => line.media.as_ref(),
+                    _ => None,
+                })
+            }),
         }
     }
 

@@ -115,6 +115,11 @@ impl Bridge {
     /// Digits go from each leg's listener to the owner, and those of the page to the trunk.
     pub(super) fn carry_digits(&mut self, now: Instant) {
         while let Some(event) = self.browser.as_mut().and_then(|b| b.listener.poll()) {
+            if let Some(line) = &mut self.line {
+                line.digit(&event);
+                self.outbox.event(MediaEvent::Digit { from: LegSide::Browser, event });
+                continue;
+            }
             let input = EncoderInput::Digit(event);
             let taken = self.feed_trunk(now, input);
             if !taken && event.phase == Phase::Start {
@@ -124,6 +129,9 @@ impl Bridge {
             self.outbox.event(MediaEvent::Digit { from: LegSide::Browser, event });
         }
         while let Some(event) = self.trunk.as_mut().and_then(|t| t.listener.poll()) {
+            if let Some(line) = &mut self.line {
+                line.digit(&event);
+            }
             self.outbox.event(MediaEvent::Digit { from: LegSide::Trunk, event });
         }
         self.tell_digits();

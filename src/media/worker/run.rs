@@ -517,6 +517,7 @@ impl Slot {
             Command::ForgetParked => self.forget_parked(),
             Command::Feed(feed) => self.call.feed(feed),
             Command::Connect => self.call.connect(now),
+            Command::Serve(line) => self.call.serve(now, line),
             Command::SendDigits { to, digits } => self.call.send_digits(now, to, &digits),
             Command::CancelDigits { to } => self.call.cancel_digits(now, to),
             Command::Press { to, digit } => self.call.press(now, to, digit),

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::command::{CallKey, Command, Inbox, Message, Reply};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
-use crate::media::{Error, Feed, Hold, LegSide, Phase, TrunkAudio, TrunkMedia};
+use crate::media::{Error, Feed, Hold, LegSide, Line, Phase, TrunkAudio, TrunkMedia};
 
 /// Media of one call. Dropping it ends the media and frees its ports.
 ///
@@ -113,6 +113,12 @@ impl Session {
     /// The call is answered: the browser hears the trunk, and lost media is watched from now on.
     pub fn connect(&self) -> Result<(), Error> {
         self.tell(Command::Connect)
+    }
+
+    /// The session's one leg talks to a line from now on: what it says goes to the leg, digits of the
+    /// leg go to it. A line that was there before is dropped.
+    pub fn serve(&self, line: Box<dyn Line>) -> Result<(), Error> {
+        self.tell(Command::Serve(line))
     }
 
     /// Sends digits of known length toward a leg, after those already queued, with its own pacing

@@ -1,0 +1,228 @@
+//! A line's leg: a menu, a mailbox or a test line of the gateway's own, and the way from it onward.
+//!
+//! ```text
+//! caller --- call (answered) --- line      the line transfers:      caller --- call --- pipe
+//!                                                                                        |
+//!                                                      page or trunk --- onward call --- pipe
+//! ```
+//!
+//! The line lives on the media worker and tells the call what it wants. Where it sends its caller on, a
+//! call of its own dials and is recorded; when that is answered the line gives way to a pipe.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use tokio::sync::mpsc;
+
+use super::legs::{Callee, CalleeLine, Caller, CallerLine};
+use super::machine::CallTask;
+use super::spawn::spawn_onward;
+use super::trunk_leg::media_rejection;
+use super::{CallInput, MediaOf, Onward};
+use crate::base::{CallId, Cause};
+use crate::call::{Input, Leg, LegEvent, Rejection};
+use crate::dialplan::Destination;
+use crate::dtmf::{DigitEvent, Phase};
+use crate::gateway::voicemail::{Left, Voicemails};
+use crate::ivr::{Line, LineEvent, Script};
+use crate::media;
+
+impl CallTask {
+    /// A line that waits to be served: it answers at once.
+    pub(super) fn dial_line(&mut self, n: u8, flow: &[Destination]) -> Result<Callee, Rejection> {
+        let media = match &self.caller {
+            Caller::Page(_) => None,
+            Caller::Trunk(_) => {
+                let (media, events) = self.gateway.pool.open(self.id).map_err(media_rejection)?;
+                self.follow_media(MediaOf::Callee(n), events);
+                Some(media)
+            }
+            // Nothing sends a caller from line to line.
+            Caller::Line(_) => return Err(Rejection::plain(Cause::Internal)),
+        };
+        let (refuse, refused) = std::sync::mpsc::channel();
+        let record = self.engine.record();
+        let from = record.from.number.as_ref().map(|number| number.as_str().to_owned());
+        let script: Arc<Script> = self.gateway.plans.in_force().script.clone();
+        let line = Served {
+            line: Line::new(script, flow),
+            refused,
+            inbox: self.inbox.clone(),
+            n,
+            voicemails: self.gateway.voicemails.clone(),
+            call: self.id,
+            from,
+        };
+        Ok(Callee::Line(CalleeLine {
+            media,
+            line: Some(Box::new(line)),
+            refuse,
+            onward: None,
+            joined: false,
+        }))
+    }
+
+    /// The caller hears the line from now on.
+    pub(super) fn serve_line(&mut self, n: u8) {
+        let Some(Callee::Line(callee)) = self.callees.get_mut(usize::from(n)) else { return };
+        let Some(line) = callee.line.take() else { return };
+        self.to_line_media(n, line);
+    }
+
+    fn to_line_media(&self, n: u8, line: Box<dyn media::Line>) {
+        let Some(Callee::Line(callee)) = self.callees.get(usize::from(n)) else { return };
+        if let Some(media) = callee.media.as_ref().or(self.media.as_ref()) {
+            self.media_command(media.serve(line));
+        }
+    }
+
+    /// What a line wants.
+    pub(super) async fn line_event(&mut self, n: u8, event: LineEvent) {
+        let leg = Leg::Callee(n);
+        match event {
+            LineEvent::Entered(to) => tracing::info!(call.id = %self.id, %to, "line"),
+            LineEvent::HangUp => self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup))),
+            LineEvent::Transfer(to) => {
+                tracing::info!(call.id = %self.id, kind = kind_of(&to), "line transfers");
+                let record = self.engine.record();
+                let (from, called) = (record.from.clone(), record.to.number.clone());
+                let parent = self.inbox.clone();
+                let caller = CallerLine { parent, to, called };
+                let started = spawn_onward(&self.gateway, caller, from);
+                let Some(Callee::Line(line)) = self.callees.get_mut(usize::from(n)) else { return };
+                match started {
+                    Some(onward) => line.onward = Some(onward),
+                    // Its other end is gone only with the line.
+                    None => drop(line.refuse.send(())),
+                }
+            }
+            // Kept where it is made.
+            LineEvent::Recorded(_) => {}
+        }
+    }
+
+    /// News of the call that a line has started.
+    pub(super) fn onward(&mut self, news: Onward) {
+        let lines = self.callees.iter_mut().enumerate();
+        let line = lines.filter_map(|(n, callee)| match callee {
+            Callee::Line(line) => Some((n, line)),
+            _ => None,
+        });
+        let Some((n, line)) = line.last() else { return };
+        let Ok(n) = u8::try_from(n) else { return };
+        match news {
+            Onward::Joined(pipe) => {
+                line.joined = true;
+                self.to_line_media(n, Box::new(pipe));
+            }
+            Onward::Over if line.joined => {
+                line.onward = None;
+                self.feed(Input::Leg(Leg::Callee(n), LegEvent::Ended(Cause::Hangup)));
+            }
+            Onward::Over => {
+                line.onward = None;
+                let _ = line.refuse.send(());
+            }
+        }
+    }
+
+    /// A call that a line has started holds its trunk leg in a session of its own.
+    pub(super) async fn media_for_line(&mut self) -> Result<(), Rejection> {
+        if self.media.is_none() && matches!(self.caller, Caller::Line(_)) {
+            let (media, events) = self.gateway.pool.open(self.id).map_err(media_rejection)?;
+            self.follow_media(MediaOf::Caller, events);
+            self.media = Some(media);
+        }
+        Ok(())
+    }
+
+    /// The callee of a call that a line has started is joined with the line's caller.
+    pub(super) async fn join(&mut self, n: u8) {
+        let Caller::Line(line) = &self.caller else { return };
+        let (near, far) = media::pipe();
+        let callee = self.callees.get(usize::from(n));
+        let media = match callee {
+            Some(Callee::Page(page)) => Some(&page.media),
+            _ => self.media.as_ref(),
+        };
+        if let Some(media) = media {
+            self.media_command(media.serve(Box::new(near)));
+        }
+        if let Some(Callee::Page(page)) = callee {
+            page.page.event(crate::signaling::Event::CallState {
+                call: self.id,
+                state: crate::signaling::CallState::Active,
+                sip: None,
+                codec: None,
+                early_media: false,
+            });
+        }
+        if line.parent.send(CallInput::Onward(Onward::Joined(far))).await.is_err() {
+            self.feed(Input::End(Cause::Hangup));
+        }
+    }
+}
+
+/// For the log: a destination without the number in it.
+fn kind_of(to: &Destination) -> String {
+    match to {
+        Destination::Number(_) => "number".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A line on the media worker.
+#[derive(Debug)]
+struct Served {
+    line: Line,
+    refused: Receiver<()>,
+    inbox: mpsc::Sender<CallInput>,
+    n: u8,
+    voicemails: Arc<Voicemails>,
+    call: CallId,
+    from: Option<String>,
+}
+
+impl Served {
+    /// Hands on what the line wants. Nothing here waits: a full inbox is that of a call that is ending.
+    fn tell(&mut self) {
+        while let Some(event) = self.line.poll() {
+            match event {
+                LineEvent::Recorded(recording) => {
+                    let (call, from) = (self.call, self.from.clone());
+                    self.voicemails.leave(Left { recording, call, from });
+                }
+                event => {
+                    if self.inbox.try_send(CallInput::Line(self.n, event)).is_err() {
+                        tracing::debug!(call.id = %self.call, "a line's wish came too late");
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl media::Line for Served {
+    fn digit(&mut self, event: &DigitEvent) {
+        if event.phase == Phase::Start {
+            self.line.digit(event.digit);
+            self.tell();
+        }
+    }
+
+    fn frame(&mut self, heard: &[i16], out: &mut [i16]) {
+        while self.refused.try_recv().is_ok() {
+            self.line.refused();
+        }
+        self.line.frame(heard, out);
+        self.tell();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // The caller has hung up, or is with somebody else: what was said until now is kept.
+        self.line.hung_up();
+        self.tell();
+    }
+}

@@ -1,0 +1,258 @@
+//! From calls that only listened to references and a draft of a scenario: what `ivr record` and
+//! `ivr crawl` keep.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ear::Ear;
+use super::prompt::{Reference, WHOLE, WINDOW};
+use super::scenario::{Act, Case, Dtmf, Expect, Keep, Library, Network, Scenario, Step, Via};
+use crate::codec::FRAME;
+
+/// A case that calls, presses `keys` one after the other with `settle` before each, and then listens.
+pub fn listening(
+    target: &str,
+    via: Via,
+    dtmf: Dtmf,
+    keys: &str,
+    settle: Duration,
+    listen: Duration,
+) -> Case {
+    let step = |name: &str, act: Option<Act>, expect: Vec<Expect>| Step {
+        name: name.to_owned(),
+        line: 0,
+        act,
+        expect,
+        secret: false,
+    };
+    let answered = Expect::Sip { status: 200, within: Duration::from_secs(30) };
+    let mut steps = vec![step("answered", None, vec![answered])];
+    for key in keys.chars() {
+        steps.push(step("settle", Some(Act::Wait(settle)), Vec::new()));
+        steps.push(step(&format!("press {key}"), Some(Act::Press(key.to_string())), Vec::new()));
+    }
+    steps.push(step("listen", Some(Act::Wait(listen)), Vec::new()));
+    let count = keys.chars().count() as u32;
+    let scenario = Scenario {
+        file: String::new(),
+        name: format!("listen to {target}"),
+        target: target.to_owned(),
+        from: None,
+        at: None,
+        plan: None,
+        via,
+        dtmf,
+        network: Network::default(),
+        prompts: String::new(),
+        call_limit: Duration::from_secs(60) + listen + (settle + Duration::from_secs(1)) * count,
+        steps,
+        record: Keep::Always,
+        variants: Vec::new(),
+    };
+    Case {
+        scenario: Arc::new(scenario),
+        library: Arc::new(Library::new()),
+        variant: None,
+        via,
+        dtmf,
+        network: Network::default(),
+    }
+}
+
+/// What was said first from `from` on: up to a pause of `pause`, with 60 ms of silence around it. `None`
+/// where nothing was.
+pub fn utterance(heard: &[i16], from: Duration, pause: Duration) -> Option<Vec<i16>> {
+    let mut ear = Ear::default();
+    heard.chunks(FRAME).for_each(|frame| ear.hear(frame));
+    let rows = |duration: Duration| (duration.as_millis() / 20) as usize;
+    let mut start = ear.first_sound(rows(from))?;
+    // What was being said when the key went down is cut off within a moment: it is no answer.
+    if start <= rows(from) + 1 {
+        let quiet = (start..ear.len()).find(|row| (0..5).all(|n| ear.is_silent(row + n)));
+        if let Some(quiet) = quiet.filter(|quiet| *quiet < start + 25) {
+            start = ear.first_sound(quiet)?;
+        }
+    }
+    let mut end = start;
+    let mut silent = 0;
+    for row in start..ear.len() {
+        if ear.is_silent(row) {
+            silent += 1;
+            if silent > rows(pause) {
+                break;
+            }
+        } else {
+            (silent, end) = (0, row + 1);
+        }
+    }
+    let from = start.saturating_sub(3) * FRAME;
+    Some(heard[from..((end + 3) * FRAME).min(heard.len())].to_vec())
+}
+
+/// A mono WAV file at 8 kHz.
+pub fn mono_wav(pcm: &[i16]) -> Option<Vec<u8>> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, spec).ok()?;
+    pcm.iter().try_for_each(|sample| writer.write_sample(*sample)).ok()?;
+    writer.finalize().ok()?;
+    Some(file.into_inner())
+}
+
+/// A menu tree as far as it was walked: which keys lead to which prompts.
+#[derive(Debug, Default)]
+pub struct Map {
+    prompts: Vec<(String, Reference, Vec<i16>)>,
+    /// Keys from the beginning, and the prompt heard; `None` where nothing was.
+    places: BTreeMap<String, Option<usize>>,
+    waiting: VecDeque<String>,
+    depth: usize,
+}
+
+impl Map {
+    /// A map to be walked `depth` keys deep.
+    pub fn new(depth: usize) -> Map {
+        Map { depth, waiting: VecDeque::from([String::new()]), ..Map::default() }
+    }
+
+    /// The keys to press in the next call.
+    pub fn next_keys(&mut self) -> Option<String> {
+        self.waiting.pop_front()
+    }
+
+    /// The most calls there can be.
+    pub fn most_calls(&self) -> usize {
+        (0..=self.depth).map(|depth| KEYS.len().pow(depth as u32)).sum()
+    }
+
+    /// What was heard after these keys. A prompt that is known leads nowhere new.
+    pub fn heard(&mut self, keys: &str, pcm: Option<Vec<i16>>) -> String {
+        let reference = pcm.and_then(|pcm| {
+            let name = if keys.is_empty() { "start".to_owned() } else { file_name(keys) };
+            Reference::new(&name, &pcm).ok().map(|reference| (name, reference, pcm))
+        });
+        let Some((name, reference, pcm)) = reference else {
+            self.places.insert(keys.to_owned(), None);
+            return "nothing".to_owned();
+        };
+        let mut padded = pcm.clone();
+        padded.extend([0; 10 * FRAME]);
+        let rows = super::rows(&padded, 0);
+        let known = self.prompts.iter().position(|(_, other, _)| {
+            other.rows().abs_diff(reference.rows()) < 25
+                && other.best(&rows).is_some_and(|m| m.passes(WHOLE, WINDOW))
+        });
+        let index = known.unwrap_or(self.prompts.len());
+        if known.is_none() {
+            self.prompts.push((name, reference, pcm));
+            if keys.chars().count() < self.depth {
+                self.waiting.extend(KEYS.chars().map(|key| format!("{keys}{key}")));
+            }
+        }
+        self.places.insert(keys.to_owned(), Some(index));
+        format!("{}{}", self.prompts[index].0, if known.is_some() { " (again)" } else { "" })
+    }
+
+    /// The prompts, by the names of their files.
+    pub fn prompts(&self) -> impl Iterator<Item = (String, &[i16])> {
+        self.prompts.iter().map(|(name, _, pcm)| (format!("{name}.wav"), pcm.as_slice()))
+    }
+
+    /// A draft: the start, then each key that leads to a prompt of its own.
+    pub fn scenario(&self, target: &str, via: Via) -> String {
+        let mut text = format!(
+            "# A draft of `crosspoint ivr crawl`. Give the prompts their names and keep what matters.\n\
+             version: 1\nname: \"menu of {target}\"\ntarget: \"{target}\"\nvia: {}\n\
+             prompts: prompts/\nsteps:\n  - name: answered\n    expect:\n      \
+             sip: {{ status: 200, within: 10s }}\n",
+            via.word()
+        );
+        let name = |index: usize| &self.prompts[index].0;
+        if let Some(Some(start)) = self.places.get("") {
+            let _ = writeln!(
+                text,
+                "  - name: start\n    expect:\n      prompt: {{ file: {}.wav, within: 5s }}",
+                name(*start)
+            );
+        }
+        for (keys, place) in self.places.iter().filter(|(keys, _)| keys.chars().count() == 1) {
+            match place {
+                Some(index) => {
+                    let _ = writeln!(
+                        text,
+                        "  # {keys} leads to {}\n  # - press: \"{keys}\"\n  #   expect:\n  #     \
+                         prompt: {{ file: {}.wav, within: 5s }}",
+                        name(*index),
+                        name(*index)
+                    );
+                }
+                None => {
+                    let _ = writeln!(text, "  # nothing is heard after {keys}");
+                }
+            }
+        }
+        text.push_str("  - hangup: true\n");
+        text
+    }
+}
+
+fn file_name(keys: &str) -> String {
+    let word = |key: char| match key {
+        '*' => "star".to_owned(),
+        '#' => "pound".to_owned(),
+        key => key.to_string(),
+    };
+    format!("after-{}", keys.chars().map(word).collect::<Vec<_>>().join("-"))
+}
+
+const KEYS: &str = "0123456789*#";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::read_wav;
+
+    fn sound(file: &[u8]) -> Vec<i16> {
+        read_wav(file).unwrap()
+    }
+
+    #[test]
+    fn the_first_thing_said_is_cut_out() {
+        let word = sound(include_bytes!("../carrier/prompts/goodbye.wav"));
+        let mut heard = vec![0; 8000];
+        heard.extend(&word);
+        heard.extend([0; 24_000]);
+        heard.extend(&word);
+        let cut = utterance(&heard, Duration::from_millis(200), Duration::from_secs(1)).unwrap();
+        assert!(cut.len().abs_diff(word.len()) < 1600, "{} of {}", cut.len(), word.len());
+        assert!(Reference::new("x", &cut).is_ok());
+        assert_eq!(utterance(&[0; 16_000], Duration::ZERO, Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn a_known_prompt_is_not_walked_again() {
+        let menu = sound(include_bytes!("../carrier/prompts/menu.wav"));
+        let about = sound(include_bytes!("../carrier/prompts/about.wav"));
+        let mut map = Map::new(2);
+        assert_eq!(map.most_calls(), 157);
+        assert_eq!(map.next_keys().as_deref(), Some(""));
+        assert_eq!(map.heard("", Some(menu.clone())), "start");
+        assert_eq!(map.next_keys().as_deref(), Some("0"));
+        assert_eq!(map.heard("0", Some(about)), "after-0");
+        assert_eq!(map.heard("*", Some(menu)), "start (again)");
+        assert_eq!(map.heard("#", None), "nothing");
+        let left: Vec<String> = std::iter::from_fn(|| map.next_keys()).collect();
+        assert!(left.contains(&"01".to_owned()) && !left.contains(&"*1".to_owned()));
+        let draft = map.scenario("601", Via::Trunk);
+        assert!(
+            draft.contains("prompt: { file: start.wav") && draft.contains("# 0 leads to after-0")
+        );
+    }
+}
