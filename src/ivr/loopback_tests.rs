@@ -164,6 +164,27 @@ variants:
 }
 
 #[test]
+fn a_key_in_any_mode_stops_the_prompt_within_60_ms_of_its_start() {
+    // The key leads to a line that says nothing until digits come.
+    let results = run(
+        TOP,
+        r#"steps:
+  - expect: { sip: { status: 200, within: 1s } }
+  - wait: 2s
+  - press: "2"
+    expect: { prompt_stops: { within: 60ms } }
+variants:
+  - { name: info, dtmf: { mode: info } }
+  - { name: in-band, dtmf: { mode: inband } }
+"#,
+    );
+    for result in &results {
+        assert_eq!(result.words(), None, "{}", result.title());
+    }
+    assert_eq!(results.len(), 3);
+}
+
+#[test]
 fn a_ring_that_nobody_takes_ends_in_the_mailbox() {
     let results = run(
         "+493012345671",
