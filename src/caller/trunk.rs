@@ -154,6 +154,7 @@ impl Phones {
         let from = Uri::sip(Some(from), &Host::from(self.address), Some(own.port()))
             .map_err(|e| format!("`from` {from}: {e}"))?;
         Ok(Invite {
+            call_id: None,
             session: self.handle.new_session(),
             to: NameAddr::new(target.clone()),
             target,
