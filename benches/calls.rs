@@ -238,6 +238,8 @@ struct Generator {
     callee: UdpSocket,
     to: SocketAddr,
     run: u64,
+    /// Answers without an ACK, by Call-ID: sent again, as nobody else would (RFC 3261 13.3.1.4).
+    answered: HashMap<String, (Instant, String, SocketAddr)>,
 }
 
 struct Live {
@@ -268,7 +270,7 @@ impl Generator {
         }
         caller.set_nonblocking(true).unwrap();
         callee.set_nonblocking(true).unwrap();
-        Generator { caller, callee, to, run: 0 }
+        Generator { caller, callee, to, run: 0, answered: HashMap::new() }
     }
 
     fn warm_up(mut self, rate: u64) -> Generator {
@@ -352,9 +354,10 @@ impl Generator {
         let _ = self.caller.send_to(text.as_bytes(), self.to);
     }
 
-    fn as_callee(&self, text: &str, from: SocketAddr) {
+    fn as_callee(&mut self, text: &str, from: SocketAddr) {
         let method = text.split(' ').next().unwrap_or_default();
         if method == "ACK" {
+            self.answered.remove(header(text, "Call-ID"));
             return;
         }
         let lines = ["Via", "From", "Call-ID", "CSeq"]
@@ -362,7 +365,7 @@ impl Generator {
         let to = header(text, "To");
         let to = if to.contains("tag=") { to.to_owned() } else { format!("{to};tag=callee") };
         let own = self.callee.local_addr().unwrap();
-        let answer = |status: &str, body: &str| {
+        let answer = |status: &str, body: &str| -> String {
             let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
             let text = format!(
                 "SIP/2.0 {status}\r\n{}To: {to}\r\nContact: <sip:callee@{own}>\r\n{kind}\
@@ -371,10 +374,13 @@ impl Generator {
                 body.len()
             );
             let _ = self.callee.send_to(text.as_bytes(), from);
+            text
         };
         if method == "INVITE" {
             answer("180 Ringing", "");
-            answer("200 OK", SDP);
+            let said = answer("200 OK", SDP);
+            let call_id = header(text, "Call-ID").to_owned();
+            self.answered.insert(call_id, (Instant::now(), said, from));
         } else {
             answer("200 OK", "");
         }
@@ -425,7 +431,14 @@ impl Generator {
     }
 
     /// Sends again what has no answer after T1, and gives up after 64*T1 (RFC 3261 17.1).
-    fn again(&self, now: Instant, live: &mut HashMap<u64, Live>, outcome: &mut Outcome) {
+    fn again(&mut self, now: Instant, live: &mut HashMap<u64, Live>, outcome: &mut Outcome) {
+        for (at, text, to) in self.answered.values_mut() {
+            if now > *at + Duration::from_millis(500) {
+                *at = now;
+                let _ = self.callee.send_to(text.as_bytes(), *to);
+                outcome.again += 1;
+            }
+        }
         let mut dead = Vec::new();
         for (number, call) in live.iter_mut() {
             if now > call.invited + Duration::from_secs(40) {
