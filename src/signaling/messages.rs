@@ -170,8 +170,7 @@ pub enum MediaMode {
     Restart,
     /// Another one under the same call: the page was loaded again.
     NewPeer,
-    /// The answer to the offer of a call that rings, before its user has taken it: so that there is
-    /// sound at once when he does.
+    /// The answer to the offer of a call that rings, so that there is sound at once when it is taken.
     Warm,
 }
 
