@@ -10,7 +10,8 @@ use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView, WebhookView,
+    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView,
+    WebhookView,
 };
 use crate::signaling::{Claims, MintError, Tones, TransferTo};
 

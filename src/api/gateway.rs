@@ -11,7 +11,9 @@ use super::backend::{
 use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, WebhookView};
-use crate::gateway::{Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline, VoicemailView};
+use crate::gateway::{
+    Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline, VoicemailView,
+};
 use crate::signaling::{Claims, MintError, TransferTo};
 use crate::trunk::Health;
 

@@ -29,8 +29,8 @@ mod tests;
 mod timeline;
 mod tls;
 mod tokens;
-mod webhooks;
 mod voicemails;
+mod webhooks;
 
 pub use access::{Access, Admin};
 pub use backend::{

@@ -8,7 +8,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::{
-    calls, cdrs, config, dialplan, events, health, pcap, session, timeline, tokens, voicemails, webhooks,
+    calls, cdrs, config, dialplan, events, health, pcap, session, timeline, tokens, voicemails,
+    webhooks,
 };
 
 #[derive(OpenApi)]

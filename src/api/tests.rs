@@ -23,7 +23,8 @@ use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView, WebhookView,
+    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView,
+    WebhookView,
 };
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, mint};
 use crate::store::{Settings, Store};
