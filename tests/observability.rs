@@ -57,8 +57,15 @@ fn prometheus_scrapes_and_the_rules_are_about_what_there_is() {
 
     // A name that nothing gives is an alert that never fires, a panel that stays empty.
     let help = get(&gateway.base, "/metrics", &[]).body;
-    let given: BTreeSet<&str> =
-        help.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let shown = help.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    // A family shows when it has its first sample; all of them are registered in one place.
+    let source = include_str!("../src/telemetry/metrics.rs");
+    let registered = source.split("registry.register(").skip(1);
+    let registered = registered.filter_map(|rest| rest.split('"').nth(1));
+    let given: BTreeSet<String> = registered
+        .map(|name| format!("crosspoint_{name}"))
+        .chain(shown.map(str::to_owned))
+        .collect();
     let dashboard = fs::read_to_string(deploy.join("grafana/dashboards/crosspoint.json")).unwrap();
     let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();

@@ -37,12 +37,14 @@ fn the_api_is_as_it_is_described() {
     let program = root.join("target/schemathesis/bin/schemathesis");
     assert!(program.exists(), "schemathesis is missing: run tools/setup.sh test");
     let mut command = Command::new(program);
-    command.current_dir(root.join("tests/schemathesis")).env("SCHEMATHESIS_HOOKS", "hooks");
-    command.env("PYTHONDONTWRITEBYTECODE", "1").args(["run", "--no-color", "--seed", "1"]);
+    command.current_dir(gateway.dir.path()).args(["run", "--no-color", "--seed", "1"]);
     command.arg(format!("{}/openapi.json", gateway.base));
     command.args(["--header", &format!("Authorization: Bearer {KEY}")]);
     // A stream has no end; the test of a trunk that is not there takes seconds each.
     command.args(["--exclude-path", "/v1/events", "--exclude-path-regex", "actions/test"]);
+    // A plan is a text: what a schema calls a wrong type is a text like another. `api::tests::dialplan` and
+    // `tests/dialplan_mutants.rs` send wrong ones.
+    command.args(["--exclude-path", "/v1/dialplan", "--exclude-path", "/v1/dialplan/check"]);
     // What a value must mean (a user that exists, a time, a number that is complete) no schema says.
     command.args(["--exclude-checks", "positive_data_acceptance"]);
     command.args([

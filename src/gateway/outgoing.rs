@@ -114,12 +114,17 @@ where
     builder.max_buf_size(MAX_BUFFER).max_headers(MAX_HEADERS);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broke)?;
     tokio::pin!(connection);
-    // Cancellation safe: both ends are dropped together.
-    let response = tokio::select! {
-        response = sender.send_request(request) => response.map_err(broke)?,
-        ended = &mut connection => {
-            ended.map_err(broke)?;
-            return Err(Fault::Broke("closed without an answer".to_owned()));
+    let asked = sender.send_request(request);
+    tokio::pin!(asked);
+    let mut closed = false;
+    let response = loop {
+        // Cancellation safe: both are polled again until the answer is there, or cannot come any more.
+        tokio::select! {
+            response = &mut asked => break response.map_err(broke)?,
+            ended = &mut connection, if !closed => {
+                ended.map_err(broke)?;
+                closed = true;
+            }
         }
     };
     // The status is what counts. Of the body nothing is wanted, however much of it there is.

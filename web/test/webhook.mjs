@@ -17,8 +17,9 @@ const server = createServer(async (request, response) => {
   } catch (error) {
     verified = String(error);
   }
-  const tries = (seen.get(request.headers["webhook-id"]) ?? 0) + 1;
-  seen.set(request.headers["webhook-id"], tries);
+  const key = `${request.url} ${request.headers["webhook-id"]}`;
+  const tries = (seen.get(key) ?? 0) + 1;
+  seen.set(key, tries);
   process.stdout.write(`${JSON.stringify({ path: request.url, verified, tries, id: request.headers["webhook-id"], body: JSON.parse(body) })}\n`);
   switch (request.url) {
     case "/twice": response.writeHead(tries < 2 ? 503 : 204).end(); break;
