@@ -93,3 +93,50 @@ fn exit_codes_tell_findings_from_files_that_cannot_be_read() {
         assert!(report.text.contains(expected), "{expected}\n{}", report.text);
     }
 }
+
+#[test]
+fn explain_takes_what_a_call_may_bring_and_refuses_what_is_not_there() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dialplans-explain");
+    fs::create_dir_all(&scratch).expect("writable");
+    let plan = scratch.join("plan.toml");
+    // Its own test fails, and it is explained all the same.
+    let text = "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\n\
+                timezone = \"UTC\"\n[caller_id.a]\nnumber = \"+493012345670\"\n[caller_id.b]\n\
+                number = \"+493012345671\"\n[group.g]\nusers = \"x\"\ncaller_id = [\"a\", \"b\"]\n\
+                [[outbound]]\nname = \"de\"\nregion = \"DE\"\nroute = \"n\"\n[[inbound]]\nname = \"in\"\n\
+                did = \"+493012345670\"\ntrunk = \"n\"\nflow = \"hangup\"\n[[test]]\n\
+                dial = { from = \"x\", number = \"030 1234567\" }\nexpect = { rule = \"fr\" }\n";
+    fs::write(&plan, text).expect("writable");
+    let ask = |question: &Question, against| {
+        explain_plan(&plan, question, None, jiff::Timestamp::UNIX_EPOCH, against, Format::Text)
+    };
+    let outbound = |number: &str, country: Option<&str>, caller_id: Option<&str>| {
+        let (from, number) = ("x".to_owned(), number.to_owned());
+        let (country, caller_id) = (country.map(str::to_owned), caller_id.map(str::to_owned));
+        ask(&Question::Outbound { from, number, country, caller_id }, ALONE)
+    };
+    let report = outbound("030 1234567", None, Some("b"));
+    assert!(report.text.ends_with("caller_id +493012345671\n"), "{}", report.text);
+    let report = outbound("01 23 45 67 89", Some("FR"), None);
+    assert!(report.text.contains("-> +33123456789 region FR"), "{}", report.text);
+    let report = outbound("1", Some("fr"), None);
+    assert_eq!(report.exit, 2);
+    assert!(report.text.contains("did you mean FR?"), "{}", report.text);
+    let inbound = |trunk: &str, against| {
+        let (did, trunk) = ("+493012345670".to_owned(), Some(trunk.to_owned()));
+        ask(&Question::Inbound { did, from: None, trunk }, against)
+    };
+    assert!(inbound("n", ALONE).text.ends_with("=> hangup\n"));
+    assert!(inbound("other", ALONE).text.contains("came by another trunk than [\"n\"]"));
+    let file = scratch.join("crosspoint.toml");
+    let config = "dialplan = \"plan.toml\"\n[trunk.n]\ntarget = \"sip:127.0.0.1\"\n[user.x]\n";
+    fs::write(&file, config).expect("writable");
+    let against = Against { config: Some(&file), variables: &NO_VARIABLES };
+    assert_eq!(inbound("n", against).exit, 0);
+    let report = inbound("m", against);
+    assert_eq!(report.exit, 2);
+    assert!(report.text.contains("there is no trunk \"m\""), "{}", report.text);
+    let cdrs = scratch.join("cdrs.jsonl");
+    fs::write(&cdrs, "").expect("writable");
+    assert_eq!(config::diff_plans(&plan, &plan, &cdrs, ALONE, Format::Text).exit, 0);
+}

@@ -109,8 +109,8 @@ pub(super) fn text(path: &Path) -> Result<String, LoadError> {
     read_whole(path).map_err(|error| LoadError::Unreadable(format!("{}: {error}", path.display())))
 }
 
-/// The text of a regular file. A pipe would make whoever reads it wait for ever, and a device may
-/// never end.
+/// The text of a regular file, for a gateway that must go on: a pipe would make whoever reads it wait
+/// for ever, and a device may never end.
 ///
 /// # Errors
 /// One line for people.

@@ -33,8 +33,7 @@ pub fn check(text: &str, file: &str, known: &Known, files: &dyn Files, format: F
     let (findings, plan) = match load_untested(text, file, known, files) {
         Ok(plan) => {
             let results = test_case::run(&plan);
-            let mut all: Vec<Finding> =
-                results.iter().flat_map(test_case::TestResult::findings).collect();
+            let mut all = test_case::failures(&results);
             all.extend(plan.warnings.iter().cloned());
             all.extend(test_case::uncovered(&plan, &results));
             (all, Some(plan))
@@ -124,7 +123,7 @@ pub fn test(
 
 /// The plan's tests that fail, as errors.
 pub fn failing_tests(plan: &Plan) -> Vec<Finding> {
-    test_case::run(plan).iter().flat_map(test_case::TestResult::findings).collect()
+    test_case::failures(&test_case::run(plan))
 }
 
 /// `crosspoint dialplan explain FILE --from USER NUMBER`. Exit 0 whatever the decision is.

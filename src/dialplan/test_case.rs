@@ -14,7 +14,7 @@ use super::number::Region;
 use super::plan::{Destination, Plan};
 use super::schedule::Zone;
 use crate::base::document::{Reader, Value, duration};
-use crate::base::{Cause, E164, Finding, Findings, Place, Severity, TrunkId, UserId};
+use crate::base::{Cause, E164, Finding, Findings, Place, TrunkId, UserId};
 
 /// A test of a plan.
 #[derive(Debug, Clone)]
@@ -89,18 +89,19 @@ impl TestResult {
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
     }
+}
 
-    /// Each failure as an error at the test's place.
-    pub fn findings(&self) -> Vec<Finding> {
-        let error = |failure: &String| Finding {
-            file: self.file.clone(),
-            line: self.line,
-            column: self.column,
-            severity: Severity::Error,
-            message: format!("test {:?}: {failure}", self.name),
-        };
-        self.failures.iter().map(error).collect()
+/// Each failure as an error at its test's place.
+pub(super) fn failures(results: &[TestResult]) -> Vec<Finding> {
+    let findings = Findings::default();
+    for result in results {
+        let at =
+            Place { file: result.file.as_str().into(), line: result.line, column: result.column };
+        for failure in &result.failures {
+            findings.error(&at, format!("test {:?}: {failure}", result.name));
+        }
     }
+    findings.into_sorted()
 }
 
 /// Reads every `[[test]]`.

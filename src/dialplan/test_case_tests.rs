@@ -197,3 +197,28 @@ fn mistakes_come_with_the_name_that_was_meant() {
         "[ring.r] would ring 1002 users; at most 1000 can be in a ring group",
     );
 }
+
+#[test]
+fn a_large_plan_is_looked_at_whole() {
+    let mut text = String::from(HEAD);
+    for n in 0..1_500 {
+        text += &format!(
+            "[[outbound]]\nname = \"r{n}\"\nto = \"+X{n:05}.\"\nroute = \"n\"\n[menu.m{n}]\n\
+             prompt = \"p\"\non_fail = \"menu:m{}\"\n[menu.m{n}.press]\n\"1\" = \"hangup\"\n",
+            n + 1
+        );
+    }
+    let end = "[menu.m1500]\nprompt = \"p\"\non_fail = \"menu:m0\"\n[menu.m1500.press]\n\
+               \"1\" = \"hangup\"\n";
+    let found = findings(&format!("{text}{end}"));
+    let no_way_out = found.iter().filter(|f| f.contains("has no way out")).count();
+    assert_eq!(no_way_out, 500, "as many as are kept");
+    assert!(found.last().unwrap().contains("1001 more errors"), "{:?}", found.last());
+    let found = findings(&format!("{text}{}", end.replace("menu:m0", "hangup")));
+    assert!(!found.iter().any(|f| f.contains("error") || f.contains("was cut")), "{found:#?}");
+    // The last takes what the first does not: it is found among 1,500 that overlap at the first digit.
+    let shadowed = "[[outbound]]\nname = \"last\"\nto = \"+X00777X.\"\nroute = \"n\"\n";
+    let found = findings(&format!("{text}{}{shadowed}", end.replace("menu:m0", "hangup")));
+    let expected = "rule \"last\" can never match: \"r777\" in line";
+    assert!(found.iter().any(|f| f.contains(expected)), "{:#?}", found.first());
+}

@@ -38,7 +38,10 @@ async fn a_plan_is_put_only_on_top_of_the_one_it_was_made_from() {
     }
     let big = "#".repeat(4 * 1024 * 1024 + 1);
     let response = site.send("POST /v1/dialplan/check", LOCAL, &[HOST], &big).await;
-    assert_eq!(json(response).await["code"], "request/too-large");
+    let answer = json(response).await;
+    assert_eq!(answer["code"], "request/too-large");
+    assert_eq!(answer["detail"], "A body is at most 4096 KiB here.");
+    assert!(!answer["title"].as_str().unwrap().contains("64 KiB"));
 }
 
 #[tokio::test]
@@ -63,6 +66,7 @@ async fn a_check_and_an_explanation_change_nothing() {
         r#"{"from": "no user", "dial": "1"}"#,
         r#"{"from": "alice", "dial": "1", "at": "soon"}"#,
         r#"{"from": "alice", "dial": "1", "more": 1}"#,
+        r#"{"did": "+49301234567", "trunk": "nowhere"}"#,
     ] {
         assert_eq!(explain(bad).await["code"], "request/bad-value", "{bad}");
     }

@@ -71,8 +71,7 @@ pub fn load(
     let mut plan = load_untested(text, file, known, files)?;
     let results = test_case::run(&plan);
     plan.warnings.extend(test_case::uncovered(&plan, &results));
-    let failed = test_case::TestResult::findings;
-    let mut findings: Vec<Finding> = results.iter().flat_map(failed).collect();
+    let mut findings = test_case::failures(&results);
     if findings.is_empty() {
         return Ok(plan);
     }
@@ -128,7 +127,8 @@ pub(super) struct Loader<'a> {
     forwards: RefCell<Vec<Field<DialString>>>,
 }
 
-type Names<'a> = Rc<HashSet<&'a str>>;
+/// Names, for looking up and in the order of the file.
+type Names<'a> = Rc<(HashSet<&'a str>, Vec<&'a str>)>;
 
 impl<'a> Loader<'a> {
     fn new(
@@ -149,7 +149,8 @@ impl<'a> Loader<'a> {
             return names.clone();
         }
         let entries: &'a [(Field<String>, Item)] = self.root.entries(kind);
-        let names: Names<'a> = Rc::new(entries.iter().map(|(n, _)| n.value.as_str()).collect());
+        let list: Vec<&str> = entries.iter().map(|(name, _)| name.value.as_str()).collect();
+        let names: Names<'a> = Rc::new((list.iter().copied().collect(), list));
         self.names.borrow_mut().insert(kind, names.clone());
         names
     }
@@ -254,12 +255,10 @@ impl Loader<'_> {
     /// Reports a name that is not among `[kind.*]`.
     fn known_name(&self, kind: &'static str, name: &str, at: &Place) -> bool {
         let names = self.names(kind);
-        if names.contains(name) {
+        if names.0.contains(name) {
             return true;
         }
-        let mut names: Vec<&str> = names.iter().copied().collect();
-        names.sort_unstable();
-        let near = self.findings.suggest(name, names);
+        let near = self.findings.suggest(name, names.1.iter().copied());
         self.findings.error(at, format!("there is no [{kind}.{name}]{near}"));
         false
     }
