@@ -115,6 +115,14 @@ pub(super) fn text(path: &Path) -> Result<String, LoadError> {
 /// # Errors
 /// One line for people.
 pub fn read_whole(path: &Path) -> Result<String, String> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| "the file is not UTF-8".to_owned())
+}
+
+/// The same for a file that is no text.
+///
+/// # Errors
+/// One line for people.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let words = |error: std::io::Error| error.to_string();
     // Opening a pipe waits for its other end, unless told not to.
     let file = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
@@ -128,7 +136,7 @@ pub fn read_whole(path: &Path) -> Result<String, String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("larger than {} MiB", MOST_BYTES / (1024 * 1024)));
     }
-    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
+    Ok(bytes)
 }
 
 /// Whether a path stays below the directory that it is relative to.

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::ringing::NOT_SERVED;
 use crate::base::{Finding, Severity};
-use crate::config::{LoadedPlan, load_plan, read_whole};
+use crate::config::{LoadedPlan, load_plan, read_bytes, read_whole};
 use crate::dialplan::{Destination, Known, NoFiles, Number, Plan, Region, load};
 use crate::ivr::Script;
 use crate::telemetry::Metrics;
@@ -278,7 +278,7 @@ fn in_force(plan: Plan, text: String, path: Option<&Path>) -> PlanInForce {
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut warnings = warnings(&plan);
     let folder = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
-    let read = |file: &str| fs::read(folder.join(file)).map_err(|error| error.to_string());
+    let read = |file: &str| read_bytes(&folder.join(file));
     let (script, faults) = Script::of(&plan, &read);
     warnings.extend(faults.iter().map(|fault| Finding {
         file: plan.file().to_owned(),
