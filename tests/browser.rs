@@ -83,7 +83,8 @@ fn the_demo_is_heard_in_chromium() {
     // the tone and not a trace of it.
     assert!(level(&saw[3]) > -45.0, "echo {:?}", saw[3]);
     assert_eq!(saw[4], "rtp", "the digits went by the real RTCDTMFSender");
-    assert_eq!(saw[5], json!({"digits": "0123456789*#ABCD", "shown": "0123456789*#ABCD"}));
+    let keys = "0123456789*#ABCD";
+    assert_eq!([&saw[5]["digits"], &saw[5]["shown"]], [keys, keys]);
     assert_end(&saw[7], "hangup", "local", "", "You hung up.");
     // 1004 Hz at -16 dBm0 is 19.17 dB below full scale.
     assert!((level(&saw[10]) + 19.17).abs() < 1.5, "tone line {:?}", saw[10]);

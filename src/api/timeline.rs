@@ -36,7 +36,8 @@ pub(super) async fn digits(
     OfCall(id): OfCall,
 ) -> Result<Json<Digits>, Problem> {
     let timeline = timeline(&api, id)?;
-    let items = timeline.rows();
+    let mut items = timeline.rows();
+    items.retain(|row| row.kind().starts_with("dtmf."));
     let count = |kind| items.iter().filter(|row| row.kind() == kind).count();
     Ok(Json(Digits {
         mode: timeline.mode(),

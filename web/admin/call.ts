@@ -29,7 +29,8 @@ export class CallScreen extends Screen {
   override connectedCallback(): void {
     super.connectedCallback();
     void this.read();
-    this.every(1000, () => this.live && void this.read());
+    // Until its end is told: the record may come to the store a moment after the call has gone.
+    this.every(1000, () => (this.live || (this.record && !this.record.cause)) && void this.read());
   }
 
   override disconnectedCallback(): void {

@@ -108,6 +108,7 @@ async function run() {
   await admin.keyboard.press("h");
   await admin.locator('h1 [data-state="ended"]').waitFor();
   await step("sip", "BYE");
+  await admin.locator(".facts", { hasText: "hangup" }).waitFor();
   saw.ended = await admin.locator(".facts").innerText();
 
   await admin.keyboard.press("g");
