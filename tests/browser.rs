@@ -140,7 +140,7 @@ fn a_page_calls_sipp_which_presses_a_key_and_hangs_up() {
     ]);
     let token = gateway.token();
     let saw = Browser::start(&gateway.base, Some(&token), "", steps).finish();
-    assert_eq!(saw[2], json!({"digits": "7", "shown": "7"}));
+    assert_eq!([&saw[2]["digits"], &saw[2]["shown"]], ["7", "7"]);
     assert_end(&saw[3], "hangup", "remote", "", "The other side hung up.");
 }
 

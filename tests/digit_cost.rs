@@ -4,7 +4,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use crosspoint::codec::{Codec, Decoder, Encoder, FRAME, Tone, Tones};
-use crosspoint::dtmf::{EncoderInput, InbandDetector, InbandEncoder, Mode, parse_tones};
+use crosspoint::dtmf::{
+    EncoderConfig, EncoderInput, EncoderOutput, InbandDetector, InbandEncoder, Mode,
+    Rfc4733Encoder, parse_tones,
+};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -52,6 +55,7 @@ fn detector_and_senders_take_at_most_2_percent_of_a_transcoded_call() {
     let start = Instant::now();
     let mut detector = InbandDetector::new();
     let mut sender = InbandEncoder::new(MS(50), MS(50));
+    let mut events = Rfc4733Encoder::new(EncoderConfig::new(101, 8000));
     let items = parse_tones("5", MS(100), MS(80)).unwrap();
     let mut sound = frames;
     let digits = best(Box::new(move || {
@@ -63,6 +67,15 @@ fn detector_and_senders_take_at_most_2_percent_of_a_transcoded_call() {
             if n == 0 {
                 let send = EncoderInput::Send { source: Mode::Client, items: &items };
                 sender.handle_input(now, send).unwrap();
+                let send = EncoderInput::Send { source: Mode::Client, items: &items };
+                events.handle_input(now, send).unwrap();
+            }
+            let timestamp = (n * FRAME) as u32;
+            events.handle_input(now, EncoderInput::Tick { timestamp }).unwrap();
+            while let output @ (EncoderOutput::Packet(_) | EncoderOutput::Sent(_)) =
+                events.poll_output()
+            {
+                black_box(output);
             }
             black_box(sender.fill(now, frame));
             let _ = sender.take_receipts().count();

@@ -149,7 +149,7 @@ fn a_key_of_the_phone_comes_without_the_socket_and_counts_once() {
     cable.join();
     let saw = browser.finish();
     assert_eq!(saw[6], "reconnecting", "it did not wait for the socket");
-    assert_eq!(saw[9], json!({"digits": "7", "shown": "7"}), "once");
+    assert_eq!([&saw[9]["digits"], &saw[9]["shown"]], ["7", "7"], "once");
 }
 
 /// The browser's machine leaves one network for another: socket and ICE pair are dead.

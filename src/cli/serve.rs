@@ -27,9 +27,10 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         Err(error) => return Err(Unusable::new(error)),
     };
     let listener = http::bind(loaded.config.http.listen).await?;
-    let access = http::access(&loaded.config)?;
     let certificates = http::certificates(&loaded.config)?;
     let gateway = Gateway::start(&loaded.config, loaded.plan).await.map_err(Unusable::new)?;
+    // After it, so that what cannot start leaves no key behind.
+    let access = http::access(&loaded.config)?;
     let http = http::start(listener, &gateway, (access, certificates), None)?;
     let sip = |transport| gateway.sip_addr(transport).map(|address| address.to_string());
     tracing::info!(

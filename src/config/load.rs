@@ -128,6 +128,9 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let file = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
     let file = file.map_err(words)?;
     let data = file.metadata().map_err(words)?;
+    if data.is_dir() {
+        return Err("this is a directory".to_owned());
+    }
     if !data.is_file() {
         return Err("this is no regular file".to_owned());
     }

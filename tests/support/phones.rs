@@ -85,6 +85,7 @@ impl Baresip {
 
     /// The same with a row of codecs, best first, as `audio_codecs` names them.
     pub fn start_with_codecs(rate: u32, hz: f64, codecs: &str, ptime: u32) -> Baresip {
+        let codecs = if codecs == "opus" { "opus/48000/2" } else { codecs };
         let account = format!(
             "<sip:700@127.0.0.1>;regint=0;answermode=auto;ptime={ptime};audio_codecs={codecs}\n"
         );
@@ -100,7 +101,9 @@ impl Baresip {
     fn start_at(rate: u32, hz: f64, dbm0: f64, settings: &str, account: &str) -> Baresip {
         let dir = TempDir::new("baresip");
         let (port, control_port, keys_port) = (free_port(), free_port(), free_port());
-        super::sound::write_tone(&dir.join("tone.wav"), rate, hz, dbm0, 90.0);
+        // It plays a file only in as many channels as its codec has: Opus, at 48 kHz, has two.
+        let channels = if rate == 48_000 { 2 } else { 1 };
+        super::sound::write_tone_in(channels, &dir.join("tone.wav"), rate, hz, dbm0, 90.0);
         let here = dir.path().display();
         let config = format!(
             "poll_method epoll\n\

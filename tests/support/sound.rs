@@ -8,8 +8,13 @@ use super::wire::Press;
 
 /// Writes `seconds` of a sine as 16-bit mono.
 pub fn write_tone(path: &Path, rate: u32, hz: f64, dbm0: f64, seconds: f64) {
+    write_tone_in(1, path, rate, hz, dbm0, seconds);
+}
+
+/// The same in so many channels.
+pub fn write_tone_in(channels: u16, path: &Path, rate: u32, hz: f64, dbm0: f64, seconds: f64) {
     let spec = hound::WavSpec {
-        channels: 1,
+        channels,
         sample_rate: rate,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
@@ -18,7 +23,9 @@ pub fn write_tone(path: &Path, rate: u32, hz: f64, dbm0: f64, seconds: f64) {
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
     for i in 0..(seconds * f64::from(rate)) as u64 {
         let angle = TAU * hz * i as f64 / f64::from(rate);
-        writer.write_sample((angle.sin() * peak) as i16).unwrap();
+        for _ in 0..channels {
+            writer.write_sample((angle.sin() * peak) as i16).unwrap();
+        }
     }
     writer.finalize().unwrap();
 }

@@ -98,18 +98,18 @@ fn v22_in_band_40_40_ms() {
 #[test]
 fn v22_in_band_8_db_twist_and_4_db_reverse() {
     for (row_dbm0, column_dbm0) in [(-8.0, -16.0), (-12.0, -8.0)] {
-        let (expected, sound) = dialled(50, 50, |pair| Pair { row_dbm0, column_dbm0, ..pair });
+        let (expected, sound) = dialled(40, 40, |pair| Pair { row_dbm0, column_dbm0, ..pair });
         assert_eq!(keys(&sound), expected, "{row_dbm0} {column_dbm0}");
     }
-    let (_, sound) = dialled(50, 50, |p| Pair { row_dbm0: -6.0, column_dbm0: -18.0, ..p });
+    let (_, sound) = dialled(40, 40, |p| Pair { row_dbm0: -6.0, column_dbm0: -18.0, ..p });
     assert_eq!(keys(&sound), "");
-    let (_, sound) = dialled(50, 50, |p| Pair { row_dbm0: -16.0, column_dbm0: -8.0, ..p });
+    let (_, sound) = dialled(40, 40, |p| Pair { row_dbm0: -16.0, column_dbm0: -8.0, ..p });
     assert_eq!(keys(&sound), "");
 }
 
 #[test]
 fn v22_in_band_15_db_snr() {
-    let (expected, mut sound) = dialled(50, 50, |pair| pair);
+    let (expected, mut sound) = dialled(40, 40, |pair| pair);
     let mut noise = Noise(22);
     let pair_rms = 32_767.0 * 10f64.powf((-10.0 - 3.17) / 20.0);
     let rms = pair_rms * 10f64.powf(-15.0 / 20.0);
