@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use support::browser::{Browser, Engine};
-use support::gateway::Gateway;
+use support::gateway::{Gateway, LEVELS, gateway_config};
 use support::http;
 use support::phones::Baresip;
 use support::process::Process;
@@ -109,6 +109,27 @@ fn a_page_behind_turn_talks_with_credentials_made_for_it() {
     assert_eq!(saw[4]["candidatePair"]["local"], "relay", "{}", saw[4]);
     assert!(saw[4]["inbound"]["packets"].as_u64().unwrap() > 10, "{}", saw[4]);
     assert_eq!(saw[6]["code"], "hangup");
+}
+
+/// A lite agent answers checks and makes none.
+#[test]
+fn a_page_talks_with_a_gateway_that_is_ice_lite() {
+    let phone = Baresip::start(880.0, -20.0);
+    let dir = TempDir::new("lite");
+    let config =
+        gateway_config(&dir, phone.port).replace("[media]\n", "[media]\nice_lite = true\n");
+    let gateway = Gateway::of_files(dir, &format!("{config}{USERS}"), PLAN, LEVELS);
+    let steps = json!([
+        {"do": "dial", "to": "700"},
+        {"do": "active"},
+        {"do": "hear", "hz": 880},
+        {"do": "sdp"},
+        {"do": "hangup"},
+        {"do": "ended"},
+    ]);
+    let saw = Browser::start(&gateway.base, Some(&gateway.token()), "", steps).finish();
+    assert!(saw[3]["answer"].as_str().unwrap().contains("a=ice-lite"), "{}", saw[3]["answer"]);
+    assert_eq!(saw[5]["code"], "hangup", "{}", saw[5]);
 }
 
 /// Two users of two real browsers: nothing of the call leaves the gateway, and no sound is made anew.

@@ -54,6 +54,7 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.add("media.webrtc_port", config.media.webrtc_port.to_string());
     list.add("media.rtp_ports", quoted(&config.media.rtp_ports));
     list.optional("media.address", config.media.address.as_ref().map(quoted));
+    list.add("media.ice_lite", config.media.ice_lite.to_string());
     let opus = &config.media.opus;
     list.add("media.opus_bitrate", opus.bitrate.to_string());
     list.add("media.opus_complexity", opus.complexity.to_string());

@@ -134,6 +134,7 @@ fn media(table: &Reader<'_>) -> Media {
         webrtc_port: small("webrtc_port", 0..65_536).unwrap_or(default.webrtc_port),
         rtp_ports: table.parsed("rtp_ports").map_or(default.rtp_ports, |field| field.value),
         address: table.parsed("address").map(|field| field.value),
+        ice_lite: table.boolean("ice_lite").map_or(default.ice_lite, |field| field.value),
         opus: opus(table, default.opus),
     };
     table.finish();

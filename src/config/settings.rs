@@ -270,6 +270,8 @@ pub struct Media {
     pub rtp_ports: PortRange,
     /// What SDP and candidates advertise; `None` is the socket's own.
     pub address: Option<IpAddr>,
+    /// ICE-lite (RFC 8445 2.5): where every browser reaches the address, half of the checks are saved.
+    pub ice_lite: bool,
     /// How Opus is sent to browsers.
     pub opus: OpusSettings,
 }
@@ -281,6 +283,8 @@ impl Default for Media {
             webrtc_port: 40_000,
             rtp_ports: PortRange::default(),
             address: None,
+            // Full ICE connects behind firewalls, too.
+            ice_lite: false,
             opus: PoolConfig::default().opus,
         }
     }

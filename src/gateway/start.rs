@@ -357,6 +357,7 @@ fn pool_config(config: &Config) -> PoolConfig {
             Band::Narrow
         },
         interfaces,
+        ice_lite: media.ice_lite,
         rtp_bind,
         rtp_advertise,
         rtp_ports: media.rtp_ports.first..=media.rtp_ports.last,

@@ -131,6 +131,11 @@ fn write_files(dir: &TempDir, config: &str, plan: &str) {
     fs::write(dir.join("crosspoint.toml"), config).unwrap();
 }
 
+/// The configuration of [`Gateway::serve`] with a trunk at this port.
+pub fn gateway_config(dir: &TempDir, phone_port: u16) -> String {
+    config_text(dir, &format!("sip:127.0.0.1:{phone_port}"), "", "")
+}
+
 fn config_text(dir: &TempDir, target: &str, sip: &str, trunk: &str) -> String {
     let here = dir.path().display();
     let listen = match sip.contains("listen =") {
@@ -169,4 +174,4 @@ fn serve_command(dir: &TempDir) -> Command {
     command
 }
 
-const LEVELS: &str = "info,crosspoint::gateway=debug";
+pub const LEVELS: &str = "info,crosspoint::gateway=debug";

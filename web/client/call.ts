@@ -3,7 +3,7 @@ import { CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult 
 import type { DTMFReceipt } from "./events.js";
 import { PhoneError } from "./errors.js";
 import { CallEndedEvent, CallStatsEvent, CallWarningEvent, Target, TransferEvent, type TransferResult } from "./events.js";
-import { microphone, Sink, type MediaInit } from "./media.js";
+import { microphone, microphoneAllowed, Sink, type MediaInit } from "./media.js";
 import { Peer } from "./peer.js";
 import { legsOf, Meter, Watch, type CallStats } from "./stats.js";
 import { ulid } from "./ulid.js";
@@ -181,12 +181,16 @@ export class Call extends Target<CallEventMap> {
     this.offer = null;
     try {
       const warm = await this.warming;
-      await this.prepare(init, warm);
+      const ready = this.prepare(init, warm);
+      // A microphone that is allowed opens while the gateway answers.
+      const beside = warm && (init.track !== undefined || await microphoneAllowed());
+      if (!beside) await ready;
+      ready.catch(() => {});
       this.become("connecting");
       const heard = this.remoteStream.getAudioTracks()[0];
       if (heard) this.hear(heard);
       const sdp = warm ? "" : await this.alive(this.peer.answer(offer));
-      await this.ask("call.answer", { sdp });
+      await Promise.all([ready, this.ask("call.answer", { sdp })]);
       this.peer.release();
     } catch (error) {
       if (this.over()) throw new PhoneError("call/ended", this, error);

@@ -24,6 +24,15 @@ export async function microphone(constraints: MediaTrackConstraints | undefined)
   }
 }
 
+/** Whether it would open without a question to the user. @internal */
+export async function microphoneAllowed(): Promise<boolean> {
+  try {
+    return (await navigator.permissions.query({ name: "microphone" as PermissionName })).state === "granted";
+  } catch {
+    return false;
+  }
+}
+
 /** Where the far side is heard. @internal */
 export class Sink {
   private element: HTMLAudioElement | null = null;

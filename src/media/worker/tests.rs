@@ -1,7 +1,7 @@
 //! The pool with real sockets on loopback: a page (a second WebRTC engine) and a trunk (plain RTP)
 //! play tones at each other.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -15,6 +15,8 @@ use crate::media::{
 };
 use crate::rtp::{Packet, PayloadType, Seq, Ssrc, Timestamp};
 use crate::webrtc::{BrowserCodec, RtpOut, TestBrowser};
+
+mod ice;
 
 /// A page and a trunk in one place, driven in real time.
 struct Lab {
@@ -60,18 +62,23 @@ fn sine(frequency: f64) -> Tones {
 
 impl Lab {
     fn new(events: mpsc::Receiver<MediaEvent>, codecs: &[BrowserCodec]) -> Self {
-        let socket = || {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::at([127, 0, 0, 1].into(), events, codecs)
+    }
+
+    /// With a page at this address of the machine.
+    fn at(page: IpAddr, events: mpsc::Receiver<MediaEvent>, codecs: &[BrowserCodec]) -> Self {
+        let socket = |address: IpAddr| {
+            let socket = UdpSocket::bind((address, 0)).unwrap();
             socket.set_nonblocking(true).unwrap();
             socket
         };
-        let browser_socket = socket();
+        let browser_socket = socket(page);
         let address = browser_socket.local_addr().unwrap();
         let events_offered = [(110, 48_000), (126, 8_000)];
         Self {
             browser: TestBrowser::new(Instant::now(), address, codecs, &events_offered),
             browser_socket,
-            trunk_socket: socket(),
+            trunk_socket: socket([127, 0, 0, 1].into()),
             gateway: None,
             encoder: Encoder::new(Codec::Opus).unwrap(),
             talk: sine(1000.0),

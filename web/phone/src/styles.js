@@ -84,7 +84,8 @@ export const phoneStyles = css`
   .digits bdi { flex: 0 0 auto; min-width: 100%; }
   .digits bdi:empty::before { content: "–"; color: var(--soft); font-weight: 400; }
   .digits i { font-style: normal; opacity: .45; transition: opacity .15s; } .digits i.delivered { opacity: 1; }
-  .digits small { float: right; }
+  .digits > div > span { display: flex; justify-content: space-between; gap: .4rem; }
+  .digits small { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .digits .down { box-shadow: inset 0 0 0 2px var(--brand); }
 
   .actions { display: grid; grid-template-columns: 1fr auto 1fr; align-items: center; justify-items: center; margin-top: clamp(.4rem, 1.8dvh, 1.2rem); min-height: 4.25rem; }
