@@ -18,7 +18,8 @@ use crate::codec::FRAME;
 use crate::dtmf::{ToneItem, parse_info, write_info};
 use crate::ivr::{Action, By, Case, CaseResult, Runner};
 use crate::sdp::{
-    AddressPolicy, AudioCodec, Direction, LocalAudio, TelephoneEvents, accept, answer, offer, parse,
+    AddressPolicy, AudioCodec, ComfortNoise, Direction, LocalAudio, TelephoneEvents, accept,
+    answer, offer, parse,
 };
 use crate::sip::driver::{self, DriverConfig};
 use crate::sip::header::ReferTo;
@@ -200,6 +201,7 @@ impl<'a> Call<'a> {
             port: sockets.port,
             codecs: vec![AudioCodec::Pcma, AudioCodec::Pcmu],
             telephone_events: TelephoneEvents::Spoken,
+            comfort_noise: ComfortNoise::Off,
             ptime_ms: 20,
             direction: Direction::SendRecv,
             session_id: random() >> 2,

@@ -19,8 +19,8 @@ use super::stream::{Agreed, Beginnings, EventTypes, Returns, Stream, StreamOutpu
 use crate::codec::{Codec, FRAME};
 use crate::dtmf::{DigitEvent, DigitId, InfoDigit, Mode, Phase, write_info};
 use crate::sdp::{
-    AddressPolicy, AudioCodec, Direction, LocalAudio, Negotiated, Numbers, TelephoneEvents, accept,
-    answer, offer, parse,
+    AddressPolicy, AudioCodec, ComfortNoise, Direction, LocalAudio, Negotiated, Numbers,
+    TelephoneEvents, accept, answer, offer, parse,
 };
 use crate::sip::{Body, Command, Handle, Invite, RequestKey, Session};
 
@@ -101,6 +101,7 @@ impl Call {
             port,
             codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],
             telephone_events: TelephoneEvents::Spoken,
+            comfort_noise: ComfortNoise::Off,
             ptime_ms: 20,
             direction: Direction::SendRecv,
             session_id: u64::from(random_u32()),

@@ -14,8 +14,8 @@ use crate::codec::{Codec, Decoder, FRAME, Tones};
 use crate::dtmf::Phase;
 use crate::rtp::Packet;
 use crate::sdp::{
-    AddressPolicy, AudioCodec, Direction, LocalAudio, Negotiated, TelephoneEvents, accept, answer,
-    offer, parse,
+    AddressPolicy, AudioCodec, ComfortNoise, Direction, LocalAudio, Negotiated, TelephoneEvents,
+    accept, answer, offer, parse,
 };
 use crate::sip::driver::{self, DriverConfig};
 use crate::sip::{
@@ -60,6 +60,7 @@ impl Phone {
             port: ports.rtp.local_addr().unwrap().port(),
             codecs: vec![codec],
             telephone_events: TelephoneEvents::Spoken,
+            comfort_noise: ComfortNoise::Off,
             ptime_ms: 20,
             direction: Direction::SendRecv,
             session_id: 1,

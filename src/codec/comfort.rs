@@ -1,5 +1,5 @@
 //! Comfort noise: the listener's proof that the line is alive, at the level of the talker's own
-//! background (RFC 3389's idea, without its payload: it is made here and never sent).
+//! background, learnt from the sound itself. What a peer describes is `noise_description`.
 
 use super::level::rms_of_dbm0;
 

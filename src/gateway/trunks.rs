@@ -13,7 +13,7 @@ use crate::call::Retry;
 use crate::dialplan::{Route, Spread};
 use crate::dtmf::InfoSupport;
 use crate::media::{
-    AddressPolicy, PrivateAddresses, Protection, RelayPolicy, TrunkCodec, TrunkMedia,
+    AddressPolicy, ComfortNoise, PrivateAddresses, Protection, RelayPolicy, TrunkCodec, TrunkMedia,
 };
 use crate::sip::digest::Hash;
 use crate::sip::{
@@ -359,6 +359,11 @@ fn media_of(definition: &Definition) -> TrunkMedia {
         addresses,
         pacing: definition.digits,
         dtmf: definition.dtmf,
+        comfort_noise: match definition.comfort_noise {
+            trunk::ComfortNoise::Off => ComfortNoise::Off,
+            trunk::ComfortNoise::Accept => ComfortNoise::Accepted,
+            trunk::ComfortNoise::Offer => ComfortNoise::Offered,
+        },
         protection: match definition.srtp {
             trunk::Srtp::Off => Protection::None,
             trunk::Srtp::Sdes => Protection::Optional,

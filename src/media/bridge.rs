@@ -316,6 +316,20 @@ impl Bridge {
                     browser.downlink.on_trunk_event(&packet);
                 }
             }
+            Received::Noise(packet) => {
+                let heard =
+                    self.feed == Feed::Trunk && trunk.leg.receives() && self.hold == Hold::Off;
+                if let Some(hearing) = &mut self.hearing {
+                    hearing.on_noise(now, &packet);
+                }
+                let codec = trunk.decoder().map(|decoder| decoder.codec());
+                let browser = self.browser.as_mut().filter(|b| heard && b.is_open());
+                if let (Some(browser), Some(codec)) = (browser, codec) {
+                    browser.downlink.on_trunk_noise(now, &packet, codec, &mut self.outbox);
+                }
+                self.trunk_watch.pauses(now, &mut self.outbox);
+                return self.carry_digits(now);
+            }
             Received::Audio(packet) => {
                 let receives = trunk.leg.receives();
                 let hearing = if receives { trunk.hear(now, &packet) } else { Hearing::Muted };
@@ -379,6 +393,10 @@ impl Bridge {
         }
         if let Some(trunk) = &mut self.trunk {
             trunk.listener.on_tick(now);
+            let heard = self.feed == Feed::Trunk && trunk.leg.receives() && self.hold == Hold::Off;
+            if let Some(browser) = self.browser.as_mut().filter(|b| heard && b.is_open()) {
+                browser.downlink.noise_tick(&mut self.outbox);
+            }
         }
         self.carry_digits(now);
         if self.line.is_some() {

@@ -19,7 +19,9 @@ use super::pause::{Pauses, Sending};
 use super::trunk_side::Hearing;
 use super::uplink::coding;
 use super::{Error, OpusSettings, Silence};
-use crate::codec::{self, Codec, Decoder, Doubler, Encoded, Encoder, Rate};
+use crate::codec::{
+    self, Codec, Decoder, Doubler, Encoded, Encoder, FRAME, NoiseDescription, NoiseSource, Rate,
+};
 use crate::rtp::{Packet, SeqExtender, Ssrc, Timestamp};
 use crate::webrtc::Negotiated;
 
@@ -52,6 +54,8 @@ pub(super) struct Downlink {
     sent: u64,
     late: u64,
     pace: Pace,
+    /// What a pause of the trunk sounds like.
+    noise: NoiseSource,
 }
 
 /// How much sound may go out: a trunk that sends faster than time goes by is not followed.
@@ -104,6 +108,17 @@ struct Trunk {
     /// The trunk's timestamp of the first sample in `fifo`.
     fifo_start: Timestamp,
     fifo: Vec<i16>,
+    /// Since when the trunk pauses, by its clock; noise is made here meanwhile.
+    pause: Option<Timestamp>,
+}
+
+impl Trunk {
+    /// A moment of its clock on ours, that of `codec`.
+    fn out_of(&self, moment: Timestamp, codec: Codec) -> u32 {
+        let passed = moment.since(self.anchor).unsigned_abs();
+        let units = u64::from(passed) * u64::from(codec.clock_rate());
+        self.out.wrapping_add((units / u64::from(self.clock)) as u32)
+    }
 }
 
 /// ITU-T G.711: the code of zero.
@@ -155,6 +170,7 @@ impl Downlink {
             sent: 0,
             late: 0,
             pace: Pace { left: BURST, at: now },
+            noise: NoiseSource::new(),
         })
     }
 
@@ -194,15 +210,8 @@ impl Downlink {
         };
         let next = timestamp.wrapping_add(frame.len() as u32 * (self.codec.clock_rate() / 8000));
         self.source = Source::Local { next };
-        match self.encoder.rate() {
-            Rate::Narrow => self.send_frame(timestamp, frame, outbox),
-            Rate::Wide => {
-                let mut wide = std::mem::take(&mut self.wide);
-                self.doubler.double(frame, &mut wide);
-                self.send_frame(timestamp, &wide, outbox);
-                self.wide = wide;
-            }
-        }
+        let sending = self.sending(frame);
+        self.send_narrow(timestamp, frame, sending, outbox);
     }
 
     /// A packet of the trunk's sound.
@@ -224,6 +233,7 @@ impl Downlink {
             self.late += 1;
             return;
         };
+        self.marker |= trunk.pause.take().is_some();
         if decoder.codec() == self.codec {
             self.relay(&mut trunk, lost, packet, hearing, outbox);
         } else if decoder.rate() != self.encoder.rate() {
@@ -236,6 +246,58 @@ impl Downlink {
             self.transcode(&mut trunk, lost, packet.timestamp, outbox);
         }
         self.source = Source::Trunk(trunk);
+    }
+
+    /// A description of the noise in a pause of the trunk, whose sound is of `codec` (RFC 3389): until
+    /// sound comes again, noise like it is made here.
+    pub(super) fn on_trunk_noise(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        codec: Codec,
+        outbox: &mut Outbox,
+    ) {
+        let Some(description) = NoiseDescription::parse(packet.payload) else { return };
+        self.noise.describe(&description);
+        let number = match &mut self.source {
+            Source::Trunk(trunk) if trunk.ssrc == packet.ssrc => {
+                trunk.pause.is_some().then(|| trunk.extender.extend(packet.seq))
+            }
+            _ => None,
+        };
+        if let (Some(number), Source::Trunk(trunk)) = (number, &mut self.source) {
+            // The pause goes on; it has a clock already.
+            trunk.newest = trunk.newest.max(number);
+            return;
+        }
+        let Some((mut trunk, lost)) = self.place(now, packet, codec) else { return };
+        self.pcm.clear();
+        self.transcode(&mut trunk, lost, packet.timestamp, outbox);
+        if !trunk.fifo.is_empty() {
+            // The last bit of sound, filled up to a frame, reaches into the pause.
+            trunk.fifo.resize(self.encoder.rate().frame(), 0);
+            self.drain(&mut trunk, outbox);
+        }
+        if packet.timestamp.since(trunk.fifo_start) > 0 {
+            trunk.fifo_start = packet.timestamp;
+        }
+        trunk.pause = Some(packet.timestamp);
+        self.source = Source::Trunk(trunk);
+    }
+
+    /// 20 ms of a pause of the trunk, if it is in one.
+    pub(super) fn noise_tick(&mut self, outbox: &mut Outbox) {
+        let Source::Trunk(trunk) = &mut self.source else { return };
+        let Some(since) = trunk.pause else { return };
+        if trunk.fifo_start.since(since).unsigned_abs() > LONGEST_PAUSE / 2 * trunk.clock {
+            return;
+        }
+        let timestamp = trunk.out_of(trunk.fifo_start, self.codec);
+        trunk.fifo_start = trunk.fifo_start.plus(trunk.clock / 50);
+        let mut frame = [0; FRAME];
+        self.noise.fill(&mut frame);
+        let sending = self.pauses.as_mut().map_or(Sending::Coded, Pauses::noise);
+        self.send_narrow(timestamp, &frame, sending, outbox);
     }
 
     /// A telephone event of the trunk: heard by others, not missing here.
@@ -338,6 +400,7 @@ impl Downlink {
             out,
             fifo_start: packet.timestamp,
             fifo: Vec::with_capacity(8 * Rate::Wide.frame()),
+            pause: None,
         };
         Some((Box::new(trunk), 0))
     }
@@ -370,15 +433,33 @@ impl Downlink {
         let length = self.encoder.rate().frame();
         let mut done = 0;
         for frame in fifo.chunks_exact(length) {
-            let passed = trunk.fifo_start.since(trunk.anchor).unsigned_abs();
-            let units = u64::from(passed) * u64::from(self.codec.clock_rate());
-            let timestamp = trunk.out.wrapping_add((units / u64::from(trunk.clock)) as u32);
-            self.send_frame(timestamp, frame, outbox);
+            let timestamp = trunk.out_of(trunk.fifo_start, self.codec);
+            let sending = self.sending(frame);
+            self.send_frame(timestamp, frame, sending, outbox);
             trunk.fifo_start = trunk.fifo_start.plus(trunk.clock / 50);
             done += length;
         }
         fifo.drain(..done);
         trunk.fifo = fifo;
+    }
+
+    /// A frame of 8 kHz, whatever the encoder has.
+    fn send_narrow(
+        &mut self,
+        timestamp: u32,
+        frame: &[i16],
+        sending: Sending,
+        outbox: &mut Outbox,
+    ) {
+        match self.encoder.rate() {
+            Rate::Narrow => self.send_frame(timestamp, frame, sending, outbox),
+            Rate::Wide => {
+                let mut wide = std::mem::take(&mut self.wide);
+                self.doubler.double(frame, &mut wide);
+                self.send_frame(timestamp, &wide, sending, outbox);
+                self.wide = wide;
+            }
+        }
     }
 
     fn relay(
@@ -408,8 +489,13 @@ impl Downlink {
         self.send_payload(timestamp, units, outbox);
     }
 
-    fn send_frame(&mut self, timestamp: u32, frame: &[i16], outbox: &mut Outbox) {
-        match self.pauses.as_mut().map_or(Sending::Coded, |pauses| pauses.sending(frame)) {
+    /// What becomes of a frame of sound.
+    fn sending(&mut self, frame: &[i16]) -> Sending {
+        self.pauses.as_mut().map_or(Sending::Coded, |pauses| pauses.sending(frame))
+    }
+
+    fn send_frame(&mut self, timestamp: u32, frame: &[i16], sending: Sending, outbox: &mut Outbox) {
+        match sending {
             Sending::Coded => {}
             Sending::Head => {
                 self.payload.clear();

@@ -26,6 +26,7 @@ mod source_lock;
 mod trunk;
 mod trunk_crypto;
 mod trunk_leg;
+mod trunk_pause;
 mod trunk_side;
 mod trunk_sound;
 mod uplink;
@@ -46,5 +47,5 @@ pub use worker::Session;
 
 pub use crate::base::DtmfMode;
 pub use crate::dtmf::{InfoSupport, ToneItem};
-pub use crate::sdp::{AddressPolicy, PrivateAddresses};
+pub use crate::sdp::{AddressPolicy, ComfortNoise, PrivateAddresses};
 pub use crate::webrtc::{BrowserCodec, LostReason};

@@ -28,8 +28,12 @@ pub(super) struct Pauses {
     detector: ActivityDetector,
     /// Frames since the last one of talk.
     silent: u32,
+    /// Frames of a pause that is known to be one, coded for the decoder to learn the noise.
+    learnt: u32,
 }
 
+/// 240 ms, as long as the detector hangs over.
+const LEARNT: u32 = 12;
 /// 400 ms, as libopus itself refreshes.
 const REFRESH: u32 = 20;
 
@@ -37,9 +41,22 @@ impl Pauses {
     /// What to do with this frame.
     pub(super) fn sending(&mut self, pcm: &[i16]) -> Sending {
         if self.detector.is_talk(pcm) {
-            self.silent = 0;
+            (self.silent, self.learnt) = (0, 0);
             return Sending::Coded;
         }
+        self.silence()
+    }
+
+    /// What to do with a frame of noise that was made for a pause.
+    pub(super) fn noise(&mut self) -> Sending {
+        if self.silent == 0 && self.learnt < LEARNT {
+            self.learnt += 1;
+            return Sending::Coded;
+        }
+        self.silence()
+    }
+
+    fn silence(&mut self) -> Sending {
         let frame = self.silent % REFRESH;
         self.silent += 1;
         match (frame, self.silent) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::base::{DigitPacing, DtmfMode, Network};
 use crate::codec::Codec;
 use crate::dtmf::InfoSupport;
-use crate::sdp::{AddressPolicy, AudioCodec, PrivateAddresses, Protection};
+use crate::sdp::{AddressPolicy, AudioCodec, ComfortNoise, PrivateAddresses, Protection};
 
 /// A codec of the plain RTP leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub struct TrunkMedia {
     pub pacing: DigitPacing,
     /// How digits are to go: the trunk's setting, or the rule's in its place.
     pub dtmf: DtmfMode,
+    /// Whether comfort noise is spoken (RFC 3389). Where it is offered, the page's pauses are sent so.
+    pub comfort_noise: ComfortNoise,
     /// Whether it is encrypted (SDES).
     pub protection: Protection,
     /// Whether the peer takes SIP INFO, as far as it is known; `Session::peer_info` says more later.
@@ -100,6 +102,7 @@ impl Default for TrunkMedia {
             addresses: AddressPolicy::Public(PrivateAddresses::Refused),
             pacing: DigitPacing::default(),
             dtmf: DtmfMode::Auto,
+            comfort_noise: ComfortNoise::Off,
             protection: Protection::None,
             info: InfoSupport::Unknown,
             relay: RelayPolicy::default(),

@@ -20,6 +20,8 @@ pub(super) enum Received<'a> {
     Audio(Packet<'a>),
     /// A telephone event.
     Event(Packet<'a>),
+    /// A description of the noise of a pause.
+    Noise(Packet<'a>),
     /// Nothing: foreign, broken, or a payload type nobody agreed on.
     Nothing,
 }
@@ -142,6 +144,7 @@ impl TrunkLeg {
             port: self.local.port(),
             codecs: self.media.codecs.iter().map(|codec| codec.in_sdp()).collect(),
             telephone_events: sdp::TelephoneEvents::Spoken,
+            comfort_noise: self.media.comfort_noise,
             ptime_ms: 20,
             direction: self.direction,
             session_id: self.session_id,
@@ -208,7 +211,8 @@ impl TrunkLeg {
         let is_audio = payload_type == negotiated.codec.receive
             || negotiated.others.iter().any(|other| payload_type == other.receive);
         let is_event = negotiated.telephone_event.is_some_and(|e| payload_type == e.receive);
-        if !is_audio && !is_event {
+        let is_noise = !is_audio && !is_event && takes_noise(negotiated, &self.media, payload_type);
+        if !is_audio && !is_event && !is_noise {
             self.unknown += 1;
             return Received::Nothing;
         }
@@ -216,7 +220,18 @@ impl TrunkLeg {
             return Received::Nothing;
         }
         self.receiver.on_packet(now, &packet);
-        if is_audio { Received::Audio(packet) } else { Received::Event(packet) }
+        match (is_audio, is_event) {
+            (true, _) => Received::Audio(packet),
+            (false, true) => Received::Event(packet),
+            (false, false) => Received::Noise(packet),
+        }
+    }
+
+    /// The payload type of the comfort noise that we send, where our pauses are to be sent so.
+    pub(super) fn sends_noise(&self) -> Option<u8> {
+        let offered = self.media.comfort_noise == sdp::ComfortNoise::Offered;
+        let agreed = self.negotiated.as_ref()?.comfort_noise?;
+        offered.then_some(agreed.send)
     }
 
     /// Looks at a datagram of the RTCP port.
@@ -392,6 +407,18 @@ impl TrunkLeg {
         RtcpPacket::SourceDescription {
             ssrc: self.ssrc,
             cname: format!("{:016x}", self.session_id),
+        }
+    }
+}
+
+/// Whether a payload type is comfort noise. Some send the static one without a word about it.
+fn takes_noise(negotiated: &sdp::Negotiated, media: &TrunkMedia, payload_type: u8) -> bool {
+    match negotiated.comfort_noise {
+        Some(noise) => payload_type == noise.receive,
+        None => {
+            media.comfort_noise != sdp::ComfortNoise::Off
+                && payload_type == PayloadType::COMFORT_NOISE.get()
+                && negotiated.codec.codec.clock_rate() == CLOCK
         }
     }
 }

@@ -9,6 +9,7 @@ use super::loss_control::LossControl;
 use super::outbox::{Outbox, TrunkPort};
 use super::relay::Relay;
 use super::trunk_leg::{Received, Seeds, TrunkLeg};
+use super::trunk_pause::{self, TrunkPauses};
 use super::trunk_sound::TrunkSound;
 use super::{Error, RelayPolicy, TrunkAudio, TrunkCodec, TrunkMedia};
 use crate::codec::{Codec, Decoder, Doubler, Encoded, Encoder, FRAME, Rate};
@@ -28,6 +29,8 @@ pub(super) struct TrunkSide {
     sound: TrunkSound,
     loss_control: LossControl,
     info: InfoSupport,
+    /// The page's pauses, where they are sent as comfort noise.
+    pauses: Option<TrunkPauses>,
     /// Sound that has not filled a packet, and where it starts.
     pending: Vec<i16>,
     pending_from: u32,
@@ -86,6 +89,7 @@ impl TrunkSide {
             sound: TrunkSound::new(),
             loss_control: LossControl::default(),
             info,
+            pauses: None,
             pending: Vec::with_capacity(4 * Rate::Wide.frame()),
             pending_from: 0,
             encoded: Vec::with_capacity(1500),
@@ -192,6 +196,9 @@ impl TrunkSide {
                 payload: packet.payload,
             };
             self.listener.on_packet(now, event);
+            self.sound.on_event(packet);
+        }
+        if let Received::Noise(packet) = &received {
             self.sound.on_event(packet);
         }
         received
@@ -317,6 +324,7 @@ impl TrunkSide {
             self.coding = Some(Coding::new(codec, Rate::Narrow)?);
             self.pending.clear();
         }
+        self.pauses = self.leg.sends_noise().map(|_| self.pauses.take().unwrap_or_default());
         let events = self.leg.negotiated().and_then(|n| n.telephone_event);
         let types: Vec<(u8, u32)> = events.iter().map(|e| (e.receive, e.clock_rate)).collect();
         self.listener.set_types(&types);
@@ -360,6 +368,9 @@ impl TrunkSide {
 
     fn speak(&mut self, now: Instant, frame: &[i16], destination: SocketAddr, outbox: &mut Outbox) {
         let Some(rate) = self.rate() else { return };
+        if self.is_pause(now, frame, destination, outbox) {
+            return;
+        }
         if self.pending.is_empty() {
             self.pending_from = self.leg.timestamp();
         }
@@ -373,6 +384,32 @@ impl TrunkSide {
         while self.pending.len() >= samples {
             self.packet(now, samples, destination, outbox);
         }
+    }
+
+    /// Whether a frame is of a pause, in which a description of the noise goes out now and then.
+    fn is_pause(
+        &mut self,
+        now: Instant,
+        frame: &[i16],
+        destination: SocketAddr,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let Some(payload_type) = self.leg.sends_noise() else { return false };
+        let Some(pauses) = &mut self.pauses else { return false };
+        let sending = pauses.sending(frame);
+        if sending == trunk_pause::Sending::Sound {
+            return false;
+        }
+        self.flush(now, destination, outbox);
+        // What comes after it starts a talk spurt (RFC 3389 4).
+        self.marker = true;
+        if let (trunk_pause::Sending::Description, Some(pauses)) = (sending, &self.pauses) {
+            pauses.describe(&mut self.encoded);
+            let at = self.leg.timestamp();
+            self.leg.write(now, false, payload_type, at, &self.encoded, &mut self.datagram);
+            outbox.send_trunk(TrunkPort::Rtp, destination, &self.datagram);
+        }
+        true
     }
 
     /// Sends what is pending as a short packet.

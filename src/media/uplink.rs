@@ -81,6 +81,12 @@ impl Uplink {
         self.buffer.insert(now, packet, content);
     }
 
+    /// Takes a description of a pause's noise: silence is no loss.
+    pub(super) fn on_noise(&mut self, now: Instant, packet: &Packet<'_>) {
+        let duration = self.codec.clock_rate() / 50;
+        self.buffer.insert(now, packet, Content::Silence { duration });
+    }
+
     /// Takes a telephone event: its sequence number is not lost.
     pub(super) fn on_event(&mut self, now: Instant, packet: &RtpIn) {
         self.on_event_packet(now, &packet_of(packet));

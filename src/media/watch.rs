@@ -14,11 +14,17 @@ pub(super) struct Watch {
     /// Since when silence counts; `None` while nobody expects sound.
     since: Option<Instant>,
     lost: bool,
+    /// The peer has said that it pauses.
+    pausing: bool,
 }
+
+/// How much longer silence lasts before it is a fault where the peer has said that it pauses: it may
+/// describe its noise once and never again (RFC 3389 5).
+const PATIENCE: u32 = 6;
 
 impl Watch {
     pub(super) fn new(leg: LegSide, lost_after: Duration) -> Self {
-        Self { leg, lost_after, started: false, since: None, lost: false }
+        Self { leg, lost_after, started: false, since: None, lost: false, pausing: false }
     }
 
     /// Sound is expected from now on.
@@ -32,8 +38,15 @@ impl Watch {
         self.lost = false;
     }
 
+    /// A description of noise came: sound may be away for longer.
+    pub(super) fn pauses(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.heard(now, outbox);
+        self.pausing = true;
+    }
+
     /// A packet came.
     pub(super) fn heard(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.pausing = false;
         if !std::mem::replace(&mut self.started, true) {
             outbox.event(MediaEvent::MediaStarted { leg: self.leg });
         }
@@ -47,8 +60,8 @@ impl Watch {
 
     /// Time has passed.
     pub(super) fn check(&mut self, now: Instant, outbox: &mut Outbox) {
-        let silent =
-            self.since.is_some_and(|at| now.saturating_duration_since(at) >= self.lost_after);
+        let lost_after = if self.pausing { self.lost_after * PATIENCE } else { self.lost_after };
+        let silent = self.since.is_some_and(|at| now.saturating_duration_since(at) >= lost_after);
         if silent && !std::mem::replace(&mut self.lost, true) {
             outbox.event(MediaEvent::MediaLost { leg: self.leg });
         }

@@ -10,6 +10,8 @@ pub struct PayloadType(u8);
 impl PayloadType {
     /// PCMU at 8 kHz (RFC 3551 table 4).
     pub const PCMU: PayloadType = PayloadType(0);
+    /// Comfort noise beside codecs of 8 kHz (RFC 3389 4).
+    pub const COMFORT_NOISE: PayloadType = PayloadType(13);
     /// PCMA at 8 kHz (RFC 3551 table 4).
     pub const PCMA: PayloadType = PayloadType(8);
 

@@ -19,8 +19,8 @@ pub use model::{
     Address, AddressFamily, Attribute, Direction, Media, Origin, Receives, Sends, Session,
 };
 pub use negotiate::{
-    LocalAudio, Negotiated, NegotiatedCodec, Refusal, TelephoneEvent, TelephoneEvents, accept,
-    answer, offer,
+    ComfortNoise, LocalAudio, Negotiated, NegotiatedCodec, NoiseType, Refusal, TelephoneEvent,
+    TelephoneEvents, accept, answer, offer,
 };
 pub use numbers::Numbers;
 pub use parse::{Fault, MAX_FORMATS, MAX_MEDIA, MAX_SDP, ParseError, parse};

@@ -22,6 +22,8 @@ pub struct LocalAudio {
     pub codecs: Vec<AudioCodec>,
     /// Whether we offer and take telephone events.
     pub telephone_events: TelephoneEvents,
+    /// Whether comfort noise is spoken.
+    pub comfort_noise: ComfortNoise,
     /// Milliseconds of sound in a packet: 10, 20, 30, 40 or 60.
     pub ptime_ms: u32,
     /// What we want.
@@ -49,6 +51,18 @@ pub enum TelephoneEvents {
     Off,
 }
 
+/// Whether comfort noise is spoken (RFC 3389), beside codecs of 8 kHz.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ComfortNoise {
+    /// Neither offered nor taken.
+    #[default]
+    Off,
+    /// Taken where it is offered.
+    Accepted,
+    /// Offered and taken.
+    Offered,
+}
+
 /// What both sides agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
@@ -63,6 +77,8 @@ pub struct Negotiated {
     pub others: Vec<NegotiatedCodec>,
     /// Telephone events, if both have them: at the codec's clock, or else at 8000 Hz.
     pub telephone_event: Option<TelephoneEvent>,
+    /// Comfort noise, if both have it.
+    pub comfort_noise: Option<NoiseType>,
     /// Milliseconds of sound in the packets we send.
     pub ptime_ms: u32,
     /// Seen from us.
@@ -91,6 +107,15 @@ pub struct TelephoneEvent {
     pub receive: u8,
     /// Clock of durations and timestamps in Hz.
     pub clock_rate: u32,
+}
+
+/// The payload types of comfort noise by direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoiseType {
+    /// In packets we send: theirs.
+    pub send: u8,
+    /// In packets we receive: ours.
+    pub receive: u8,
 }
 
 /// Why no agreement came about.
@@ -134,7 +159,10 @@ pub fn offer(local: &LocalAudio) -> Session {
         Protection::None | Protection::Optional => "RTP/AVP",
         Protection::Required => "RTP/SAVP",
     };
-    let mut media = audio(local, protocol, &codecs, &events, local.direction);
+    // What was agreed stays agreed, whoever offers next.
+    let wanted = local.comfort_noise == ComfortNoise::Offered || local.numbers.has_noise();
+    let noise = (wanted && clocks.contains(&NOISE_CLOCK)).then(|| local.numbers.noise());
+    let mut media = audio(local, protocol, &codecs, &events, noise, local.direction);
     if local.protection != Protection::None {
         media.attributes.extend(local.crypto.iter().map(crypto_line));
     }
@@ -177,6 +205,9 @@ pub fn answer(local: &LocalAudio, remote: &Session) -> Result<(Session, Negotiat
         clock_rate,
     });
     let mut negotiated = agree(local, remote, theirs, codec, vec![], event)?;
+    let noise = (local.comfort_noise != ComfortNoise::Off).then(|| noise_of(theirs, codec.codec));
+    let noise = noise.flatten();
+    negotiated.comfort_noise = noise.map(|pt| NoiseType { send: pt, receive: pt });
     negotiated.crypto = our_crypto.as_ref().map(|(ours, theirs)| NegotiatedCrypto {
         suite: ours.suite,
         send: ours.key.clone(),
@@ -188,6 +219,7 @@ pub fn answer(local: &LocalAudio, remote: &Session) -> Result<(Session, Negotiat
         &theirs.protocol,
         &[(codec.codec, codec.receive)],
         &events,
+        noise,
         negotiated.direction,
     );
     ours.attributes.extend(our_crypto.iter().map(|(ours, _)| crypto_line(ours)));
@@ -227,8 +259,11 @@ pub fn accept(local: &LocalAudio, remote: &Session) -> Result<Negotiated, Refusa
         let receive = local.numbers.event(clock_rate);
         TelephoneEvent { send: pt, receive, clock_rate }
     });
+    let offered = local.comfort_noise == ComfortNoise::Offered || local.numbers.has_noise();
+    let noise = noise_of(theirs, codec.codec).filter(|_| offered);
+    let comfort_noise = noise.map(|pt| NoiseType { send: pt, receive: local.numbers.noise() });
     let negotiated = agree(local, remote, theirs, codec, others, event)?;
-    Ok(Negotiated { crypto, ..negotiated })
+    Ok(Negotiated { crypto, comfort_noise, ..negotiated })
 }
 
 fn agree(
@@ -254,6 +289,7 @@ fn agree(
         codec,
         others,
         telephone_event,
+        comfort_noise: None,
         ptime_ms: ptime(local, theirs),
         direction: their_direction.reversed().and(local.direction),
         crypto: None,
@@ -317,6 +353,15 @@ fn events_for(local: &LocalAudio, media: &Media, codec: AudioCodec) -> Option<(u
     at(codec.clock_rate()).or_else(|| at(8000))
 }
 
+/// Their payload type of comfort noise that goes with a codec; 13 needs no `a=rtpmap` (RFC 3551 table 4).
+fn noise_of(media: &Media, codec: AudioCodec) -> Option<u8> {
+    let is_noise = |pt: &u8| match media.rtpmap(*pt) {
+        Some((name, clock)) => name.eq_ignore_ascii_case(NOISE) && clock == NOISE_CLOCK,
+        None => *pt == NOISE_TYPE,
+    };
+    media.payload_types().find(is_noise).filter(|_| codec.clock_rate() == NOISE_CLOCK)
+}
+
 /// `a=rtcp:port [IN IP4 address]` (RFC 3605) where it may be sent to, or the port above.
 fn rtcp_address(local: &LocalAudio, media: &Media, ip: IpAddr) -> SocketAddr {
     let above = SocketAddr::new(ip, media.port.checked_add(1).unwrap_or(media.port));
@@ -371,6 +416,7 @@ fn audio(
     protocol: &str,
     codecs: &[(AudioCodec, u8)],
     events: &[(u32, u8)],
+    noise: Option<u8>,
     direction: Direction,
 ) -> Media {
     let mut attributes = vec![];
@@ -382,13 +428,17 @@ fn audio(
             attributes.push(Attribute::with("fmtp", format!("{pt} {OPUS_PARAMETERS}")));
         }
     }
+    if let Some(pt) = noise {
+        attributes.push(Attribute::with("rtpmap", format!("{pt} {NOISE}/{NOISE_CLOCK}")));
+    }
     for (clock, pt) in events {
         attributes.push(Attribute::with("rtpmap", format!("{pt} telephone-event/{clock}")));
         attributes.push(Attribute::with("fmtp", format!("{pt} 0-16")));
     }
     attributes.push(Attribute::with("ptime", local.ptime_ms.to_string()));
     attributes.push(Attribute::flag(direction.name()));
-    let numbers = codecs.iter().map(|(_, pt)| pt).chain(events.iter().map(|(_, pt)| pt));
+    let numbers = codecs.iter().map(|(_, pt)| pt).chain(&noise);
+    let numbers = numbers.chain(events.iter().map(|(_, pt)| pt));
     Media {
         kind: "audio".into(),
         port: local.port,
@@ -404,6 +454,10 @@ fn refused(media: &Media) -> Media {
     Media { port: 0, connection: None, attributes: vec![], ..media.clone() }
 }
 
+const NOISE: &str = "CN";
+const NOISE_CLOCK: u32 = 8000;
+/// RFC 3389 4.
+pub(super) const NOISE_TYPE: u8 = 13;
 const PTIMES_MS: [u32; 5] = [10, 20, 30, 40, 60];
 const DEFAULT_PTIME_MS: u32 = 20;
 /// Mono, and no more than a page is asked for (RFC 7587 section 6.1).

@@ -12,6 +12,7 @@ fn local(codecs: &[AudioCodec]) -> LocalAudio {
         port: 40_000,
         codecs: codecs.to_vec(),
         telephone_events: TelephoneEvents::Spoken,
+        comfort_noise: ComfortNoise::Off,
         ptime_ms: 20,
         direction: Direction::SendRecv,
         session_id: 77,
@@ -308,4 +309,41 @@ fn a_number_keeps_its_meaning_when_we_offer_again_rfc_3264_8_3_2() {
     ours.numbers.keep(&answer(&ours, &theirs).unwrap().1);
     let again = offer(&ours).to_string();
     assert!(again.contains("m=audio 40000 RTP/AVP 101 0 96 110\r\n"), "{again}");
+}
+
+/// RFC 3389 4: number 13 beside codecs of 8 kHz, in an offer that wants it, in an answer to one.
+#[test]
+fn comfort_noise_is_spoken_where_both_want_it() {
+    let of = |comfort_noise| LocalAudio { comfort_noise, ..local(&G711) };
+    let theirs = remote("m=audio 4000 RTP/AVP 8 13 101|a=rtpmap:101 telephone-event/8000");
+    let both = Some(NoiseType { send: 13, receive: 13 });
+    for (own, expected) in
+        [(ComfortNoise::Off, None), (ComfortNoise::Accepted, both), (ComfortNoise::Offered, both)]
+    {
+        let (text, agreed) = answer(&of(own), &theirs).unwrap();
+        assert_eq!(agreed.comfort_noise, expected, "{own:?}");
+        let text = text.to_string();
+        let line = if expected.is_some() { "RTP/AVP 8 13 101\r\n" } else { "RTP/AVP 8 101\r\n" };
+        assert!(text.contains(line), "{text}");
+        assert_eq!(text.contains("a=rtpmap:13 CN/8000\r\n"), expected.is_some(), "{text}");
+        let offered = offer(&of(own)).to_string();
+        assert_eq!(offered.contains("RTP/AVP 0 8 13 101\r\n"), own == ComfortNoise::Offered);
+        // What nobody offered is not agreed on, whatever the answer says.
+        let agreed = accept(&of(own), &theirs).unwrap().comfort_noise;
+        assert_eq!(agreed, both.filter(|_| own == ComfortNoise::Offered), "{own:?}");
+    }
+    // A number of their own, which stays for the session's next offer of ours.
+    let theirs = remote("m=audio 4000 RTP/AVP 0 98 99|a=rtpmap:98 CN/16000|a=rtpmap:99 cn/8000");
+    let mut own = of(ComfortNoise::Accepted);
+    let (_, agreed) = answer(&own, &theirs).unwrap();
+    assert_eq!(agreed.comfort_noise, Some(NoiseType { send: 99, receive: 99 }));
+    own.numbers.keep(&agreed);
+    assert!(offer(&own).to_string().contains("RTP/AVP 0 8 99 101\r\n"));
+    // Number 13 with another name, and a codec that has pauses of its own.
+    let other = remote("m=audio 4000 RTP/AVP 0 13|a=rtpmap:13 X/8000");
+    assert_eq!(answer(&of(ComfortNoise::Offered), &other).unwrap().1.comfort_noise, None);
+    let opus = LocalAudio { comfort_noise: ComfortNoise::Offered, ..local(&[AudioCodec::Opus]) };
+    assert!(offer(&opus).to_string().contains("RTP/AVP 107 110\r\n"));
+    let theirs = remote("m=audio 4000 RTP/AVP 107 13|a=rtpmap:107 opus/48000/2");
+    assert_eq!(answer(&opus, &theirs).unwrap().1.comfort_noise, None);
 }

@@ -1,6 +1,7 @@
 //! The payload types in which we receive, once agreed on: within a session a number keeps its meaning
 //! and a codec its number, whoever offers (RFC 3264 section 8.3.2).
 
+use super::negotiate::NOISE_TYPE;
 use super::{AudioCodec, Negotiated};
 
 /// The numbers of one session.
@@ -8,6 +9,7 @@ use super::{AudioCodec, Negotiated};
 pub struct Numbers {
     codecs: Vec<(AudioCodec, u8)>,
     events: Vec<(u32, u8)>,
+    noise: Option<u8>,
 }
 
 impl Numbers {
@@ -19,6 +21,7 @@ impl Numbers {
             self.events.retain(|(clock, _)| *clock != event.clock_rate);
             self.events.push((event.clock_rate, event.receive));
         }
+        self.noise = agreed.comfort_noise.map(|noise| noise.receive);
     }
 
     pub(super) fn codec(&self, wanted: AudioCodec) -> u8 {
@@ -33,10 +36,21 @@ impl Numbers {
         kept.map_or_else(|| self.free(usual), |(_, number)| *number)
     }
 
+    /// Of comfort noise.
+    pub(super) fn noise(&self) -> u8 {
+        self.noise.unwrap_or(NOISE_TYPE)
+    }
+
+    /// Whether comfort noise is agreed on.
+    pub(super) fn has_noise(&self) -> bool {
+        self.noise.is_some()
+    }
+
     /// The usual number, or another dynamic one where the peer has given it another meaning.
     fn free(&self, usual: u8) -> u8 {
         let codecs = self.codecs.iter().map(|(_, number)| *number);
-        let used: Vec<u8> = codecs.chain(self.events.iter().map(|(_, number)| *number)).collect();
+        let used: Vec<u8> =
+            codecs.chain(self.events.iter().map(|(_, number)| *number)).chain(self.noise).collect();
         if !used.contains(&usual) {
             return usual;
         }

@@ -50,6 +50,8 @@ pub struct Definition {
     pub dtmf: DtmfMode,
     /// How long they are.
     pub digits: DigitPacing,
+    /// Whether pauses travel as comfort noise.
+    pub comfort_noise: ComfortNoise,
     /// Whether its media is encrypted.
     pub srtp: Srtp,
     /// Calls at once, 1 or more.
@@ -86,6 +88,7 @@ impl Definition {
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             dtmf: DtmfMode::Auto,
             digits: DigitPacing::default(),
+            comfort_noise: ComfortNoise::Accept,
             srtp: Srtp::Off,
             // A small trunk; a stolen account is not worth much more than this.
             channels: 30,
@@ -180,6 +183,32 @@ impl Codec {
     /// The word in files.
     pub fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(_, c)| *c == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// Whether pauses travel as descriptions of their noise instead of as sound (RFC 3389).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ComfortNoise {
+    /// Neither offered nor taken.
+    Off,
+    /// The trunk's pauses, where it offers to send them so. Ours go out as sound.
+    #[default]
+    Accept,
+    /// Offered to the trunk; where it agrees, ours go out so as well.
+    Offer,
+}
+
+impl ComfortNoise {
+    /// Every mode with its word in files.
+    pub const WORDS: &'static [(&'static str, ComfortNoise)] = &[
+        ("off", ComfortNoise::Off),
+        ("accept", ComfortNoise::Accept),
+        ("offer", ComfortNoise::Offer),
+    ];
+
+    /// The word in files.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, own)| *own == self).map_or("", |(word, _)| word)
     }
 }
 

@@ -11,7 +11,7 @@ mod retry;
 mod select;
 mod target;
 
-pub use definition::{CallerDigest, Codec, Definition, Registering, Srtp, TrunkTls};
+pub use definition::{CallerDigest, Codec, ComfortNoise, Definition, Registering, Srtp, TrunkTls};
 pub use header_name::{HeaderName, HeaderNameError};
 pub use limits::{Busy, Limits};
 pub use monitor::{Health, Input, Monitor, Output, Probing};

@@ -41,6 +41,7 @@ pub(super) struct ToPage {
 /// A packet that the trunk got.
 #[derive(Debug, Clone)]
 pub(super) struct ToTrunk {
+    pub(super) at: Instant,
     pub(super) payload_type: u8,
     pub(super) seq: u16,
     pub(super) timestamp: u32,
@@ -146,8 +147,13 @@ impl Lab {
 
     /// The same toward a trunk of any kind.
     pub(super) fn toward(codec: BrowserCodec, media: TrunkMedia) -> Self {
+        Self::set(codec, media, config())
+    }
+
+    /// The same of a bridge that is set in this way.
+    pub(super) fn set(codec: BrowserCodec, media: TrunkMedia, config: BridgeConfig) -> Self {
         let now = epoch();
-        let mut bridge = Bridge::new(now, config());
+        let mut bridge = Bridge::new(now, config);
         bridge.set_browser(now, &negotiated(codec)).unwrap();
         bridge.handle_input(now, Input::BrowserUp);
         let media = TrunkMedia { addresses: AddressPolicy::Any, ..media };
@@ -221,6 +227,7 @@ impl Lab {
                     self.phone.on_packet(self.now, &p);
                     self.destinations.push(destination);
                     self.trunk.push(ToTrunk {
+                        at: self.now,
                         payload_type: p.payload_type.get(),
                         seq: p.seq.0,
                         timestamp: p.timestamp.0,

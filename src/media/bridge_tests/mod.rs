@@ -4,6 +4,7 @@
 mod allocations;
 mod bad_input;
 mod codecs;
+mod comfort_noise;
 mod digit_matrix;
 mod digit_modes;
 mod digit_properties;
@@ -13,4 +14,5 @@ mod digits;
 mod faults;
 mod lab;
 mod phone;
+mod renegotiation;
 mod sound;
