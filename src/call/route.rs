@@ -100,6 +100,8 @@ impl fmt::Display for Target {
             Target::Trunk(trunk) => write!(f, "trunk {trunk}"),
             Target::Page { user, .. } => write!(f, "page of {user}"),
             Target::Line(flow) => match flow.first() {
+                // The trace of attempts goes to the log, and no number does.
+                Some(Destination::Number(_)) => f.write_str("line to a number"),
                 Some(to) => write!(f, "line {to}"),
                 None => f.write_str("line of nothing"),
             },

@@ -49,4 +49,3 @@ pub use report::{
 };
 pub use schedule::Schedule;
 pub use test_case::TestResult;
-pub use usage::NamedBy;

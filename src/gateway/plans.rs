@@ -18,10 +18,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::ringing::NOT_SERVED;
 use crate::base::{Finding, Severity};
 use crate::config::{LoadedPlan, load_plan, read_bytes, read_whole};
-use crate::dialplan::{Destination, Known, NoFiles, Number, Plan, Region, load};
+use crate::dialplan::{Known, NoFiles, Number, Plan, Region, load};
 use crate::ivr::Script;
 use crate::telemetry::Metrics;
 
@@ -153,7 +152,7 @@ impl Plans {
     /// The findings of a text, warnings too; nothing changes.
     pub fn check(&self, text: &str) -> Vec<Finding> {
         match self.load(text).0 {
-            Ok(plan) => warnings(&plan),
+            Ok(plan) => plan.warnings().to_vec(),
             Err(findings) => findings,
         }
     }
@@ -276,7 +275,7 @@ impl PlanInForce {
 
 fn in_force(plan: Plan, text: String, path: Option<&Path>) -> PlanInForce {
     let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut warnings = warnings(&plan);
+    let mut warnings = plan.warnings().to_vec();
     let folder = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     let read = |file: &str| read_bytes(&folder.join(file));
     let (script, faults) = Script::of(&plan, &read);
@@ -301,32 +300,6 @@ fn let_go(mut plan: Arc<PlanInForce>) {
         }
         thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// The plan's own warnings, and its destinations that this gateway does not serve yet.
-fn warnings(plan: &Plan) -> Vec<Finding> {
-    let mut warnings = plan.warnings().to_vec();
-    for (user, destination) in plan.destinations() {
-        let served = match destination {
-            Destination::User(_) | Destination::Ring(_) => user.is_from_outside(),
-            Destination::Hangup
-            | Destination::Voicemail(_)
-            | Destination::Menu(_)
-            | Destination::App(_) => true,
-            // In a menu it is served: the line's call goes on.
-            Destination::Number(_) => false,
-        };
-        if !served {
-            warnings.push(Finding {
-                file: plan.file().to_owned(),
-                line: user.line(),
-                column: user.column(),
-                severity: Severity::Warning,
-                message: format!("{user}: {destination} is {NOT_SERVED}; calls pass it over"),
-            });
-        }
-    }
-    warnings
 }
 
 /// Makes the number library's tables for the countries that calls will need.

@@ -1,7 +1,7 @@
 //! From a flow of the plan to the steps of a call: who rings, in which order, for how long.
 //!
 //! The first destination with somebody there rings first; the next one follows when nobody took the
-//! call. What is not served yet is passed over, and says so in the trace.
+//! call. Where nobody is, the trace says so.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +18,6 @@ pub(super) struct Ringing {
     pub steps: Vec<Step>,
     /// For the call's trace.
     pub trace: Vec<String>,
-    /// The first destination that is not served yet.
-    pub unserved: Option<String>,
 }
 
 /// Who is there.
@@ -66,9 +64,11 @@ impl Ringing {
                     ringing.steps.push(Step { targets, ring: None });
                     break;
                 }
+                // A call of its own goes on to it; when that fails, the flow goes on here.
                 Destination::Number(_) => {
-                    ringing.pass(destination, NOT_SERVED);
-                    ringing.unserved.get_or_insert_with(|| destination.to_string());
+                    ringing.trace.push(format!("on to {destination}"));
+                    let targets = vec![Target::Line(vec![destination.clone()])];
+                    ringing.steps.push(Step { targets, ring: None });
                 }
             }
         }
@@ -184,8 +184,7 @@ fn targets(presence: &Presence<'_>, user: &UserId) -> Vec<Target> {
     pages.map(|session| Target::Page { user: user.clone(), session }).collect()
 }
 
-/// Why a destination of a plan is passed over, as it is told at load, too.
-pub(super) const NOT_SERVED: &str = "not served yet";
+/// Why a destination of a plan is passed over.
 const NOBODY: &str = "nobody is signed in";
 
 /// Pages that ring at once: each holds a peer connection of its own.
@@ -272,22 +271,21 @@ flow = ["ring:all"]
     }
 
     #[test]
-    fn who_is_away_or_not_served_is_passed_over_and_told() {
+    fn who_is_away_is_passed_over_and_a_number_is_a_step_of_its_own() {
         let away = Destination::User("d".parse().unwrap());
         let user = Destination::User("c".parse().unwrap());
         let number = Destination::Number("+4930123".parse().unwrap());
         let ringing = ringing(&[away, number, user, Destination::Hangup, ring("all")]);
-        assert_eq!(users(&ringing), ["c"]);
+        assert_eq!(users(&ringing), ["line to a number", "c"]);
         assert_eq!(
             ringing.trace,
             [
                 "pass user:d: nobody is signed in",
-                "pass number:+4930123: not served yet",
+                "on to number:+4930123",
                 "ring user:c: c",
                 "then hangup",
             ]
         );
-        assert_eq!(ringing.unserved.as_deref(), Some("number:+4930123"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::Inner;
 use super::accounts::{Counted, frees_in};
-use super::ringing::{NOT_SERVED, Presence, Ringing};
+use super::ringing::{Presence, Ringing};
 use super::trunks::{Trunk, Trunks};
 use crate::base::{Cause, DtmfMode, E164, Party, SessionId, UserId};
 use crate::call::{Call, Decision, Refusal, Route, Step, Target, Targets};
@@ -89,7 +89,7 @@ pub(super) fn from_page(gateway: &Arc<Inner>, session: SessionId, call: &Call) -
         }
     }
     let mut routed = match &decision.outcome {
-        Outcome::Flow(flow) if is_of_pages(flow) => {
+        Outcome::Flow(flow) => {
             // Not the page that calls, where its own user is among them.
             let others = |user: &UserId| {
                 let pages = gateway.registry.pages_of(user).into_iter();
@@ -355,21 +355,8 @@ fn connect(
         }
         Outcome::Flow(flow) => match caller {
             Caller::Outside(presence) => to_pages(plan, flow, presence, rule, trace),
-            Caller::User(_) if flow.first().is_some_and(is_line) => {
-                let target = Target::Line(flow.clone());
-                trace.extend(flow.first().map(|to| format!("line {to}")));
-                let step = Step { targets: vec![target], ring: None };
-                let decision = Decision::Connect(Box::new(route_of(vec![step], &rule, &trace)));
-                Routed { decision, rule, trace, dial: None, counted: None }
-            }
             Caller::User(_) => {
-                let words = match flow.first() {
-                    Some(Destination::User(_) | Destination::Ring(_)) => {
-                        "a call is handed over to a number, not to a page".to_owned()
-                    }
-                    Some(other) => format!("{other} is {NOT_SERVED}"),
-                    None => "the rule leads nowhere".to_owned(),
-                };
+                let words = "a call is handed over to a number, not to a page or a line".to_owned();
                 trace.push(format!("=> deny {words:?}"));
                 refused(Cause::Unreachable, rule, trace, Some(words))
             }
@@ -378,11 +365,6 @@ fn connect(
             refused(refusal.cause, rule, trace, Some(refusal.words.clone()))
         }
     }
-}
-
-/// Whether a flow begins with pages.
-fn is_of_pages(flow: &[Destination]) -> bool {
-    matches!(flow.first(), Some(Destination::User(_) | Destination::Ring(_)))
 }
 
 /// The pages of a flow, step by step.
@@ -396,12 +378,9 @@ fn to_pages(
     let ringing = Ringing::of(plan, flow, presence);
     trace.extend(ringing.trace);
     if ringing.steps.is_empty() {
-        let (cause, words) = match (ringing.unserved, flow.first()) {
-            (Some(destination), _) => {
-                (Cause::Unreachable, format!("{destination} is {NOT_SERVED}"))
-            }
-            (None, Some(Destination::Hangup)) => (Cause::Declined, "the plan hangs up".to_owned()),
-            (None, _) => (Cause::Unreachable, "nobody is signed in".to_owned()),
+        let (cause, words) = match flow.first() {
+            Some(Destination::Hangup) => (Cause::Declined, "the plan hangs up".to_owned()),
+            _ => (Cause::Unreachable, "nobody is signed in".to_owned()),
         };
         trace.push(format!("=> deny {words:?}"));
         return refused(cause, rule, trace, Some(words));
@@ -420,11 +399,6 @@ fn route_of(steps: Vec<Step>, rule: &Option<String>, trace: &[String]) -> Route 
         ring: None,
         max_call: None,
     }
-}
-
-/// Whether a line of the gateway's own serves it.
-fn is_line(to: &Destination) -> bool {
-    matches!(to, Destination::Menu(_) | Destination::Voicemail(_) | Destination::App(_))
 }
 
 fn urgency(call: &dialplan::TrunkCall) -> Urgency {

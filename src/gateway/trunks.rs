@@ -117,7 +117,7 @@ impl Trunks {
     }
 
     /// The trunk that a call comes from: by its address, among several there by the user whose
-    /// password was shown, or by the `line` that was registered.
+    /// password was shown, by the `line` that was registered, or by the port of its target.
     pub fn of_incoming(&self, incoming: &Incoming) -> Option<&Arc<Trunk>> {
         let source = incoming.source.ip();
         let speaks = |trunk: &&Arc<Trunk>| {
@@ -131,7 +131,14 @@ impl Trunks {
         };
         let line = incoming.target.param(LINE);
         let here = || self.0.values().filter(speaks).filter(known);
-        here().find(|trunk| line.is_some_and(|line| trunk.is_line(line))).or_else(|| here().next())
+        let is_target = |trunk: &&Arc<Trunk>| {
+            let target = &trunk.definition.target;
+            target.address() == Some(source) && target.port() == Some(incoming.source.port())
+        };
+        here()
+            .find(|trunk| line.is_some_and(|line| trunk.is_line(line)))
+            .or_else(|| here().find(is_target))
+            .or_else(|| here().next())
     }
 
     /// A stream to this address is gone.

@@ -335,7 +335,8 @@ impl Bridge {
                 let hearing = if receives { trunk.hear(now, &packet) } else { Hearing::Muted };
                 if self.line.is_some() && receives {
                     let codec = trunk.decoder().map(|decoder| decoder.codec());
-                    line::hear(&mut self.hearing, now, &packet, codec, self.config.playout);
+                    let heard = (&packet, hearing);
+                    line::hear(&mut self.hearing, now, heard, codec, self.config.playout);
                 }
                 let heard = self.feed == Feed::Trunk && receives && self.hold == Hold::Off;
                 let browser = self.browser.as_mut().filter(|b| heard && b.is_open());

@@ -134,6 +134,11 @@ impl Baresip {
         Baresip { port, control_port, keys_port, process, dir }
     }
 
+    /// What it plays, from the beginning of each call.
+    pub fn sound_file(&self) -> std::path::PathBuf {
+        self.dir.join("tone.wav")
+    }
+
     /// The telephone events it has been given so far: a key, and whether it was the key's end.
     pub fn telephone_events(&self) -> Vec<(char, bool)> {
         let output = self.process.output();

@@ -127,6 +127,20 @@ impl Wire {
         presses
     }
 
+    /// Waits until so many events of payload type `of` have ended, at most a minute.
+    pub fn event_ended(&self, of: u8, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let heard = self.heard();
+            let ends = heard.iter().filter(|p| p.payload_type() == of && event(p).1);
+            // RFC 4733 2.5.1.4: each end is sent three times.
+            if ends.count() >= 3 * count || Instant::now() > deadline {
+                break;
+            }
+            std::thread::park_timeout(PTIME);
+        }
+    }
+
     /// Whether intervals of sound are missing though no event takes their place: the machine did not
     /// let the gateway run for so long that it gave them up.
     pub fn has_holes(&self) -> bool {

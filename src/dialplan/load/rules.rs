@@ -247,7 +247,10 @@ impl Loader<'_> {
         let mut flow = Vec::new();
         for (index, field) in list.into_iter().enumerate() {
             let Some(step) = self.destination(field) else { continue };
-            let goes_on = matches!(step, Destination::User(_) | Destination::Ring(_));
+            let goes_on = matches!(
+                step,
+                Destination::User(_) | Destination::Ring(_) | Destination::Number(_)
+            );
             if let Some(next) = places.get(index + 1).filter(|_| !goes_on) {
                 let message = format!("never reached: the call does not come back from {step}");
                 self.findings.error(next, message);

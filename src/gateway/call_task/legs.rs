@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::CallInput;
-use crate::base::{E164, SessionId, UserId};
+use crate::base::{Cause, E164, SessionId, UserId};
 use crate::dialplan::Destination;
 use crate::dtmf::InfoSupport;
 use crate::media;
@@ -64,6 +64,8 @@ pub(super) struct CallerTrunk {
 pub(super) struct CallerLine {
     /// The other call.
     pub parent: mpsc::Sender<CallInput>,
+    /// Which of its callees this call is for.
+    pub n: u8,
     /// Where the caller is to go.
     pub to: Destination,
     /// The number that was called, which is shown where the call goes out.
@@ -111,6 +113,19 @@ pub(super) struct CalleeLine {
     pub onward: Option<mpsc::Sender<CallInput>>,
     /// That one was answered.
     pub joined: bool,
+}
+
+impl CalleeLine {
+    /// Ends what it has started and gives its media back.
+    pub(super) async fn close(&mut self, cause: Cause) {
+        if let Some(onward) = self.onward.take() {
+            // One that is over by itself is over.
+            let _ = onward.send(CallInput::End(cause)).await;
+        }
+        if let Some(media) = self.media.take() {
+            media.close();
+        }
+    }
 }
 
 impl Caller {

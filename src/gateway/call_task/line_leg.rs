@@ -1,4 +1,5 @@
 //! A line's leg: a menu, a mailbox or a test line of the gateway's own, and the way from it onward.
+//! A number in a flow is the way onward without the line: its caller hears ringing until it is answered.
 //!
 //! ```text
 //! caller --- call (answered) --- line      the line transfers:      caller --- call --- pipe
@@ -20,7 +21,7 @@ use super::spawn::spawn_onward;
 use super::trunk_leg::media_rejection;
 use super::{CallInput, MediaOf, Onward};
 use crate::base::{CallId, Cause};
-use crate::call::{Input, Leg, LegEvent, Rejection};
+use crate::call::{Early, Input, Leg, LegEvent, Rejection, State};
 use crate::dialplan::Destination;
 use crate::dtmf::{DigitEvent, Phase};
 use crate::gateway::voicemail::{Left, Voicemails};
@@ -28,7 +29,8 @@ use crate::ivr::{Line, LineEvent, Script};
 use crate::media;
 
 impl CallTask {
-    /// A line that waits to be served: it answers at once.
+    /// A line that waits to be served: it answers at once. A number has no line; it answers when its
+    /// call is answered.
     pub(super) fn dial_line(&mut self, n: u8, flow: &[Destination]) -> Result<Callee, Rejection> {
         let media = match &self.caller {
             Caller::Page(_) => None,
@@ -41,6 +43,18 @@ impl CallTask {
             Caller::Line(_) => return Err(Rejection::plain(Cause::Internal)),
         };
         let (refuse, refused) = std::sync::mpsc::channel();
+        if let Some(to @ Destination::Number(_)) = flow.first() {
+            let onward = self.start_onward(n, to.clone());
+            let onward = onward.ok_or_else(|| Rejection::plain(Cause::LimitReached))?;
+            let onward = Some(onward);
+            return Ok(Callee::Line(CalleeLine {
+                media,
+                line: None,
+                refuse,
+                onward,
+                joined: false,
+            }));
+        }
         let record = self.engine.record();
         let from = record.from.number.as_ref().map(|number| number.as_str().to_owned());
         let script: Arc<Script> = self.gateway.plans.in_force().script.clone();
@@ -84,11 +98,7 @@ impl CallTask {
             LineEvent::HangUp => self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup))),
             LineEvent::Transfer(to) => {
                 tracing::info!(call.id = %self.id, kind = kind_of(&to), "line transfers");
-                let record = self.engine.record();
-                let (from, called) = (record.from.clone(), record.to.number.clone());
-                let parent = self.inbox.clone();
-                let caller = CallerLine { parent, to, called };
-                let started = spawn_onward(&self.gateway, caller, from);
+                let started = self.start_onward(n, to);
                 let Some(Callee::Line(line)) = self.callees.get_mut(usize::from(n)) else { return };
                 match started {
                     Some(onward) => line.onward = Some(onward),
@@ -101,27 +111,41 @@ impl CallTask {
         }
     }
 
-    /// News of the call that a line has started.
-    pub(super) fn onward(&mut self, news: Onward) {
-        let lines = self.callees.iter_mut().enumerate();
-        let line = lines.filter_map(|(n, callee)| match callee {
-            Callee::Line(line) => Some((n, line)),
-            _ => None,
-        });
-        let Some((n, line)) = line.last() else { return };
-        let Ok(n) = u8::try_from(n) else { return };
+    fn start_onward(&self, n: u8, to: Destination) -> Option<mpsc::Sender<CallInput>> {
+        let record = self.engine.record();
+        let (from, called) = (record.from.clone(), record.to.number.clone());
+        let caller = CallerLine { parent: self.inbox.clone(), n, to, called };
+        spawn_onward(&self.gateway, caller, from)
+    }
+
+    /// News of the call that a line has started, or of that to a number of the flow.
+    pub(super) fn onward(&mut self, n: u8, news: Onward) {
+        let Some(Callee::Line(line)) = self.callees.get_mut(usize::from(n)) else { return };
+        let leg = Leg::Callee(n);
+        let is_answered = matches!(self.engine.state(), State::Answering | State::Connected);
         match news {
-            Onward::Joined(pipe) => {
+            Onward::Rings if is_answered => {}
+            Onward::Rings => self.feed(Input::Leg(leg, LegEvent::Ringing(Early::NoMedia))),
+            Onward::Joined(pipe) if is_answered => {
                 line.joined = true;
                 self.to_line_media(n, Box::new(pipe));
             }
-            Onward::Over if line.joined => {
-                line.onward = None;
-                self.feed(Input::Leg(Leg::Callee(n), LegEvent::Ended(Cause::Hangup)));
+            Onward::Joined(pipe) => {
+                line.joined = true;
+                line.line = Some(Box::new(pipe));
+                self.feed(Input::Leg(leg, LegEvent::Answered));
             }
-            Onward::Over => {
+            Onward::Over(_) if line.joined => {
+                line.onward = None;
+                self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup)));
+            }
+            Onward::Over(_) if is_answered => {
                 line.onward = None;
                 let _ = line.refuse.send(());
+            }
+            Onward::Over(cause) => {
+                line.onward = None;
+                self.feed(Input::Leg(leg, LegEvent::Rejected(Rejection::plain(cause))));
             }
         }
     }
@@ -157,7 +181,7 @@ impl CallTask {
                 early_media: false,
             });
         }
-        if line.parent.send(CallInput::Onward(Onward::Joined(far))).await.is_err() {
+        if line.parent.send(CallInput::Onward(line.n, Onward::Joined(far))).await.is_err() {
             self.feed(Input::End(Cause::Hangup));
         }
     }

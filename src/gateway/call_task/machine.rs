@@ -136,7 +136,7 @@ impl CallTask {
             CallInput::Sip(event) => self.sip_event(*event).await,
             CallInput::Media(of, event) => self.media_event(of, event).await,
             CallInput::Line(n, event) => self.line_event(n, event).await,
-            CallInput::Onward(news) => self.onward(news),
+            CallInput::Onward(n, news) => self.onward(n, news),
             CallInput::RecordKept => self.feed(Input::RecordKept),
             CallInput::Transfer(to) => {
                 if let Err(refusal) = self.transfer(to).await {

@@ -56,7 +56,7 @@ pub(super) enum CallInput {
     /// A line of this call wants something.
     Line(u8, LineEvent),
     /// The call that a line of this one has started goes on.
-    Onward(Onward),
+    Onward(u8, Onward),
     /// The record of the answer is on disk, or cannot be.
     RecordKept,
     /// The operator or the gateway ends the call.
@@ -66,10 +66,12 @@ pub(super) enum CallInput {
 /// News of the call that a line has started.
 #[derive(Debug)]
 pub(super) enum Onward {
+    /// Its callee rings.
+    Rings,
     /// Answered: what its side says and hears.
     Joined(media::PipeEnd),
     /// Over, answered or not.
-    Over,
+    Over(Cause),
 }
 
 /// What a page can ask of a call that exists.

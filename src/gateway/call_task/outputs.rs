@@ -75,7 +75,8 @@ impl CallTask {
                 if self.handing.is_some() {
                     self.far = Some(leg);
                 }
-                let answers = matches!(callee, Callee::Line(_));
+                // One without a line is a number that a call of its own is on the way to.
+                let answers = matches!(&callee, Callee::Line(line) if line.line.is_some());
                 self.callees.push(callee);
                 self.answer_start();
                 if rings {
@@ -113,8 +114,10 @@ impl CallTask {
         match (&self.caller, progress) {
             (Caller::Page(_), Progress::Ringing) => self.tell_state(CallState::Ringing),
             (Caller::Page(_), Progress::EarlyMedia(_)) => self.tell_state(CallState::EarlyMedia),
-            // Its line plays ringback.
-            (Caller::Line(_), _) => {}
+            // A caller who has hung up meanwhile needs no news.
+            (Caller::Line(line), _) => {
+                let _ = line.parent.try_send(CallInput::Onward(line.n, super::Onward::Rings));
+            }
             // Pages have no sound before they answer: a trunk that calls hears its own ringback.
             (Caller::Trunk(trunk), _) => {
                 let ringing = Command::Progress {
@@ -231,6 +234,7 @@ impl CallTask {
                 page.media.close();
                 page.page.event(Event::CallCancelled { call: self.id, code: cause.end_code() });
             }
+            Some(Callee::Line(line)) => line.close(cause).await,
             _ => {}
         }
     }
@@ -248,15 +252,7 @@ impl CallTask {
                     let event = ended_event(self.id, end, end.by.seen_by_callee());
                     page.page.event(event);
                 }
-                Some(Callee::Line(line)) => {
-                    if let Some(onward) = line.onward.take() {
-                        // One that is over by itself is over.
-                        let _ = onward.send(CallInput::End(Cause::Hangup)).await;
-                    }
-                    if let Some(media) = line.media.take() {
-                        media.close();
-                    }
-                }
+                Some(Callee::Line(line)) => line.close(Cause::Hangup).await,
                 _ => {}
             },
         }
@@ -367,7 +363,7 @@ impl CallTask {
         }
         if let Caller::Line(line) = &self.caller {
             // A caller who has hung up meanwhile needs no news.
-            let _ = line.parent.try_send(CallInput::Onward(super::Onward::Over));
+            let _ = line.parent.try_send(CallInput::Onward(line.n, super::Onward::Over(end.cause)));
         }
         self.over = true;
     }

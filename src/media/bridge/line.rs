@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Bridge;
 use crate::codec::{Codec, FRAME};
 use crate::dtmf::{EncoderInput, Phase};
+use crate::media::trunk_side::Hearing;
 use crate::media::uplink::Uplink;
 use crate::media::{Feed, Hold, Line, Playout};
 use crate::rtp::Packet;
@@ -60,11 +61,12 @@ impl Bridge {
     }
 }
 
-/// A line hears a packet of the trunk's sound, of a codec that may be another than that before.
+/// A line hears a packet of the trunk's sound, of a codec that may be another than that before. A
+/// tone that is a digit reaches it as a digit, and no sound.
 pub(super) fn hear(
     hearing: &mut Option<Uplink>,
     now: Instant,
-    packet: &Packet<'_>,
+    (packet, hearing_of): (&Packet<'_>, Hearing),
     codec: Option<Codec>,
     playout: Playout,
 ) {
@@ -73,6 +75,9 @@ pub(super) fn hear(
         *hearing = Uplink::of(codec, playout).ok();
     }
     if let Some(uplink) = hearing {
-        uplink.on_packet(now, packet);
+        match hearing_of {
+            Hearing::Heard => uplink.on_packet(now, packet),
+            Hearing::Muted => uplink.on_event_packet(now, packet),
+        }
     }
 }

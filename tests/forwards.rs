@@ -1,0 +1,224 @@
+//! A number in a flow: a call that a trunk brings goes on to another trunk, with its sound and its digits,
+//! in every mode on either side. Phones that are not ours call and are called.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::f64::consts::TAU;
+use std::time::Duration;
+
+use support::gateway::Gateway;
+use support::phones::{Baresip, Linphone, Sipp};
+use support::wire::{Press, Wire};
+use support::{TempDir, free_port, http, sound};
+
+/// The keys that both phones have.
+const KEYS: &str = "0123456789*#";
+
+const PLAN: &str = r#"
+version = 1
+emergency = "not-provided"
+[defaults]
+timezone = "Europe/Berlin"
+country = "DE"
+caller_id = "office"
+[caller_id.office]
+number = "+493012345670"
+[group.all]
+users = ["web"]
+caller_id = ["office"]
+[[inbound]]
+name = "on to a mobile"
+did = ["+493012345670"]
+flow = ["user:web", "number:+4915112345678"]
+[[inbound]]
+name = "the second number"
+did = ["+493012345671"]
+flow = ["number:+4915112345679", "number:+4915112345678"]
+[[outbound]]
+name = "gone"
+to = ["+4915112345679"]
+route = ["gone"]
+[[outbound]]
+name = "mobile"
+to = ["+4915112345678"]
+route = ["wire"]
+"#;
+
+/// What the far phone got: its keys by the mode that its trunk wants, and none by another.
+struct Far {
+    wire: Wire,
+    sipp: Sipp,
+    dtmf: &'static str,
+}
+
+impl Far {
+    fn start(dtmf: &'static str) -> Far {
+        let wire = Wire::start(true);
+        let sipp = Sipp::listen(wire.port);
+        Far { wire, sipp, dtmf }
+    }
+
+    fn gateway(&self, caller: u16, of_caller: &str) -> Gateway {
+        let trunks = format!(
+            "{of_caller}\n[trunk.wire]\ntarget = \"sip:127.0.0.1:{}\"\naccept_from = \
+             [\"127.0.0.9/32\"]\ncodecs = [\"pcmu\"]\noptions_interval = \"0s\"\ndtmf = \"{}\"\n\
+             [trunk.gone]\ntarget = \"sip:127.0.0.1:{};transport=tcp\"\naccept_from = \
+             [\"127.0.0.8/32\"]\noptions_interval = \"0s\"\n",
+            self.sipp.port,
+            self.dtmf,
+            free_port()
+        );
+        Gateway::serve_trunk(caller, PLAN, &trunks)
+    }
+
+    fn presses(&mut self) -> Vec<Press> {
+        let events = self.wire.telephone_events(101);
+        let infos: Vec<Press> =
+            self.sipp.infos().iter().map(|(_, key, ms)| Press { key: *key, ms: *ms }).collect();
+        let pcm = self.wire.sound();
+        let tones = sound::keys_by_multimon(TempDir::new("far").path(), &pcm);
+        let tones = tones.chars().zip(sound::tones(&pcm));
+        let tones: Vec<Press> = tones.map(|(key, tone)| Press { key, ms: tone.ms }).collect();
+        let (got, others) = match self.dtmf {
+            "rfc4733" => (events, [infos, tones]),
+            "info" => (infos, [events, tones]),
+            _ => (tones, [events, infos]),
+        };
+        assert_eq!(others, [vec![], vec![]], "by one mode only");
+        got
+    }
+}
+
+fn keys(presses: &[Press]) -> String {
+    presses.iter().map(|press| press.key).collect()
+}
+
+fn call(phone: &Baresip, gateway: &Gateway, number: &str) {
+    phone.dial(&format!("sip:{number}@127.0.0.1:{}", gateway.sip_udp.unwrap().port()));
+    phone.process.line_with("Call established", Duration::from_secs(30));
+}
+
+fn baresip_presses_keys_through_to(dtmf: &'static str) {
+    let phone = Baresip::start(880.0, -20.0);
+    let mut far = Far::start(dtmf);
+    let gateway = far.gateway(phone.port, "");
+    call(&phone, &gateway, "+493012345670");
+    far.wire.connected();
+    for key in KEYS.chars() {
+        phone.press(key);
+        std::thread::park_timeout(Duration::from_millis(150));
+        phone.release();
+        std::thread::park_timeout(Duration::from_millis(150));
+    }
+    phone.send_code("ABCD");
+    // The last of them is on its way.
+    std::thread::park_timeout(Duration::from_secs(3));
+    phone.command("hangup", "");
+    http::no_call_is_on(&gateway.base);
+    let presses = far.presses();
+    println!("{dtmf}: {presses:?}");
+    assert_eq!(keys(&presses), format!("{KEYS}ABCD"), "{dtmf}");
+    let (level, gap) =
+        (sound::best_level(&far.wire.sound(), 880.0), sound::longest_gap(&far.wire.sound(), 880.0));
+    println!("{dtmf}: {level:.1} dBm0, longest gap {gap:.0} ms");
+    assert!((-21.5..=-19.0).contains(&level), "the caller's sound: {level}");
+    let records = http::records(&gateway.base);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(records.iter().all(|record| record["cause"] == "hangup"), "{records:?}");
+}
+
+#[test]
+fn events_of_the_caller_are_events_of_the_callee() {
+    baresip_presses_keys_through_to("rfc4733");
+}
+
+#[test]
+fn events_of_the_caller_are_infos_to_the_callee() {
+    baresip_presses_keys_through_to("info");
+}
+
+#[test]
+fn events_of_the_caller_are_tones_to_the_callee() {
+    baresip_presses_keys_through_to("inband");
+}
+
+/// linphonec says 250 ms in each INFO.
+#[test]
+fn infos_of_the_caller_are_events_of_the_callee() {
+    let phone = Linphone::start();
+    let mut far = Far::start("rfc4733");
+    let gateway = far.gateway(phone.port, "");
+    let sip = gateway.sip_udp.unwrap().port();
+    phone.command(&format!("call sip:+493012345670@127.0.0.1:{sip}"));
+    phone.says("connected");
+    far.wire.connected();
+    phone.press(KEYS);
+    far.wire.event_ended(101, KEYS.len());
+    phone.command("terminate");
+    http::no_call_is_on(&gateway.base);
+    let presses = far.presses();
+    assert_eq!(keys(&presses), KEYS);
+    assert!(presses.iter().all(|press| press.ms == 250), "{presses:?}");
+}
+
+/// A caller whose keys are sound: they are events on the other trunk, and no sound.
+#[test]
+fn tones_of_the_caller_are_events_of_the_callee() {
+    let phone = Baresip::start(880.0, -20.0);
+    write_keys(&phone.sound_file(), "0123456789*#ABCD");
+    let mut far = Far::start("rfc4733");
+    let gateway = far.gateway(phone.port, "dtmf = \"inband\"");
+    call(&phone, &gateway, "+493012345670");
+    far.wire.event_ended(101, 16);
+    phone.command("hangup", "");
+    http::no_call_is_on(&gateway.base);
+    let presses = far.presses();
+    assert_eq!(keys(&presses), "0123456789*#ABCD");
+    assert!(presses.iter().all(|press| (80..=130).contains(&press.ms)), "{presses:?}");
+}
+
+/// The first number cannot be reached: the flow goes on.
+#[test]
+fn the_next_number_is_tried_where_one_fails() {
+    let phone = Baresip::start(880.0, -20.0);
+    let far = Far::start("rfc4733");
+    let gateway = far.gateway(phone.port, "");
+    call(&phone, &gateway, "+493012345671");
+    far.wire.connected();
+    phone.command("hangup", "");
+    http::no_call_is_on(&gateway.base);
+    let records = http::records(&gateway.base);
+    assert_eq!(records.len(), 3, "the call, and one to each number: {records:?}");
+}
+
+/// Six seconds of silence, then each key for 100 ms with 100 ms of pause, as 16-bit mono at 8 kHz.
+fn write_keys(path: &std::path::Path, keys: &str) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    let mut silence = |writer: &mut hound::WavWriter<_>, samples: usize| {
+        for _ in 0..samples {
+            writer.write_sample(0_i16).unwrap();
+        }
+    };
+    silence(&mut writer, 6 * 8000);
+    for key in keys.chars() {
+        let at = "123A456B789C*0#D".find(key).unwrap();
+        let row = [697.0, 770.0, 852.0, 941.0][at / 4];
+        let column = [1209.0, 1336.0, 1477.0, 1633.0][at % 4];
+        for n in 0..800 {
+            let t = f64::from(n) / 8000.0;
+            let sample = 4000.0 * ((TAU * row * t).sin() + (TAU * column * t).sin());
+            writer.write_sample(sample as i16).unwrap();
+        }
+        silence(&mut writer, 800);
+    }
+    silence(&mut writer, 60 * 8000);
+    writer.finalize().unwrap();
+}
