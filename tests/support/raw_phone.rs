@@ -209,7 +209,8 @@ pub fn packet(ssrc: u32, seq: u16, timestamp: u32, pt: u8, payload: &[u8]) -> Ve
     packet
 }
 
-fn milliwatt() -> Vec<u8> {
+/// 20 ms of it in mu-law.
+pub fn milliwatt() -> Vec<u8> {
     [0x1e, 0x0b, 0x0b, 0x1e, 0x9e, 0x8b, 0x8b, 0x9e].repeat(20)
 }
 

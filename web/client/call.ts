@@ -3,7 +3,7 @@ import { CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult 
 import type { DTMFReceipt } from "./events.js";
 import { PhoneError } from "./errors.js";
 import { CallEndedEvent, CallStatsEvent, CallWarningEvent, Target, TransferEvent, type TransferResult } from "./events.js";
-import { microphone, microphoneAllowed, Sink, type MediaInit } from "./media.js";
+import { microphone, microphonePermission, Sink, type MediaInit } from "./media.js";
 import { Peer } from "./peer.js";
 import { legsOf, Meter, Watch, type CallStats } from "./stats.js";
 import { ulid } from "./ulid.js";
@@ -108,6 +108,8 @@ export class Call extends Target<CallEventMap> {
   private offer: string | null = null;
   /** Whether the connection of a call that rings is on its way up. */
   private warming: Promise<boolean> = Promise.resolve(false);
+  /** Asked for while it rings: at the click there is no time. */
+  private permission: PermissionStatus | null = null;
   private ringing: ReturnType<typeof setTimeout> | undefined;
   private afterAnswer: string | null = null;
   private meter = new Meter();
@@ -183,14 +185,17 @@ export class Call extends Target<CallEventMap> {
       const warm = await this.warming;
       const ready = this.prepare(init, warm);
       // A microphone that is allowed opens while the gateway answers.
-      const beside = warm && (init.track !== undefined || await microphoneAllowed());
+      const beside = warm && (init.track !== undefined || this.permission?.state === "granted");
       if (!beside) await ready;
       ready.catch(() => {});
+      const taken = warm ? this.ask("call.answer", { sdp: "" }) : this.alive(this.peer.answer(offer)).then((sdp) => this.ask("call.answer", { sdp }));
+      taken.catch(() => {});
       this.become("connecting");
       const heard = this.remoteStream.getAudioTracks()[0];
       if (heard) this.hear(heard);
-      const sdp = warm ? "" : await this.alive(this.peer.answer(offer));
-      await Promise.all([ready, this.ask("call.answer", { sdp })]);
+      await ready;
+      this.play();
+      await taken;
       this.peer.release();
     } catch (error) {
       if (this.over()) throw new PhoneError("call/ended", this, error);
@@ -313,6 +318,7 @@ export class Call extends Target<CallEventMap> {
       line.log("debug", "not warm", error);
       return false;
     });
+    void microphonePermission().then((status) => (call.permission = status));
     return call;
   }
 
@@ -499,6 +505,7 @@ export class Call extends Target<CallEventMap> {
 
   private async prepare(init: MediaInit, warm = false): Promise<void> {
     if (init.muted !== undefined) this.silent = init.muted;
+    this.sink.use(init.sink);
     // Before the sound of the far side: Safari plays none until the page has the microphone.
     const track = init.track ?? await this.microphone();
     this.ownTrack = !init.track;
@@ -507,7 +514,6 @@ export class Call extends Target<CallEventMap> {
       throw new PhoneError("call/ended", this);
     }
     track.enabled = !this.silent;
-    this.sink.use(init.sink);
     if (!warm) return void this.peer.open(track);
     await this.peer.replaceTrack(track);
   }
@@ -517,8 +523,12 @@ export class Call extends Target<CallEventMap> {
     this.remoteStream.addTrack(track);
     // A script's own change fires no event: the same word for the first track and for the next.
     this.remoteStream.dispatchEvent(new Event("addtrack"));
-    if (this.direction === "incoming" && this.now === "ringing") return;
-    this.sink.play(this.remoteStream, this.line.devices.outputId, (error) => this.line.log("warn", "the browser does not play sound yet", error));
+    if (this.direction !== "incoming" || this.now !== "ringing") this.play();
+  }
+
+  /** Once more when the microphone is open: before, Safari may have played nothing. */
+  private play(): void {
+    if (this.remoteStream.active) this.sink.play(this.remoteStream, this.line.devices.outputId, (error) => this.line.log("warn", "the browser does not play sound yet", error));
   }
 
   private rtpDtmf(): RTCDTMFSender | null {

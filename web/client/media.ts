@@ -24,12 +24,12 @@ export async function microphone(constraints: MediaTrackConstraints | undefined)
   }
 }
 
-/** Whether it would open without a question to the user. @internal */
-export async function microphoneAllowed(): Promise<boolean> {
+/** Whether it would open without a question to the user; null where the browser does not say. @internal */
+export async function microphonePermission(): Promise<PermissionStatus | null> {
   try {
-    return (await navigator.permissions.query({ name: "microphone" as PermissionName })).state === "granted";
+    return await navigator.permissions.query({ name: "microphone" as PermissionName });
   } catch {
-    return false;
+    return null;
   }
 }
 

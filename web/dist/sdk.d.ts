@@ -553,6 +553,8 @@ declare class Call extends Target<CallEventMap> {
     private offer;
     /** Whether the connection of a call that rings is on its way up. */
     private warming;
+    /** Asked for while it rings: at the click there is no time. */
+    private permission;
     private ringing;
     private afterAnswer;
     private meter;
@@ -611,6 +613,8 @@ declare class Call extends Target<CallEventMap> {
     private microphone;
     private prepare;
     private hear;
+    /** Once more when the microphone is open: before, Safari may have played nothing. */
+    private play;
     private rtpDtmf;
     /** Ends here, and at the gateway where it is known there. */
     private fail;

@@ -174,20 +174,32 @@ function STEPS(page) {
       return { caller, ...told };
     },
     rings: () => page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 }),
-    /** Takes the call and gives the time from the click to the far side's sound, in ms. */
+    /** Takes the call and gives when, in ms since 1970, and how much later its microphone was open, the
+     *  first packet came and the far side was heard, in ms. */
     pickup: async () => {
       await page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 });
       return page.evaluate(async () => {
         const call = crosspoint.call;
         const since = performance.now();
+        const seen = { clicked: Date.now() };
+        const loud = async (receiver) => {
+          let energy = 0;
+          (await receiver?.getStats())?.forEach((r) => r.type === "inbound-rtp" && (energy = r.totalAudioEnergy ?? 0));
+          return energy > 0.00001;
+        };
         crosspoint.$("answer").click();
-        for (;;) {
-          let report;
-          (await call.peerConnection?.getStats())?.forEach((r) => r.type === "inbound-rtp" && (report = r));
-          if ((report?.totalAudioEnergy ?? 0) > 0.00001) return performance.now() - since;
-          if (performance.now() - since > 10_000) throw new Error("nothing is heard");
-          await new Promise((done) => setTimeout(done, 5));
+        while (seen.sound === undefined || seen.microphone === undefined) {
+          const passed = performance.now() - since;
+          if (call.localTrack) seen.microphone ??= Math.round(passed);
+          const receiver = call.peerConnection?.getReceivers()[0];
+          if (receiver?.getSynchronizationSources()[0]) seen.packet ??= Math.round(passed);
+          // The last 5 ms of what is heard; where no AudioContext runs, what was played out, some 50 ms late.
+          const ear = crosspoint.ears.remote;
+          if (seen.sound === undefined && (ear?.rms(256) > 0.01 || (await loud(receiver)))) seen.sound = Math.round(performance.now() - since);
+          await new Promise((done) => setTimeout(done, 4));
+          if (passed > 10_000) throw new Error(`nothing is heard: ${JSON.stringify(seen)}`);
         }
+        return seen;
       });
     },
     reject: async () => {
