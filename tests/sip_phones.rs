@@ -6,6 +6,7 @@
 mod support;
 
 use std::net::UdpSocket;
+use std::process::Command;
 use std::time::Duration;
 
 use crosspoint::selftest::{Page, Source};
@@ -331,6 +332,9 @@ fn what_the_phones_have_not_got() {
     for lacks in ["UPDATE", "PRACK", "100rel", "timer", "replaces"] {
         assert!(!said.contains(lacks), "baresip has {lacks}: {said}");
     }
+    let built = Command::new("sipp").arg("-v").output().unwrap();
+    let built = String::from_utf8_lossy(&built.stdout).into_owned();
+    assert!(built.contains("SIPp v") && !built.contains("TLS"), "sipp has TLS: {built}");
     // It says so in what it asks only.
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(LIMIT)).unwrap();

@@ -1,5 +1,5 @@
 //! baresip and linphonec as trunks: over UDP, TCP and TLS, plain and with SRTP (SDES), called and
-//! calling, with tones measured in both directions.
+//! calling; baresip with tones measured in both directions, linphonec with its own.
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
 
@@ -11,7 +11,8 @@ use std::time::Duration;
 use crosspoint::selftest::{Call, Page, Source};
 use support::certificates::Authority;
 use support::gateway::Gateway;
-use support::phones::{Baresip, By, Media};
+use support::interop;
+use support::phones::{Baresip, By, Linphone, Media};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -40,11 +41,9 @@ flow = ["user:web"]
 const PHONE_HZ: f64 = 880.0;
 const PAGE_HZ: f64 = 620.0;
 
-async fn both_ways(by: By, media: Media) {
-    let authority = Authority::new();
-    authority.issue("phone", "IP:127.0.0.1");
+/// A gateway with a trunk to a phone at this address, which it believes by the authority.
+fn gateway(by: By, media: Media, target: &str, authority: &Authority) -> Gateway {
     let (cert, key) = authority.issue("gateway", "IP:127.0.0.1");
-    let phone = Baresip::start_as(PHONE_HZ, -20.0, by, media, &authority);
     let ca = authority.file();
     let srtp = match media {
         Media::Plain => "off",
@@ -56,12 +55,19 @@ async fn both_ways(by: By, media: Media) {
          tls = {{ cert = {cert:?}, key = {key:?} }}\n"
     );
     let trunk = format!("srtp = \"{srtp}\"\ntls = {{ ca = {ca:?} }}");
+    Gateway::serve_with(target, PLAN, &sip, &trunk)
+}
+
+async fn both_ways(by: By, media: Media) {
+    let authority = Authority::new();
+    authority.issue("phone", "IP:127.0.0.1");
+    let phone = Baresip::start_as(PHONE_HZ, -20.0, by, media, &authority);
     let target = match by {
         By::Udp => format!("sip:127.0.0.1:{}", phone.port),
         By::Tcp => format!("sip:127.0.0.1:{};transport=tcp", phone.port),
         By::Tls => format!("sip:127.0.0.1:{};transport=tls", phone.port + 1),
     };
-    let gateway = Gateway::serve_with(&target, PLAN, &sip, &trunk);
+    let gateway = gateway(by, media, &target, &authority);
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
 
     // Called.
@@ -85,9 +91,55 @@ async fn both_ways(by: By, media: Media) {
     hears(&call).await;
     call.hang_up(&mut page).await.unwrap();
     heard_by_phone(&phone.recording());
-    if by == By::Tcp {
-        support::interop::record("baresip", "call by TCP");
+    record("baresip", by, media);
+}
+
+fn record(peer: &str, by: By, media: Media) {
+    match by {
+        By::Udp => {}
+        By::Tcp => interop::record(peer, "call by TCP"),
+        By::Tls => interop::record(peer, "TLS"),
     }
+    if media == Media::SrtpRequired {
+        interop::record(peer, "SRTP (SDES)");
+    }
+}
+
+/// linphonec, called and calling; it plays a file where it is told to, once the call is on.
+async fn linphone_both_ways(by: By, media: Media) {
+    let authority = Authority::new();
+    authority.issue("phone", "IP:127.0.0.1");
+    let phone = Linphone::start_as("700", by, media, Some(&authority));
+    let target = format!("sip:127.0.0.1:{};transport={}", phone.port, by.word());
+    let gateway = gateway(by, media, &target, &authority);
+    let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+
+    // Called.
+    let call = Call::start(&page, LOOPBACK, "700").await.unwrap();
+    call.peer.play(Source::tone(PAGE_HZ, -20.0)).await.unwrap();
+    call.state(&mut page, "active").await.unwrap();
+    call.peer.connected(Duration::from_secs(10)).await.expect("ICE and DTLS");
+    phone.play(PHONE_HZ, 30.0);
+    hears(&call).await;
+    call.hang_up(&mut page).await.unwrap();
+    phone.says("ended");
+
+    // Calling.
+    let port = match by {
+        By::Udp => gateway.sip_udp,
+        By::Tcp => gateway.sip_tcp,
+        By::Tls => gateway.sip_tls,
+    };
+    let to = format!("sip:+493012345670@{};transport={}", port.unwrap(), by.word());
+    phone.command(&format!("call {to}"));
+    let call = Call::take(&mut page, LOOPBACK).await.unwrap();
+    call.state(&mut page, "active").await.unwrap();
+    call.peer.connected(Duration::from_secs(10)).await.expect("ICE and DTLS");
+    phone.says("connected");
+    phone.play(PHONE_HZ, 30.0);
+    hears(&call).await;
+    call.hang_up(&mut page).await.unwrap();
+    record("linphonec", by, media);
 }
 
 async fn hears(call: &Call) {
@@ -104,6 +156,21 @@ fn heard_by_phone(pcm: &[i16]) {
     let level = support::sound::best_level(pcm, PAGE_HZ);
     // Half of a half second may be lost on a busy machine.
     assert!(level > -26.0, "the phone hears {PAGE_HZ} Hz at {level} dBm0");
+}
+
+macro_rules! linphone_cells {
+    ($($name:ident: $by:ident $media:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            linphone_both_ways(By::$by, Media::$media).await;
+        }
+    )*};
+}
+
+linphone_cells! {
+    linphone_by_tls: Tls Plain;
+    linphone_by_udp_with_srtp_where_it_can: Udp Srtp;
+    linphone_by_tls_with_srtp: Tls SrtpRequired;
 }
 
 macro_rules! cells {

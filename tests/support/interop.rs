@@ -73,6 +73,10 @@ pub const FEATURES: &[(&str, &[&str])] = &[
             "attended, from the peer",
         ],
     ),
+    (
+        "Media",
+        &["TLS", "SRTP (SDES)", "packets of 10 to 60 ms", "comfort noise"],
+    ),
     ("Digits", &["telephone events", "SIP INFO"]),
 ];
 
@@ -99,6 +103,12 @@ pub const CANNOT: &[(&str, &str, &str)] = &[
     ("baresip", "422 with Min-SE", NO_TIMER),
     ("baresip", "attended, from the page", NO_REPLACES),
     ("baresip", "attended, from the peer", NO_REPLACES),
+    ("baresip", "comfort noise", NO_NOISE),
+    ("sipp", "TLS", NO_KEYS),
+    ("sipp", "SRTP (SDES)", NO_KEYS),
+    ("kamailio", "TLS", NO_TLS),
+    ("kamailio", "SRTP (SDES)", NO_MEDIA),
+    ("kamailio", "packets of 10 to 60 ms", NO_MEDIA),
     ("linphonec", "UPDATE by the peer", ONLY_TAKES),
     ("linphonec", "refreshed by the peer", LONG),
     ("linphonec", "422 with Min-SE", LONG),
@@ -116,6 +126,13 @@ const NO_TIMER: &str = "`Supported` has no timer (`what_the_phones_have_not_got`
 const NO_REPLACES: &str = "`Supported` has no replaces (`what_the_phones_have_not_got`)";
 const ONLY_TAKES: &str = "takes UPDATE, and has no command that sends one";
 const LONG: &str = "asks for no session timer by itself; where it refreshes, it is after minutes";
+
+const NO_NOISE: &str = "its offers have no CN (`what_the_phones_have_not_got`)";
+const NO_KEYS: &str =
+    "Debian's build is without TLS and SRTP (`sipp -v` says what is in it, \
+                       `what_the_phones_have_not_got`)";
+const NO_TLS: &str = "Debian's package has no TLS; its module is another package";
+const NO_MEDIA: &str = "a proxy of signalling: sound goes past it";
 
 /// This peer did this.
 pub fn record(peer: &str, feature: &str) {

@@ -363,7 +363,7 @@ fn scenario_file(name: &str) -> PathBuf {
 pub struct Linphone {
     pub port: u16,
     pub process: Process,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Linphone {
@@ -420,18 +420,29 @@ impl Linphone {
         if !settings.contains("early_media") {
             command.arg("-a");
         }
+        // What becomes of comfort noise is in its log only.
+        if settings.contains("use_cn") {
+            command.args(["-d", "6"]);
+        }
         command.arg("-S").arg("-c").arg(dir.join("linphonerc"));
         let process = Process::start_with_input("linphonec", &mut command);
         // Its prompt has no line of its own; this is the last line before it.
         process.line_with("video is disabled", Duration::from_secs(20));
         process.type_line("soundcard use files");
         process.line_with("Using wav files", Duration::from_secs(20));
-        Linphone { port, process, _dir: dir }
+        Linphone { port, process, dir }
     }
 
     /// Waits for a line that it says.
     pub fn says(&self, text: &str) {
         self.process.line_with(text, Duration::from_secs(20));
+    }
+
+    /// Plays a sine of `hz` at -20 dBm0 for so many seconds in its call, then the noise of a quiet room.
+    pub fn play(&self, hz: f64, seconds: f64) {
+        let file = self.dir.join("tone.wav");
+        super::sound::write_tone_and_noise(&file, hz, -20.0, seconds, 20.0);
+        self.command(&format!("play {}", file.display()));
     }
 
     /// Types a command.

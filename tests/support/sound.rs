@@ -30,6 +30,18 @@ pub fn write_tone_in(channels: u16, path: &Path, rate: u32, hz: f64, dbm0: f64, 
     writer.finalize().unwrap();
 }
 
+/// A sine and after it white noise of -58 dBm0, each for so many seconds, as 16-bit mono at 8 kHz.
+pub fn write_tone_and_noise(path: &Path, hz: f64, dbm0: f64, seconds: f64, noise: f64) {
+    write_tone(path, 8_000, hz, dbm0, seconds);
+    let mut writer = hound::WavWriter::append(path).unwrap();
+    let mut state = 1_u32;
+    for _ in 0..(noise * 8_000.0) as u64 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        writer.write_sample((state >> 16) as i16 / 640).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
 /// The keys that multimon-ng, a decoder that is not ours, finds in sound at 8 kHz.
 pub fn keys_by_multimon(dir: &Path, pcm: &[i16]) -> String {
     // It takes 22.05 kHz and nothing else; a line between two samples is good enough for tones.
