@@ -60,7 +60,8 @@ async fn pauses_of_both_sides_travel_as_comfort_noise() {
             .answer("200 OK", "", Some(&sdp(1, &wire.port.to_string(), "0 13", formats)))
             .ack();
         let mut sipp = Sipp::script(&script.until_bye());
-        let mut talk = talk(way, sipp.port, "codecs = [\"pcmu\"]\ncomfort_noise = \"offer\"\n").await;
+        let mut talk =
+            talk(way, sipp.port, "codecs = [\"pcmu\"]\ncomfort_noise = \"offer\"\n").await;
         assert!(sipp.messages().contains("RTP/AVP 0 13 101"), "{}", sipp.messages());
 
         // The page is silent, then talks.
@@ -70,9 +71,8 @@ async fn pauses_of_both_sides_travel_as_comfort_noise() {
         assert!(all[first].payload().len() > 1 && !all[first].marker(), "level and colour");
         assert!(all[first].payload()[0] > 60, "a page of digital silence");
         talk.call.peer.play(Source::tone(620.0, -20.0)).await.unwrap();
-        let sound_again = |all: &[Heard]| {
-            all[first..].iter().any(|p| p.payload_type() == 0 && p.marker())
-        };
+        let sound_again =
+            |all: &[Heard]| all[first..].iter().any(|p| p.payload_type() == 0 && p.marker());
         heard(&wire, "a talk spurt", sound_again).await;
 
         // The trunk talks, pauses with one description, and talks.
@@ -153,6 +153,23 @@ async fn packets_are_as_long_as_the_other_side_asks() {
         sipp.is_content();
     }
     interop::record("sipp", "packets of 10 to 60 ms");
+}
+
+/// linphonec sends packets of each length, and asks for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn linphone_speaks_in_packets_of_its_own_length() {
+    for ptime in [10, 40, 60] {
+        let settings = format!("[rtp]\nupload_ptime={ptime}\ndownload_ptime={ptime}");
+        let phone = Linphone::start_with("700", By::Udp, Media::Plain, None, &settings);
+        let mut talk = talk(Way::Direct, phone.port, "codecs = [\"pcmu\"]\n").await;
+        phone.play(880.0, 10.0);
+        talk.hears(880.0).await;
+        let path = format!("/v1/calls/{}/signalling", talk.call.id);
+        let said = support::http::json(&talk.gateway.base, &path).to_string();
+        assert!(said.contains(&format!("a=ptime:{ptime}")), "{said}");
+        talk.hang_up().await;
+    }
+    interop::record("linphonec", "packets of 10 to 60 ms");
 }
 
 /// How long after its answer a re-INVITE's new address gets sound. `--ignored`: it is a length in ms.

@@ -73,10 +73,7 @@ pub const FEATURES: &[(&str, &[&str])] = &[
             "attended, from the peer",
         ],
     ),
-    (
-        "Media",
-        &["TLS", "SRTP (SDES)", "packets of 10 to 60 ms", "comfort noise"],
-    ),
+    ("Media", &["TLS", "SRTP (SDES)", "packets of 10 to 60 ms", "comfort noise"]),
     ("Digits", &["telephone events", "SIP INFO"]),
 ];
 
@@ -128,8 +125,7 @@ const ONLY_TAKES: &str = "takes UPDATE, and has no command that sends one";
 const LONG: &str = "asks for no session timer by itself; where it refreshes, it is after minutes";
 
 const NO_NOISE: &str = "its offers have no CN (`what_the_phones_have_not_got`)";
-const NO_KEYS: &str =
-    "Debian's build is without TLS and SRTP (`sipp -v` says what is in it, \
+const NO_KEYS: &str = "Debian's build is without TLS and SRTP (`sipp -v` says what is in it, \
                        `what_the_phones_have_not_got`)";
 const NO_TLS: &str = "Debian's package has no TLS; its module is another package";
 const NO_MEDIA: &str = "a proxy of signalling: sound goes past it";
