@@ -50,6 +50,7 @@ look() {
         done
         postgres || missing+=(postgresql)
         python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+        perl -MNet::SIP -e 1 2>/dev/null || missing+=(libnet-sip-perl)
         chromium || missing+=(chromium)
         firefox || missing+=(firefox-esr)
     fi
