@@ -152,7 +152,8 @@ impl Press {
             && a.timestamp == self.timestamp
             && a.block.end
             && a.block.duration == self.ticks
-            && a.now.saturating_duration_since(at) <= END_COPIES
+            && (a.now.saturating_duration_since(at) <= END_COPIES
+                || a.seq.wrapping_sub(self.last_seq) <= COPIES_WITHIN)
     }
 
     fn relation_down(&self, a: &Arrival) -> Relation {
@@ -356,6 +357,9 @@ const OVERTAKEN: Duration = Duration::from_millis(60);
 const REUSE_AFTER: Duration = Duration::from_millis(60);
 /// How long a block that equals an end in everything is its copy.
 const END_COPIES: Duration = Duration::from_millis(500);
+/// After a stall of its sender a copy may come whenever it likes, but then as one of the next packets,
+/// sound between the copies or not: another press of that length would have taken more of them.
+const COPIES_WITHIN: u16 = 4;
 /// How much later than 0xFFFF ticks the next segment may start.
 const SEGMENT_SLACK: Duration = Duration::from_millis(60);
 /// How far a moving timestamp may go from one packet to the next received one.

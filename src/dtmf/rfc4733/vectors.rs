@@ -351,6 +351,21 @@ fn v10_end_burst_again_200_ms_later() {
 }
 
 #[test]
+fn an_end_copy_after_a_stall_of_a_second_is_no_press() {
+    for kept_back in [5, 6] {
+        // With sound between the copies, as other senders have it, and without.
+        for apart in [1, 2] {
+            let mut packets = press('5', 0, 100, KHZ8, 1, 1);
+            let ends = packets.iter_mut().skip(5).enumerate();
+            ends.for_each(|(i, packet)| packet.seq = 5 + apart * (i as u16 + 1));
+            packets.iter_mut().skip(kept_back).for_each(|packet| packet.at += 1000);
+            packets.extend(press('5', 1300, 100, KHZ8, 12, 10_401));
+            assert_eq!(heard(&packets), [('5', 100, RELEASED), ('5', 100, RELEASED)]);
+        }
+    }
+}
+
+#[test]
 fn v11_1365_1370_1400_3000_6000_ms_at_48k() {
     for ms in [1340, 1360, 1365, 1366, 1370, 1380, 1381, 1400, 1440, 2730, 2731, 3000, 6000] {
         assert_eq!(heard(&press('5', 0, ms, KHZ48, 1, 1)), [('5', ms, RELEASED)], "{ms}");
