@@ -33,7 +33,7 @@ pub use measure::{dominant_frequency, goertzel_dbm0, level_dbm0};
 pub use noise_description::{NoiseDescription, NoiseMeter, NoiseSource};
 pub use opus::{Discontinuous, OpusSettings, is_discontinuous, packet_samples};
 pub use plc::Concealer;
-pub use prompt::{PromptError, read_wav};
+pub use prompt::{Prompt, PromptError, read_wav};
 pub use rate::Rate;
 pub use resample::{ResampleError, resample};
 pub use ringback::ringback;

@@ -1,8 +1,50 @@
-//! Prompts: WAV files (bytes, so that this stays pure) to PCM at 8 kHz, through hound.
+//! Prompts: WAV files (bytes, so that this stays pure) to PCM at 8 and 16 kHz, through hound.
 
 use std::io::Cursor;
 
-use super::{ResampleError, SAMPLE_RATE, resample};
+use super::{Rate, ResampleError, resample};
+
+/// Recorded sound for callers of either rate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prompt {
+    narrow: Vec<i16>,
+    wide: Option<Vec<i16>>,
+}
+
+impl Prompt {
+    /// Sound that is there at 8 kHz only.
+    pub fn narrow(pcm: Vec<i16>) -> Prompt {
+        Prompt { narrow: pcm, wide: None }
+    }
+
+    /// Reads a WAV file as [`read_wav`] does; one of more than 8 kHz is kept at 16 kHz as well.
+    ///
+    /// # Errors
+    /// [`PromptError`] says what is wrong with the file.
+    pub fn read(file: &[u8]) -> Result<Prompt, PromptError> {
+        let (mono, rate) = read_mono(file)?;
+        let narrow = resample(&mono, rate, Rate::Narrow.hz())?;
+        let wide = if rate > Rate::Narrow.hz() {
+            let mut wide = resample(&mono, rate, Rate::Wide.hz())?;
+            // Two for each of 8 kHz, whatever was rounded.
+            wide.resize(narrow.len() * Rate::Wide.factor(), 0);
+            Some(wide)
+        } else {
+            None
+        };
+        Ok(Prompt { narrow, wide })
+    }
+
+    /// At 8 kHz.
+    pub fn pcm(&self) -> &[i16] {
+        &self.narrow
+    }
+
+    /// At 16 kHz, two samples for each of [`Prompt::pcm`]; `None` where the file had no more than 8 kHz.
+    pub fn wide(&self) -> Option<&[i16]> {
+        self.wide.as_deref()
+    }
+}
 
 /// Reads a WAV file of any usual rate, width and channel count into mono 8 kHz PCM; channels are
 /// averaged. A file of ten minutes or more is refused.
@@ -10,6 +52,12 @@ use super::{ResampleError, SAMPLE_RATE, resample};
 /// # Errors
 /// [`PromptError`] says what is wrong with the file.
 pub fn read_wav(file: &[u8]) -> Result<Vec<i16>, PromptError> {
+    let (mono, rate) = read_mono(file)?;
+    Ok(resample(&mono, rate, Rate::Narrow.hz())?)
+}
+
+/// The mean of the channels at the file's own rate in Hz.
+fn read_mono(file: &[u8]) -> Result<(Vec<i16>, u32), PromptError> {
     let mut reader =
         hound::WavReader::new(Cursor::new(file)).map_err(|e| PromptError::Format(e.to_string()))?;
     let spec = reader.spec();
@@ -33,11 +81,11 @@ pub fn read_wav(file: &[u8]) -> Result<Vec<i16>, PromptError> {
         }
     };
     let samples = samples.map_err(|e| PromptError::Format(e.to_string()))?;
-    let mono: Vec<i16> = samples
+    let mono = samples
         .chunks_exact(channels)
         .map(|frame| (frame.iter().sum::<f64>() / channels as f64).round() as i16)
         .collect();
-    Ok(resample(&mono, spec.sample_rate, SAMPLE_RATE)?)
+    Ok((mono, spec.sample_rate))
 }
 
 /// Why a file is not a prompt.
@@ -105,6 +153,19 @@ mod tests {
             let middle = &pcm[2000..6000];
             assert!((dominant_frequency(middle).unwrap() - 1000.0).abs() < 1.0, "{rate}");
             assert!((goertzel_dbm0(middle, 1000.0) - expected).abs() < 0.1, "{rate}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_more_than_8_khz_keeps_what_is_above_4() {
+        use hound::SampleFormat::Int;
+        assert_eq!(Prompt::read(&wav(8000, 1, 16, Int)).unwrap().wide(), None);
+        for rate in [11_025, 16_000, 44_100, 48_000] {
+            let prompt = Prompt::read(&wav(rate, 1, 16, Int)).unwrap();
+            let wide = prompt.wide().unwrap();
+            assert_eq!(wide.len(), 2 * prompt.pcm().len(), "{rate}");
+            // Measured as if it were 8 kHz: 1000 Hz are 500.
+            assert!((dominant_frequency(&wide[4000..12_000]).unwrap() - 500.0).abs() < 0.5);
         }
     }
 

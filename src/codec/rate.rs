@@ -21,6 +21,11 @@ impl Rate {
         160 * self.factor()
     }
 
+    /// The rate of a frame of 20 ms with so many samples.
+    pub const fn of_frame(samples: usize) -> Rate {
+        if samples > Rate::Narrow.frame() { Rate::Wide } else { Rate::Narrow }
+    }
+
     /// Samples that stand for one of 8 kHz: 1 or 2.
     pub const fn factor(self) -> usize {
         match self {

@@ -102,15 +102,16 @@ impl Voicemails {
     }
 
     fn keep(&self, left: &Left) -> io::Result<VoicemailView> {
+        let (pcm, rate) = (&left.recording.pcm, left.recording.rate);
         let message = VoicemailView {
             id: left.call.to_string().replacen("call_", "vm_", 1),
             mailbox: left.recording.mailbox.clone(),
             call: left.call,
             from: left.from.clone(),
             at: Timestamp::now(),
-            duration_ms: left.recording.pcm.len() as u64 / 8,
+            duration_ms: pcm.len() as u64 * 1000 / u64::from(rate.hz()),
         };
-        let wav = mono_wav(&left.recording.pcm).ok_or(io::ErrorKind::InvalidData)?;
+        let wav = mono_wav(pcm, rate).ok_or(io::ErrorKind::InvalidData)?;
         let wav_path = self.path(&message, "wav");
         if let Some(folder) = wav_path.parent() {
             fs::create_dir_all(folder)?;
@@ -187,6 +188,7 @@ mod tests {
         let recording = Recording {
             mailbox: "../reception".to_owned(),
             pcm: vec![100; 16_000],
+            rate: crate::codec::Rate::Narrow,
             stopped_by: StoppedBy::Digit,
         };
         let call = CallId::from_parts(1, 2);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::ear::Ear;
 use super::prompt::{Reference, WHOLE, WINDOW};
 use super::scenario::{Act, Case, Dtmf, Expect, Keep, Library, Network, Scenario, Step, Via};
-use crate::codec::FRAME;
+use crate::codec::{FRAME, Rate};
 
 /// A case that calls, presses `keys` one after the other with `settle` before each, and then listens.
 pub fn listening(
@@ -91,11 +91,11 @@ pub fn utterance(heard: &[i16], from: Duration, pause: Duration) -> Option<Vec<i
     Some(heard[from..((end + 3) * FRAME).min(heard.len())].to_vec())
 }
 
-/// A mono WAV file at 8 kHz.
-pub fn mono_wav(pcm: &[i16]) -> Option<Vec<u8>> {
+/// A mono WAV file.
+pub fn mono_wav(pcm: &[i16], rate: Rate) -> Option<Vec<u8>> {
     let spec = hound::WavSpec {
         channels: 1,
-        sample_rate: 8000,
+        sample_rate: rate.hz(),
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };

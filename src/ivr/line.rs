@@ -1,5 +1,6 @@
 //! One line of the gateway on one call: a menu, a mailbox or a test line. What the caller says and
-//! presses goes in frame by frame, what the caller hears comes out. Pure: its clock is its frames.
+//! presses goes in frame by frame, what the caller hears comes out, at 8 kHz or, as frames twice as long,
+//! at 16. Pure: its clock is its frames.
 //!
 //! ```text
 //! menu     prompt .......... first_digit ..... key . next_digit . key -> chosen
@@ -15,7 +16,7 @@ use std::time::Duration;
 use super::play::{Player, Sound};
 use super::script::Script;
 use crate::base::Digit;
-use crate::codec::{FRAME, Tone, level_dbm0};
+use crate::codec::{Rate, Tone, level_dbm0};
 use crate::dialplan::{App, Destination, Menu, Pressed};
 
 /// What a line wants of its owner.
@@ -36,8 +37,10 @@ pub enum LineEvent {
 pub struct Recording {
     /// The mailbox's name in the plan.
     pub mailbox: String,
-    /// 8 kHz.
+    /// At `rate`.
     pub pcm: Vec<i16>,
+    /// What its caller had when it began.
+    pub rate: Rate,
     /// What ended it.
     pub stopped_by: StoppedBy,
 }
@@ -64,6 +67,8 @@ pub struct Line {
     player: Player,
     state: State,
     events: VecDeque<LineEvent>,
+    /// That of the last frame.
+    rate: Rate,
     /// Menus entered without a frame between them.
     entered: usize,
 }
@@ -101,6 +106,7 @@ struct Asking {
 struct Message {
     mailbox: String,
     pcm: Vec<i16>,
+    rate: Rate,
     most: usize,
     /// Frames of silence up to now, and of sound.
     silent: usize,
@@ -114,9 +120,10 @@ impl Line {
         let mut line = Line {
             script,
             flow: flow.iter().cloned().collect(),
-            player: Player::default(),
+            player: Player::new(),
             state: State::Done,
             events: VecDeque::new(),
+            rate: Rate::Narrow,
             entered: 0,
         };
         line.next();
@@ -153,7 +160,8 @@ impl Line {
         }
     }
 
-    /// The next 20 ms: what the caller says, and over what `out` held what the caller hears.
+    /// The next 20 ms: what the caller says, and over what `out` held what the caller hears, 160 samples
+    /// or, at 16 kHz, 320.
     pub fn frame(&mut self, heard: &[i16], out: &mut [i16]) {
         self.entered = 0;
         if matches!(self.state, State::Echo) {
@@ -162,7 +170,8 @@ impl Line {
             out[count..].fill(0);
             return;
         }
-        self.player.fill(out);
+        self.rate = Rate::of_frame(out.len());
+        self.player.fill(self.rate, out);
         let idle = self.player.is_idle();
         match &mut self.state {
             State::Menu(_) if idle => self.menu_waits(),
@@ -365,17 +374,29 @@ impl Line {
 
     fn record(&mut self, mailbox: String) {
         let longest = self.script.voicemails.get(&mailbox).map_or(Duration::ZERO, |m| m.max);
-        let most = samples(longest.min(LONGEST_MESSAGE));
+        let rate = self.rate;
+        let most = samples(longest.min(LONGEST_MESSAGE)) * rate.factor();
         self.player.play(Sound::Tone(BEEP, samples(BEEP_LENGTH)));
         // All of it now: the media path does not allocate later.
         let pcm = Vec::with_capacity(most);
-        self.state = State::Recording(Message { mailbox, pcm, most, silent: 0, spoken: 0 });
+        self.state = State::Recording(Message { mailbox, pcm, rate, most, silent: 0, spoken: 0 });
     }
 
     fn recorded(&mut self, heard: &[i16]) {
         let State::Recording(message) = &mut self.state else { return };
         let room = message.most - message.pcm.len();
-        message.pcm.extend_from_slice(&heard[..heard.len().min(room)]);
+        let pcm = &mut message.pcm;
+        match (Rate::of_frame(heard.len()), message.rate) {
+            (Rate::Wide, Rate::Narrow) => {
+                pcm.extend(
+                    heard.chunks_exact(2).take(room).map(|two| i16::midpoint(two[0], two[1])),
+                );
+            }
+            (Rate::Narrow, Rate::Wide) => {
+                pcm.extend(heard.iter().flat_map(|sample| [*sample; 2]).take(room));
+            }
+            _ => pcm.extend_from_slice(&heard[..heard.len().min(room)]),
+        }
         if level_dbm0(heard) < SILENCE_DBM0 {
             message.silent += 1;
         } else {
@@ -384,7 +405,7 @@ impl Line {
         }
         if message.silent >= frames(SILENCE_ENDS) {
             self.stop_recording(StoppedBy::Silence);
-        } else if room <= FRAME {
+        } else if room <= message.rate.frame() {
             self.stop_recording(StoppedBy::Limit);
         }
     }
@@ -393,12 +414,17 @@ impl Line {
         let State::Recording(message) = std::mem::replace(&mut self.state, State::Done) else {
             return;
         };
-        let Message { mailbox, mut pcm, silent, spoken, .. } = message;
+        let Message { mailbox, mut pcm, rate, silent, spoken, .. } = message;
         // A second of the silence at the end stays: words may fade.
-        let tail = silent.saturating_sub(frames(Duration::from_secs(1))) * FRAME;
+        let tail = silent.saturating_sub(frames(Duration::from_secs(1))) * rate.frame();
         pcm.truncate(pcm.len().saturating_sub(tail));
         if spoken >= frames(SHORTEST_MESSAGE) {
-            self.events.push_back(LineEvent::Recorded(Recording { mailbox, pcm, stopped_by }));
+            self.events.push_back(LineEvent::Recorded(Recording {
+                mailbox,
+                pcm,
+                rate,
+                stopped_by,
+            }));
         }
         if stopped_by != StoppedBy::Caller {
             self.enter(Destination::Hangup);
@@ -434,7 +460,7 @@ const SILENCE_DBM0: f64 = -45.0;
 const SILENCE_ENDS: Duration = Duration::from_secs(5);
 /// Less sound than this in all is nobody's message.
 const SHORTEST_MESSAGE: Duration = Duration::from_millis(400);
-/// Whatever a plan says: 10 MB of memory a call.
+/// Whatever a plan says: 20 MB of memory a call.
 const LONGEST_MESSAGE: Duration = Duration::from_secs(600);
 /// Digits are read back after this much quiet.
 const READ_BACK_AFTER: Duration = Duration::from_secs(2);

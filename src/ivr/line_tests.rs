@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::line::{Line, LineEvent, StoppedBy};
 use super::script::Script;
 use crate::base::Digit;
-use crate::codec::{FRAME, Tone, Tones, goertzel_dbm0, level_dbm0};
+use crate::codec::{FRAME, Prompt, Rate, Tone, Tones, goertzel_dbm0, level_dbm0};
 use crate::dialplan::{Destination, Known, NoFiles, load};
 
 const PLAN: &str = r##"
@@ -64,12 +64,12 @@ const SOUNDS: [(&str, f64); 5] = [
 
 fn script() -> Arc<Script> {
     let plan = load(PLAN, "p.toml", &Known::default(), &NoFiles).unwrap();
-    let sounds: BTreeMap<String, Arc<[i16]>> = SOUNDS
+    let sounds: BTreeMap<String, Arc<Prompt>> = SOUNDS
         .iter()
         .map(|(name, hz)| {
             let mut pcm = vec![0; 4000];
             Tones::new(&[Tone { frequency: *hz, dbm0: -12.0 }]).fill(&mut pcm);
-            ((*name).to_owned(), pcm.into())
+            ((*name).to_owned(), Arc::new(Prompt::narrow(pcm)))
         })
         .collect();
     Arc::new(Script {
@@ -316,7 +316,68 @@ fn test_lines_echo_sound_and_read_back() {
     caller.heard.clear();
     caller.listen(3000);
     let digits = super::script::spoken_digits();
-    let spoken: Vec<i16> = digits[5].iter().chain(digits[2].iter()).copied().collect();
+    let spoken: Vec<i16> = [digits[5].pcm(), digits[2].pcm()].concat();
     let found = caller.heard.windows(spoken.len()).any(|window| window == spoken);
     assert!(found, "five, two");
+}
+
+/// A WAV file at 16 kHz with a tone that 8 kHz cannot hold.
+fn wide_file(hz: f64) -> Vec<u8> {
+    let mut pcm = vec![0; 8000];
+    // Made as if at 8 kHz: all frequencies are twice that at 16.
+    Tones::new(&[Tone { frequency: hz / 2.0, dbm0: -12.0 }]).fill(&mut pcm);
+    super::draft::mono_wav(&pcm, Rate::Wide).unwrap()
+}
+
+#[test]
+fn a_caller_of_16_khz_hears_what_the_file_has_and_leaves_as_much() {
+    let mut script = (*script()).clone();
+    let wide = Prompt::read(&wide_file(6000.0)).unwrap();
+    script.sounds.insert("greeting.wav".to_owned(), Arc::new(wide));
+    let script = Arc::new(script);
+    let to = |name: &str| Line::new(script.clone(), &[Destination::Voicemail(name.to_owned())]);
+    let listen = |line: &mut Line, rate: Rate, said: &[i16], frames: usize| {
+        let mut heard = Vec::new();
+        for frame in said.chunks(rate.frame()).cycle().take(frames) {
+            let mut out = vec![7; rate.frame()];
+            line.frame(frame, &mut out);
+            heard.extend(out);
+        }
+        heard
+    };
+    let mut said = vec![0; 320];
+    Tones::new(&[Tone { frequency: 3000.0, dbm0: -10.0 }]).fill(&mut said);
+
+    let mut line = to("box");
+    let greeting = listen(&mut line, Rate::Wide, &[0; 320], 25);
+    // Measured as if at 8 kHz.
+    assert!((goertzel_dbm0(&greeting[1600..6400], 3000.0) + 12.0).abs() < 0.2);
+    let beep = listen(&mut line, Rate::Wide, &[0; 320], 20);
+    assert!((goertzel_dbm0(&beep[1600..4800], 500.0) + 10.0).abs() < 0.2, "of 8 kHz, doubled");
+    listen(&mut line, Rate::Wide, &said, 100);
+    line.hung_up();
+    let recorded = std::iter::from_fn(|| line.poll()).find_map(|event| match event {
+        LineEvent::Recorded(recording) => Some(recording),
+        _ => None,
+    });
+    let recorded = recorded.unwrap();
+    // It begins in the frame in which the beep ends.
+    assert_eq!((recorded.rate, recorded.pcm.len()), (Rate::Wide, 101 * 320));
+    assert!((goertzel_dbm0(&recorded.pcm[320..16_320], 3000.0) + 10.0).abs() < 0.2);
+
+    // A caller of 8 kHz hears nothing of it, nor is it mirrored.
+    let mut line = to("box");
+    let greeting = listen(&mut line, Rate::Narrow, &[0; 160], 25);
+    assert!(level_dbm0(&greeting) < -40.0, "{}", level_dbm0(&greeting));
+
+    // The caller's rate may change in the middle of a message.
+    let mut line = to("box");
+    listen(&mut line, Rate::Wide, &[0; 320], 45);
+    listen(&mut line, Rate::Wide, &said, 50);
+    listen(&mut line, Rate::Narrow, &said, 50);
+    line.hung_up();
+    let recorded = std::iter::from_fn(|| line.poll()).any(|event| {
+        matches!(event, LineEvent::Recorded(r) if r.pcm.len() == 101 * 320 && r.rate == Rate::Wide)
+    });
+    assert!(recorded);
 }

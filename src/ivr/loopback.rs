@@ -286,7 +286,7 @@ impl<'a> Call<'a> {
                     }
                 }
                 LineEvent::Recorded(message) => {
-                    let seconds = message.pcm.len() as f64 / 8000.0;
+                    let seconds = message.pcm.len() as f64 / f64::from(message.rate.hz());
                     let words = format!("a message of {seconds:.1} s in {}", message.mailbox);
                     runner.message(By::Remote, words);
                 }

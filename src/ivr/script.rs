@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::Digit;
-use crate::codec::{PromptError, read_wav};
+use crate::codec::{Prompt, PromptError};
 use crate::dialplan::{Menu, Plan, Voicemail};
 
 /// A plan's menus and mailboxes, ready to be served.
@@ -12,10 +12,10 @@ use crate::dialplan::{Menu, Plan, Voicemail};
 pub struct Script {
     pub(super) menus: BTreeMap<String, Menu>,
     pub(super) voicemails: BTreeMap<String, Voicemail>,
-    pub(super) sounds: BTreeMap<String, Arc<[i16]>>,
+    pub(super) sounds: BTreeMap<String, Arc<Prompt>>,
     /// ISO 3166, for ringback.
     pub(super) country: String,
-    pub(super) digits: Vec<Arc<[i16]>>,
+    pub(super) digits: Vec<Arc<Prompt>>,
 }
 
 /// A sound of a plan that cannot be played.
@@ -53,10 +53,10 @@ impl Script {
                 continue;
             }
             let sound = read(&file)
-                .and_then(|bytes| read_wav(&bytes).map_err(|error: PromptError| error.to_string()));
+                .and_then(|bytes| Prompt::read(&bytes).map_err(|e: PromptError| e.to_string()));
             match sound {
-                Ok(pcm) => {
-                    script.sounds.insert(file, pcm.into());
+                Ok(prompt) => {
+                    script.sounds.insert(file, Arc::new(prompt));
                 }
                 Err(words) => faults.push(UnplayableSound { file, words }),
             }
@@ -65,19 +65,19 @@ impl Script {
         (script, faults)
     }
 
-    pub(super) fn sound(&self, file: &str) -> Option<Arc<[i16]>> {
+    pub(super) fn sound(&self, file: &str) -> Option<Arc<Prompt>> {
         self.sounds.get(file).cloned()
     }
 
-    pub(super) fn digit(&self, digit: Digit) -> Option<Arc<[i16]>> {
+    pub(super) fn digit(&self, digit: Digit) -> Option<Arc<Prompt>> {
         self.digits.get(usize::from(digit.event())).cloned()
     }
 }
 
 /// The names of the keys, spoken, in the order of their event codes (RFC 4733 3.2).
-pub(super) fn spoken_digits() -> Vec<Arc<[i16]>> {
+pub(super) fn spoken_digits() -> Vec<Arc<Prompt>> {
     // The files are in this binary; one that could not be read would be silent.
-    DIGITS.iter().map(|file| read_wav(file).unwrap_or_default().into()).collect()
+    DIGITS.iter().map(|file| Arc::new(Prompt::read(file).unwrap_or_default())).collect()
 }
 
 /// The demo carrier's words: one voice for every key.

@@ -90,7 +90,9 @@ pub(super) struct Bridge {
     /// What stands in the place of the other leg.
     line: Option<Box<dyn Line>>,
     /// What the line says.
-    spoken: [i16; FRAME],
+    spoken: [i16; Rate::Wide.frame()],
+    /// That of the sound through the bridge.
+    rate: Rate,
     /// The trunk's sound, for a line.
     hearing: Option<Uplink>,
     /// Digits that no sender took.
@@ -130,7 +132,8 @@ impl Bridge {
             next_report: now + Duration::from_millis(REPORT_EVERY_MS / 2),
             frame: Vec::with_capacity(Rate::Wide.frame()),
             line: None,
-            spoken: [0; FRAME],
+            spoken: [0; Rate::Wide.frame()],
+            rate: Rate::Narrow,
             hearing: None,
             digits_dropped: 0,
             waiting: DigitQueue::new(),
@@ -335,7 +338,7 @@ impl Bridge {
                 let hearing = if receives { trunk.hear(now, &packet) } else { Hearing::Muted };
                 if self.line.is_some() && receives {
                     let codec = trunk.decoder().map(|decoder| decoder.codec());
-                    let heard = (&packet, hearing);
+                    let (heard, codec) = ((&packet, hearing), (codec, self.rate));
                     line::hear(&mut self.hearing, now, heard, codec, self.config.playout);
                 }
                 let heard = self.feed == Feed::Trunk && receives && self.hold == Hold::Off;

@@ -202,16 +202,19 @@ impl Downlink {
         }
     }
 
-    /// A frame of 8 kHz made here (ringback), every tick.
+    /// A frame made here (ringback, a line), every tick: of 8 kHz or of the sound's own rate.
     pub(super) fn local_frame(&mut self, now: Instant, frame: &[i16], outbox: &mut Outbox) {
         let timestamp = match self.source {
             Source::Local { next } => next,
             _ => self.timestamp_at(now),
         };
-        let next = timestamp.wrapping_add(frame.len() as u32 * (self.codec.clock_rate() / 8000));
+        let next = timestamp.wrapping_add(self.codec.clock_rate() / 50);
         self.source = Source::Local { next };
         let sending = self.sending(frame);
-        self.send_narrow(timestamp, frame, sending, outbox);
+        match Rate::of_frame(frame.len()) {
+            Rate::Narrow => self.send_narrow(timestamp, frame, sending, outbox),
+            Rate::Wide => self.send_frame(timestamp, frame, sending, outbox),
+        }
     }
 
     /// A packet of the trunk's sound.

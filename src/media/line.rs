@@ -13,7 +13,13 @@ pub trait Line: Debug + Send {
     /// A step of a digit of the leg.
     fn digit(&mut self, event: &DigitEvent);
 
-    /// The leg's 20 ms at 8 kHz, and over what `out` held what the leg is to hear.
+    /// Whether it hears and speaks at 16 kHz as well, for a leg that has it.
+    fn is_wide(&self) -> bool {
+        false
+    }
+
+    /// The leg's 20 ms, and over what `out` held what the leg is to hear: 160 samples each or, at 16 kHz,
+    /// 320.
     fn frame(&mut self, heard: &[i16], out: &mut [i16]);
 
     /// A step of a digit for the leg.

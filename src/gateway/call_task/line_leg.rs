@@ -234,6 +234,10 @@ impl media::Line for Served {
         }
     }
 
+    fn is_wide(&self) -> bool {
+        true
+    }
+
     fn frame(&mut self, heard: &[i16], out: &mut [i16]) {
         while self.refused.try_recv().is_ok() {
             self.line.refused();

@@ -1,9 +1,9 @@
-//! A leg of a bridge that talks to a line: at 8 kHz, whatever the leg's codec has.
+//! A leg of a bridge that talks to a line, at the rate that both have.
 
 use std::time::Instant;
 
 use super::Bridge;
-use crate::codec::{Codec, FRAME};
+use crate::codec::{Codec, Rate};
 use crate::dtmf::{EncoderInput, Phase};
 use crate::media::trunk_side::Hearing;
 use crate::media::uplink::Uplink;
@@ -15,7 +15,7 @@ impl Bridge {
     pub(in crate::media) fn serve(&mut self, now: Instant, line: Box<dyn Line>) {
         self.feed(Feed::Silence);
         self.line = Some(line);
-        // Every codec has 8 kHz, so nothing fails here that did not before.
+        // A rate that the codecs do not have is not chosen.
         let _ = self.settle_rate();
         self.connected = true;
         if let Some(browser) = &mut self.browser {
@@ -29,18 +29,20 @@ impl Bridge {
 
     /// 20 ms: the line hears the leg, the leg hears the line.
     pub(super) fn line_tick(&mut self, now: Instant) {
+        let length = self.rate.frame();
         match (&mut self.browser, &mut self.hearing) {
             (Some(browser), _) => browser.uplink.frame(now, &mut self.frame),
             (None, Some(hearing)) => hearing.frame(now, &mut self.frame),
             (None, None) => {
                 self.frame.clear();
-                self.frame.resize(FRAME, 0);
+                self.frame.resize(length, 0);
             }
         }
         let Some(line) = &mut self.line else { return };
-        line.frame(&self.frame, &mut self.spoken);
+        let spoken = &mut self.spoken[..length];
+        line.frame(&self.frame, spoken);
         if let Some(browser) = self.browser.as_mut().filter(|browser| browser.is_open()) {
-            browser.downlink.local_frame(now, &self.spoken, &mut self.outbox);
+            browser.downlink.local_frame(now, spoken, &mut self.outbox);
         }
         while let Some(event) = line.poll_digit() {
             let input = EncoderInput::Digit(event);
@@ -50,7 +52,7 @@ impl Bridge {
             self.digits_dropped += u64::from(!taken && event.phase == Phase::Start);
         }
         self.frame.clear();
-        self.frame.extend_from_slice(&self.spoken);
+        self.frame.extend_from_slice(&self.spoken[..length]);
         if self.hold == Hold::On {
             self.comfort.fill(&mut self.frame);
         }
@@ -67,7 +69,7 @@ pub(super) fn hear(
     hearing: &mut Option<Uplink>,
     now: Instant,
     (packet, hearing_of): (&Packet<'_>, Hearing),
-    codec: Option<Codec>,
+    (codec, rate): (Option<Codec>, Rate),
     playout: Playout,
 ) {
     let Some(codec) = codec else { return };
@@ -75,6 +77,8 @@ pub(super) fn hear(
         *hearing = Uplink::of(codec, playout).ok();
     }
     if let Some(uplink) = hearing {
+        // The bridge's rate is one that the codec in force has.
+        let _ = uplink.set_rate(rate);
         match hearing_of {
             Hearing::Heard => uplink.on_packet(now, packet),
             Hearing::Muted => uplink.on_event_packet(now, packet),

@@ -60,16 +60,16 @@ impl Bridge {
         Ok(answer)
     }
 
-    /// 16 kHz where both legs have it, 8 elsewhere and with a line.
+    /// 16 kHz where both legs have it, or a leg and its line, 8 elsewhere.
     pub(super) fn settle_rate(&mut self) -> Result<(), Error> {
-        let wide = match (&self.browser, &self.trunk, &self.line) {
-            (Some(browser), Some(trunk), None) => {
-                browser.uplink.codec().is_wide() && trunk.is_wide()
-            }
-            (None, _, None) | (_, None, None) => return Ok(()),
-            (_, _, Some(_)) => false,
-        };
+        if self.line.is_none() && (self.browser.is_none() || self.trunk.is_none()) {
+            return Ok(());
+        }
+        let wide = self.browser.as_ref().is_none_or(|browser| browser.uplink.codec().is_wide())
+            && self.trunk.as_ref().is_none_or(TrunkSide::is_wide)
+            && self.line.as_ref().is_none_or(|line| line.is_wide());
         let rate = if wide { Rate::Wide } else { Rate::Narrow };
+        self.rate = rate;
         if let Some(browser) = &mut self.browser {
             browser.set_rate(rate)?;
         }
