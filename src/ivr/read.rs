@@ -10,7 +10,7 @@ use super::scenario::{
 use super::tone_table::{COUNTRIES, ToneKind};
 use super::yaml;
 use crate::base::document::{self, Field, Item, Reader, Value};
-use crate::base::{DtmfMode, Finding, Findings, suggestion};
+use crate::base::{DialString, DtmfMode, Finding, Findings, Place, suggestion};
 use crate::codec::read_wav;
 
 /// The two ways to write a scenario.
@@ -64,8 +64,9 @@ pub fn read(
     if findings.has_errors() {
         return Err(findings.into_sorted());
     }
-    let read = Reader::new(&root, "", &findings).and_then(|reader| {
+    let read = Reader::new(&root, "the file", &findings).and_then(|reader| {
         let mut reading = Reading {
+            text,
             findings: &findings,
             folder,
             prompts: String::new(),
@@ -83,6 +84,7 @@ pub fn read(
 }
 
 struct Reading<'a> {
+    text: &'a str,
     findings: &'a Findings,
     folder: &'a dyn Folder,
     prompts: String,
@@ -100,7 +102,7 @@ impl Reading<'_> {
             None => self.findings.error(root.at(), "the scenario needs `version: 1`"),
         }
         let name = root.required("name").map(|field| field.value.to_owned());
-        let target = self.quoted(root, "target");
+        let target = self.quoted(root, "target").and_then(|text| self.target(root, &text));
         if target.is_none() && !root.has("target") {
             self.findings
                 .error(root.at(), "the scenario needs `target`: a number, sip:… or did:+…");
@@ -131,8 +133,9 @@ impl Reading<'_> {
             finally.finish();
         }
         let steps = self.list(root, "steps");
-        if steps.is_empty() && !root.has("steps") {
-            self.findings.error(root.at(), "the scenario needs `steps`");
+        if steps.is_empty() && !self.findings.has_errors() {
+            let at = root.item("steps").map_or(root.at(), |item| &item.at);
+            self.findings.error(at, "the scenario needs `steps`: without any nothing is tested");
         }
         let steps: Vec<Step> =
             steps.iter().enumerate().filter_map(|(n, item)| self.step(item, n + 1)).collect();
@@ -165,10 +168,13 @@ impl Reading<'_> {
         let item = table.item(key)?;
         let example = match &item.value {
             Value::Text(text) if !text.trim().is_empty() => return Some(text.clone()),
-            Value::Integer(n) => n.to_string(),
-            Value::Float(n) => n.to_string(),
-            Value::Boolean(b) => b.to_string(),
-            _ => "5".to_owned(),
+            Value::Text(text) if text == yaml::MISSING => return None,
+            Value::Text(_) => {
+                self.findings.error(&item.at, format!("`{key}` is empty"));
+                return None;
+            }
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => self.written(&item.at),
+            Value::List(_) | Value::Table(_) => "5",
         };
         let words = format!(
             "`{key}` must be a quoted string: write {key}: \"{example}\" (without quotes a key \
@@ -176,6 +182,34 @@ impl Reading<'_> {
         );
         self.findings.error(&item.at, words);
         None
+    }
+
+    /// A value without quotes as it stands in the file.
+    fn written(&self, at: &Place) -> &str {
+        let line = self.text.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or_default();
+        let from = line.char_indices().nth(at.column.saturating_sub(1) as usize);
+        let rest = from.map_or("", |(from, _)| &line[from..]);
+        rest.split([' ', '\t', ',', '}', ']']).next().unwrap_or_default()
+    }
+
+    /// A number in the one way to write it, or an address as it is.
+    fn target(&self, table: &Reader<'_>, text: &str) -> Option<String> {
+        if text.starts_with("sip:") || text.starts_with("sips:") {
+            return Some(text.to_owned());
+        }
+        let (scheme, number) = match text.strip_prefix("did:") {
+            Some(number) => ("did:", number),
+            None => ("", text),
+        };
+        match number.parse::<DialString>() {
+            Ok(number) => Some(format!("{scheme}{}", number.as_str())),
+            Err(error) => {
+                let at = table.item("target").map_or(table.at(), |item| &item.at);
+                let words = format!("`target` {text:?}: {error}; write a number, sip:… or did:+…");
+                self.findings.error(at, words);
+                None
+            }
+        }
     }
 
     fn list<'a>(&self, table: &Reader<'a>, key: &'static str) -> &'a [Item] {
@@ -359,7 +393,11 @@ impl Reading<'_> {
                 return Some(upper);
             }
             let near = suggestion(&upper, COUNTRIES.iter().copied());
-            let words = format!("the tones of {:?} are not known{near}", field.value);
+            let words = format!(
+                "the tones of {:?} are not known{near}; countries are two letters: {}",
+                field.value,
+                COUNTRIES.join(" ")
+            );
             self.findings.error(&field.at, words);
             None
         });

@@ -158,3 +158,45 @@ fn numbers_that_help_people_are_known() {
         assert!(!is_emergency(number), "{number}");
     }
 }
+
+fn refusal(text: &str) -> String {
+    let findings = read(text, "t.yaml", Format::Yaml, &Prompts).unwrap_err();
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn a_value_without_quotes_is_shown_as_it_was_written() {
+    let with = |step: &str| {
+        refusal(&format!("version: 1\nname: x\ntarget: \"601\"\nsteps:\n  - {step}\n"))
+    };
+    for (step, shown) in
+        [("press: 0712", "0712"), ("press: 1e3", "1e3"), ("{ press: 007, secret: true }", "007")]
+    {
+        let words = with(step);
+        assert!(words.contains(&format!("write press: \"{shown}\"")), "{words}");
+        assert_eq!(words.lines().count(), 1, "{words}");
+    }
+    assert_eq!(with("press: \"\""), "t.yaml:5:12: error: `press` is empty");
+    let star = with("press: *9");
+    assert!(
+        star.starts_with("t.yaml:5:12: error: alias references unknown anchor; YAML"),
+        "{star}"
+    );
+    assert!(with("press: \"1\"\n    press: \"2\"").ends_with("duplicate mapping key: press"));
+}
+
+#[test]
+fn what_would_test_nothing_or_call_nobody_is_refused() {
+    let words = refusal("version: 1\nname: x\ntarget: \"601\"\nsteps: []\n");
+    assert_eq!(
+        words,
+        "t.yaml:4:8: error: the scenario needs `steps`: without any nothing is tested"
+    );
+    let words = refusal("version: 1\nname: x\ntarget: \"hello\"\nsteps:\n  - hangup: true\n");
+    assert!(words.starts_with("t.yaml:3:9: error: `target` \"hello\": "), "{words}");
+    assert_eq!(refusal(""), "t.yaml:1:1: error: the file is empty");
+    let spaced = "version: 1\nname: x\ntarget: \"did:+49 (30) 123\"\nsteps:\n  - hangup: true\n";
+    let (scenario, _) = read(spaced, "t.yaml", Format::Yaml, &Prompts).unwrap();
+    assert_eq!(scenario.target, "did:+4930123");
+}

@@ -15,7 +15,7 @@ pub fn parse(text: &str, file: &str, findings: &Findings) -> Item {
     let file: Arc<str> = file.into();
     let top = Place { file: file.clone(), line: 1, column: 1 };
     match serde_saphyr::from_str::<Spanned<Node>>(text) {
-        Ok(node) => item(node, &file, "the file", findings),
+        Ok(node) => item(node, &file, WHOLE, findings),
         Err(error) => {
             let at =
                 error.location().map_or(top.clone(), |at| place(&file, at.line(), at.column()));
@@ -25,9 +25,7 @@ pub fn parse(text: &str, file: &str, findings: &Findings) -> Item {
             } else {
                 ""
             };
-            let words = error.to_string();
-            let words = words.lines().next().unwrap_or_default().trim().to_owned();
-            findings.error(&at, format!("{words}{hint}"));
+            findings.error(&at, format!("{}{hint}", without_place(&error.to_string())));
             Item { value: Value::Table(Vec::new()), at }
         }
     }
@@ -36,6 +34,10 @@ pub fn parse(text: &str, file: &str, findings: &Findings) -> Item {
 fn item(node: Spanned<Node>, file: &Arc<str>, key: &str, findings: &Findings) -> Item {
     let at = place(file, node.referenced.line(), node.referenced.column());
     let value = match node.value {
+        Node::Null if key == WHOLE => {
+            findings.error(&at, "the file is empty");
+            Value::Text(MISSING.to_owned())
+        }
         Node::Null => {
             let hint = "; in YAML an unquoted # begins a comment: quote it";
             findings.error(&at, format!("`{key}` has no value{hint}"));
@@ -62,11 +64,22 @@ fn item(node: Spanned<Node>, file: &Arc<str>, key: &str, findings: &Findings) ->
     Item { value, at }
 }
 
+/// The first line of the parser's words without the place, which is told before them, and without its
+/// advice to programmers.
+fn without_place(words: &str) -> &str {
+    let line = words.lines().next().unwrap_or_default().trim();
+    let place = line.strip_prefix("error: line ").and_then(|rest| rest.split_once(": "));
+    let line = place.map_or(line, |(_, words)| words);
+    line.split(", set ").next().unwrap_or(line)
+}
+
 fn place(file: &Arc<str>, line: u64, column: u64) -> Place {
     let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     Place { file: file.clone(), line: small(line), column: small(column) }
 }
 
+/// The whole document, as a key that nobody can write.
+const WHOLE: &str = "\u{0}the file";
 /// Stands for a value that is not there: it was reported already.
 pub(super) const MISSING: &str = "\u{0}";
 
