@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: IvrRun, output: Output) -> Result<ExitCode, U
     } else if output == Output::Json {
         println!("{:#}", ivr::json(&results));
     } else if output == Output::Junit {
-        print!("{}", ivr::junit(&results));
+        print!("{}", ivr::junit(&results, &|number| sound_file(&arguments, &results, number)));
     } else {
         let seconds = started.elapsed().as_secs_f64();
         let calls: f64 = results.iter().map(|result| result.call.as_secs_f64()).sum();
@@ -78,7 +78,8 @@ pub(super) async fn run(arguments: IvrRun, output: Output) -> Result<ExitCode, U
 
 fn write_all(arguments: &IvrRun, results: &[CaseResult]) -> Result<(), Unusable> {
     if let Some(file) = &arguments.junit {
-        write(file, ivr::junit(results).as_bytes())?;
+        let sound = |number| sound_file(arguments, results, number);
+        write(file, ivr::junit(results, &sound).as_bytes())?;
     }
     if let Some(file) = &arguments.json {
         write(file, format!("{:#}\n", ivr::json(results)).as_bytes())?;
@@ -86,12 +87,21 @@ fn write_all(arguments: &IvrRun, results: &[CaseResult]) -> Result<(), Unusable>
     let Some(folder) = &arguments.html else { return Ok(()) };
     let made_at = format!("{:.0}", Timestamp::now());
     write(&folder.join("index.html"), ivr::html(results, &made_at).as_bytes())?;
-    for (number, result) in results.iter().enumerate().filter(|(_, r)| r.keeps_sound()) {
-        if let Some(wav) = ivr::wav(result) {
-            write(&folder.join(format!("{:03}.wav", number + 1)), &wav)?;
+    for (number, result) in results.iter().enumerate() {
+        if let Some(file) = sound_file(arguments, results, number)
+            && let Some(wav) = ivr::wav(result)
+        {
+            write(Path::new(&file), &wav)?;
         }
     }
     Ok(())
+}
+
+/// Where a case's sound is kept.
+fn sound_file(arguments: &IvrRun, results: &[CaseResult], number: usize) -> Option<String> {
+    let folder = arguments.html.as_ref()?;
+    results.get(number).filter(|result| result.keeps_sound())?;
+    Some(folder.join(format!("{:03}.wav", number + 1)).display().to_string())
 }
 
 pub(super) fn write(file: &Path, bytes: &[u8]) -> Result<(), Unusable> {
@@ -144,12 +154,34 @@ fn cases(
         let words = format!("{} is an emergency number: no test calls it", scenario.target);
         return Err(one(file, &words));
     }
+    if scenario.target.starts_with("sip")
+        && let Err(error) = crate::sip::Uri::parse(&scenario.target)
+    {
+        return Err(one(file, &format!("`target` {}: {error}", scenario.target)));
+    }
     let scenario = Arc::new(Scenario { via: via.unwrap_or(scenario.via), ..scenario });
     let loopback = match &scenario.plan {
         Some(plan) => Some(plans.get(&folder.path(plan), file)?),
         None => None,
     };
     let cases = Case::of(&scenario, &Arc::new(library));
+    let in_loopback = cases.iter().any(|case| case.via == Via::Loopback);
+    if in_loopback && loopback.is_none() {
+        return Err(one(file, "via: loopback needs `plan`: the dial plan to call into"));
+    }
+    if let Some(at) = &scenario.at {
+        let plan = loopback.as_ref().map(|loopback| &loopback.plan);
+        if plan.is_some_and(|plan| plan.moment(at).is_none()) {
+            let words = format!("`at` {at:?} is no moment: write 2026-11-23T22:00+01:00");
+            return Err(one(file, &words));
+        }
+        if !in_loopback {
+            let words = "`at` moves the clock of loopback only: the far side's own counts";
+            let mut warning = one(file, words);
+            warning.iter_mut().for_each(|w| w.severity = crate::base::Severity::Warning);
+            warning.iter().for_each(|w| eprintln!("{w}"));
+        }
+    }
     Ok(cases.into_iter().map(|case| (case, loopback.clone())).collect())
 }
 

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::ear::stem;
 use super::report::escape;
-use super::result::CaseResult;
+use super::result::{CaseResult, Span};
 use super::scenario::By;
 
 /// The whole report. `made_at` is shown as it is.
@@ -84,10 +84,13 @@ fn case(page: &mut String, number: usize, result: &CaseResult) {
 fn picture(page: &mut String, result: &CaseResult) {
     let length = result.call.as_secs_f64().max(1.0);
     let x = |at: Duration| LEFT + at.as_secs_f64() / length * WIDTH;
+    let (names, rows) = names(result, &x);
+    let axis = NAMES + rows as f64 * NAME_HEIGHT;
     let _ = writeln!(
         page,
-        "<svg viewBox=\"0 0 {} {HEIGHT:.0}\" role=img aria-label=\"sound of the call\">",
-        LEFT + WIDTH + 10.0
+        "<svg viewBox=\"0 0 {} {:.0}\" role=img aria-label=\"sound of the call\">",
+        LEFT + WIDTH + 10.0,
+        axis + 18.0
     );
     for step in &result.steps {
         let (from, to) = (x(step.start), x(step.end));
@@ -97,7 +100,7 @@ fn picture(page: &mut String, result: &CaseResult) {
             "<rect class={class} x={from:.1} y=14 width={:.1} height={:.0}><title>{}</title></rect>\
              <text class=name x={:.1} y=11>{}</text>",
             (to - from).max(1.0),
-            AXIS - 14.0,
+            axis - 14.0,
             escape(&step.name),
             from + 2.0,
             escape(&short(&step.name, ((to - from) / 5.0) as usize))
@@ -108,7 +111,7 @@ fn picture(page: &mut String, result: &CaseResult) {
             let _ = writeln!(
                 page,
                 "<rect class=window x={a:.1} y={:.0} width={width:.1} height=4 />",
-                AXIS - 4.0
+                axis - 4.0
             );
         }
     }
@@ -125,7 +128,7 @@ fn picture(page: &mut String, result: &CaseResult) {
             escape(&press.shown.to_string())
         );
     }
-    spans(page, result, &x);
+    spans(page, result, &names, &x);
     let every = if length > 60.0 {
         10.0
     } else if length > 20.0 {
@@ -138,10 +141,10 @@ fn picture(page: &mut String, result: &CaseResult) {
         let place = LEFT + at / length * WIDTH;
         let _ = writeln!(
             page,
-            "<line class=tick x1={place:.1} y1={AXIS:.0} x2={place:.1} y2={:.0} /><text class=time \
+            "<line class=tick x1={place:.1} y1={axis:.0} x2={place:.1} y2={:.0} /><text class=time \
              x={place:.1} y={:.0}>{at:.0} s</text>",
-            AXIS + 4.0,
-            AXIS + 14.0
+            axis + 4.0,
+            axis + 14.0
         );
         at += every;
     }
@@ -149,33 +152,53 @@ fn picture(page: &mut String, result: &CaseResult) {
     page.push_str(LEGEND);
 }
 
-/// The recordings that were recognised, over the lower lane; their names below, one under the other
-/// where there is no room side by side.
-fn spans(page: &mut String, result: &CaseResult, x: &dyn Fn(Duration) -> f64) {
-    let mut ends = [LEFT; NAME_ROWS];
+/// Where the name of each recognised recording stands, below the lower lane: its left edge and its row,
+/// one under the other where there is no room side by side; and the number of rows.
+fn names(result: &CaseResult, x: &dyn Fn(Duration) -> f64) -> (Vec<(f64, usize)>, usize) {
+    let mut ends: Vec<f64> = vec![LEFT; FEWEST_ROWS];
+    let mut places = Vec::new();
     for span in &result.spans {
+        let width = name(span).chars().count() as f64 * 4.6;
+        let begin = x(span.start).min(LEFT + WIDTH - width).max(LEFT);
+        let row = ends.iter().position(|end| *end <= begin).unwrap_or_else(|| {
+            if ends.len() < MOST_ROWS {
+                ends.push(LEFT);
+                return ends.len() - 1;
+            }
+            (0..ends.len()).min_by(|a, b| ends[*a].total_cmp(&ends[*b])).unwrap_or(0)
+        });
+        ends[row] = begin + width + 4.0;
+        places.push((begin, row));
+    }
+    (places, ends.len())
+}
+
+fn name(span: &Span) -> String {
+    format!("{} {:.2} / {:.2}", stem(&span.file), span.whole, span.window)
+}
+
+/// The recordings that were recognised, over the lower lane.
+fn spans(
+    page: &mut String,
+    result: &CaseResult,
+    names: &[(f64, usize)],
+    x: &dyn Fn(Duration) -> f64,
+) {
+    for (span, (begin, row)) in result.spans.iter().zip(names) {
         let class = if span.expected { "span" } else { "other" };
         let (from, to) = (x(span.start), x(span.end));
-        let name = stem(&span.file);
-        let words = format!("{name} {:.2} / {:.2}", span.whole, span.window);
-        let width = words.chars().count() as f64 * 4.6;
-        let begin = from.min(LEFT + WIDTH - width).max(LEFT);
-        let row = ends.iter().position(|end| *end <= begin);
-        let row = row.or_else(|| (0..NAME_ROWS).min_by(|a, b| ends[*a].total_cmp(&ends[*b])));
-        let row = row.unwrap_or(0);
-        ends[row] = begin + width + 4.0;
-        let y = 206.0 + row as f64 * 10.0;
+        let y = NAMES - 8.0 + *row as f64 * NAME_HEIGHT;
         let _ = writeln!(
             page,
             "<rect class={class} x={from:.1} y=106 width={:.1} height=88><title>{}: {:.2} as a whole, \
              {:.2} in its worst 0.6 s</title></rect><line class=lead x1={from:.1} y1=194 \
              x2={from:.1} y2={:.1} /><text class=file x={begin:.1} y={y:.1}>{}</text>",
             to - from,
-            escape(name),
+            escape(stem(&span.file)),
             span.whole,
             span.window,
             y - 7.0,
-            escape(&words)
+            escape(&name(span))
         );
     }
 }
@@ -277,11 +300,12 @@ fn short(text: &str, most: usize) -> String {
 
 const LEFT: f64 = 44.0;
 const WIDTH: f64 = 900.0;
-/// Rows for the names of recordings.
-const NAME_ROWS: usize = 4;
-/// Where the axis of time is.
-const AXIS: f64 = 254.0;
-const HEIGHT: f64 = 272.0;
+/// Rows for the names of recordings; more than the most of them would be read by nobody.
+const FEWEST_ROWS: usize = 2;
+const MOST_ROWS: usize = 12;
+const NAME_HEIGHT: f64 = 10.0;
+/// Where the axis of time would be without names.
+const NAMES: f64 = 214.0;
 
 const LEGEND: &str = "<p class=legend><i class=lk></i>key <i class=ls></i>recognised recording, its \
 likeness as a whole / in its worst 0.6 s <i class=lo></i>another one <i class=lw></i>in which it must \
@@ -289,23 +313,35 @@ have begun <i class=lf></i>the step that failed</p>\n";
 
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>crosspoint ivr</title>\
 <meta name=viewport content=\"width=device-width\"><style>\
-body{font:14px/1.45 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#1c2430}\
-h1{font-size:1.4em}h2{font-size:1.1em;margin:0}.sum b{margin-right:1em}.sum span,.meta,small{color:#667}\
+:root{color-scheme:light dark;--paper:#fff;--ink:#1c2430;--soft:#667;--rule:#dde;--ok:#176b2c;\
+--okbar:#2e9e4f;--bad:#b3261e;--badbar:#d33a2f;--whybg:#fdeceb;--why:#8c1d18;--label:#445;--digit:#8a4b00;\
+--file:#1b5e8c;--sent:#8a6d3b;--heard:#2f6f9f;--step:#f5f7fa;--even:#eef1f6;--fail:#fbd9d6;--tick:#99a;\
+--window:#e0a800;--key:#f0a03066;--span:#2e9e4f33;--other:#d33a2f33;--link:#1b5e8c}\
+@media (prefers-color-scheme:dark){:root{--paper:#14181f;--ink:#e3e8ef;--soft:#98a3b3;--rule:#2c3440;\
+--ok:#6fcf8a;--okbar:#2e9e4f;--bad:#ff8f85;--badbar:#e5594f;--whybg:#3a1d1c;--why:#ffb4ac;--label:#b4bfcd;\
+--digit:#ffbe73;--file:#7fc1f0;--sent:#d0ad72;--heard:#6db3e2;--step:#1b212a;--even:#20272f;--fail:#47201f;\
+--tick:#657083;--window:#c99a10;--key:#f0a03066;--span:#2e9e4f55;--other:#e5594f55;--link:#7fc1f0}}\
+body{font:14px/1.45 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:var(--ink);\
+background:var(--paper)}a{color:var(--link)}\
+h1{font-size:1.4em}h2{font-size:1.1em;margin:0}.sum b{margin-right:1em}.sum span,.meta,small{color:var(--soft)}\
 table.all{border-collapse:collapse;width:100%}.n{white-space:nowrap}td,th{text-align:left;padding:.25em .5em;\
-border-bottom:1px solid #dde;vertical-align:top}.ok{color:#176b2c}.bad{color:#b3261e}\
-section{border:1px solid #dde;border-left:4px solid #2e9e4f;border-radius:6px;padding:1em;margin:1.2em 0;\
-color:#1c2430}section.bad{border-left-color:#d33a2f}.why{background:#fdeceb;padding:.5em .7em;\
-border-radius:4px;color:#8c1d18;font-weight:600}svg{width:100%;height:auto}ol{padding-left:1.4em}\
-li{color:#1c2430}li.bad em,li.bad b{color:#b3261e}text{font:9px system-ui,sans-serif;fill:#445}\
-text.lane{fill:#667}text.digit{font-weight:700;fill:#8a4b00}text.file{fill:#1b5e8c}\
-.sent{stroke:#8a6d3b;fill:none}.heard{stroke:#2f6f9f;fill:none}.step{fill:#f5f7fa}\
-.step:nth-of-type(even){fill:#eef1f6}.fail{fill:#fbd9d6}.window{fill:#e0a800}.key{fill:#f0a03066}\
-.span{fill:#2e9e4f33}.other{fill:#d33a2f33}.tick,.ladder line{stroke:#99a}.msg{stroke:#445}\
+border-bottom:1px solid var(--rule);vertical-align:top}.ok{color:var(--ok)}.bad{color:var(--bad)}\
+section{border:1px solid var(--rule);border-left:4px solid var(--okbar);border-radius:6px;padding:1em;\
+margin:1.2em 0}section.ok,section.bad{color:var(--ink)}section.bad{border-left-color:var(--badbar)}\
+section.ok h2{color:var(--ok)}section.bad h2{color:var(--bad)}.why{background:var(--whybg);padding:.5em .7em;\
+border-radius:4px;color:var(--why);font-weight:600}svg{width:100%;height:auto}ol{padding-left:1.4em}\
+li.ok,li.bad{color:var(--ink)}li.ok b{color:var(--ok)}li.bad em,li.bad b{color:var(--bad)}\
+text{font:9px system-ui,sans-serif;fill:var(--label)}\
+text.lane{fill:var(--soft)}text.digit{font-weight:700;fill:var(--digit)}text.file{fill:var(--file)}\
+.sent{stroke:var(--sent);fill:none}.heard{stroke:var(--heard);fill:none}.step{fill:var(--step)}\
+.step:nth-of-type(even){fill:var(--even)}.fail{fill:var(--fail)}.window{fill:var(--window)}\
+.key{fill:var(--key)}.span{fill:var(--span)}.other{fill:var(--other)}\
+.tick,.ladder line{stroke:var(--tick)}.ladder line.msg{stroke:var(--label)}.tip{fill:var(--label)}\
 .ladder text{font-size:11px}text.msgt{text-anchor:middle}text.time{text-anchor:middle}\
-.lead{stroke:#1b5e8c55}.legend{margin:.2em 0;color:#667;font-size:12px}\
-.legend i{display:inline-block;width:1em;height:.8em;margin:0 .35em 0 1em}.lk{background:#f0a03066}\
-.ls{background:#2e9e4f33}.lo{background:#d33a2f33}.lw{background:#e0a800}.lf{background:#fbd9d6}\
+.lead{stroke:var(--file);opacity:.35}.legend{margin:.2em 0;color:var(--soft);font-size:12px}\
+.legend i{display:inline-block;width:1em;height:.8em;margin:0 .35em 0 1em}.lk{background:var(--key)}\
+.ls{background:var(--span)}.lo{background:var(--other)}.lw{background:var(--window)}.lf{background:var(--fail)}\
 audio{vertical-align:middle}</style>\
 <svg width=0 height=0 style=\"position:absolute\"><defs><marker id=tip markerWidth=8 markerHeight=8 \
-refX=7 refY=4 orient=auto><path d=\"M0 0L8 4L0 8z\" fill=\"#445\" /></marker></defs></svg>\n";
+refX=7 refY=4 orient=auto><path class=tip d=\"M0 0L8 4L0 8z\" /></marker></defs></svg>\n";
 const TAIL: &str = "</html>\n";

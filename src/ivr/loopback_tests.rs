@@ -297,7 +297,7 @@ dtmf: { mode: inband }
 "#,
     );
     let all = [
-        junit(&results),
+        junit(&results, &|_| None),
         tap(&results),
         json(&results).to_string(),
         html(&results, "now"),
@@ -320,7 +320,8 @@ fn reports_are_whole() {
         TOP,
         "steps:\n  - name: \"a <b> & \\\"c\\\"\"\n    expect: { prompt: { file: about.wav, within: 1s } }\n",
     );
-    let xml = junit(&results);
+    let xml = junit(&results, &|number| Some(format!("report/{number}.wav")));
+    assert!(xml.contains("[[ATTACHMENT|report/0.wav]]"), "{xml}");
     assert!(xml.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{xml}");
     assert!(xml.contains("a &lt;b&gt; &amp; &quot;c&quot;"));
     let page = html(&results, "now");

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::result::{CaseResult, Outcome};
 
-/// JUnit XML: scenario by variant is a test case.
-pub fn junit(results: &[CaseResult]) -> String {
+/// JUnit XML: scenario by variant is a test case. `sound` gives the WAV file of a case by its place, where
+/// one is kept: it is attached in the way that GitLab and Jenkins read.
+pub fn junit(results: &[CaseResult], sound: &dyn Fn(usize) -> Option<String>) -> String {
     let failures = results.iter().filter(|r| matches!(r.outcome, Outcome::Failed(_))).count();
     let errors = results.iter().filter(|r| matches!(r.outcome, Outcome::Error(_))).count();
     let time: f64 = results.iter().map(|r| r.call.as_secs_f64()).sum();
@@ -24,7 +25,7 @@ pub fn junit(results: &[CaseResult]) -> String {
          errors=\"{errors}\" time=\"{time:.3}\">",
         results.len()
     );
-    for result in results {
+    for (number, result) in results.iter().enumerate() {
         let _ = writeln!(
             xml,
             "    <testcase name=\"{}\" classname=\"{}\" time=\"{:.3}\">",
@@ -46,6 +47,9 @@ pub fn junit(results: &[CaseResult]) -> String {
         let mut out = String::new();
         for line in trace(result) {
             let _ = writeln!(out, "{}", escape(&line));
+        }
+        if let Some(file) = sound(number) {
+            let _ = writeln!(out, "[[ATTACHMENT|{}]]", escape(&file));
         }
         let _ = writeln!(xml, "      <system-out>{out}</system-out>\n    </testcase>");
     }
