@@ -70,22 +70,28 @@ pub fn examples() -> PathBuf {
 
 /// A gateway with the menus of [`PLAN`], whose trunk is this machine.
 pub fn gateway(phone: u16) -> Gateway {
+    gateway_with(phone, PLAN, |_| ())
+}
+
+/// The same with another plan, for which `prepare` may put sounds into the folder `prompts/`.
+pub fn gateway_with(phone: u16, plan: &str, prepare: impl FnOnce(&Path)) -> Gateway {
     let dir = TempDir::new("ivr");
     fs::create_dir(dir.join("prompts")).unwrap();
     for entry in fs::read_dir(examples().join("prompts")).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, dir.join("prompts").join(path.file_name().unwrap())).unwrap();
     }
+    prepare(&dir.join("prompts"));
     let here = dir.path().display();
     let config = format!(
         "dialplan = \"{here}/plan.toml\"\n[http]\nlisten = \"127.0.0.1:0\"\n[sip]\n\
          listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n[media]\nworkers = 2\n\
          webrtc_port = 0\naddress = \"127.0.0.1\"\n[store]\nurl = \"sqlite:{here}/crosspoint.db\"\n\
          voicemail = \"{here}/mail\"\n[auth]\ntoken_secret_file = \"{here}/token.key\"\n\
-         [user.web]\ncountry = \"DE\"\n[trunk.phone]\ntarget = \"sip:127.0.0.1:{phone}\"\n\
-         accept_from = [\"127.0.0.1/32\"]\n"
+         [user.web]\ncountry = \"DE\"\n[user.desk]\n[trunk.phone]\ntarget = \"sip:127.0.0.1:{phone}\"\n\
+         accept_from = [\"127.0.0.1/32\"]\ncodecs = [\"g722\", \"pcmu\", \"pcma\"]\n"
     );
-    Gateway::of_files(dir, &config, PLAN, "info,crosspoint=debug")
+    Gateway::of_files(dir, &config, plan, "info,crosspoint=debug")
 }
 
 /// `crosspoint ivr …`

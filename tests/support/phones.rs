@@ -167,8 +167,9 @@ impl Baresip {
         self.command("dial", uri);
     }
 
-    /// Gives a command of its menu by its control port, a netstring of JSON: `hold`, `resume`.
-    pub fn command(&self, name: &str, params: &str) {
+    /// Gives a command of its menu by its control port, a netstring of JSON: `hold`, `resume`. Gives what
+    /// it said until its answer, events among it.
+    pub fn command(&self, name: &str, params: &str) -> String {
         let mut control = TcpStream::connect(("127.0.0.1", self.control_port)).unwrap();
         let text = serde_json::json!({"command": name, "params": params}).to_string();
         write!(control, "{}:{text},", text.len()).unwrap();
@@ -181,6 +182,7 @@ impl Baresip {
             assert!(length > 0, "{name}: {said}");
             said.push_str(&String::from_utf8_lossy(&piece[..length]));
         }
+        said
     }
 
     /// Presses and holds a key in its call, through its web page.
@@ -196,13 +198,7 @@ impl Baresip {
     /// Sends keys in its call, each pressed and released at once (its command `sndcode`).
     pub fn send_code(&self, keys: &str) {
         for key in keys.chars() {
-            let command = format!("{{\"command\":\"sndcode\",\"params\":\"{key}\"}}");
-            let mut control = TcpStream::connect(("127.0.0.1", self.control_port)).unwrap();
-            write!(control, "{}:{command},", command.len()).unwrap();
-            control.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            let mut answer = [0; 256];
-            let length = control.read(&mut answer).unwrap();
-            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            let answer = self.command("sndcode", &key.to_string());
             assert!(answer.contains("\"ok\":true"), "baresip: {answer}");
             std::thread::park_timeout(Duration::from_millis(400));
         }
