@@ -144,6 +144,26 @@ export class TransferEvent extends Event {
   }
 }
 
+/** Somebody left a message in a mailbox that this user is told of. */
+export class VoicemailEvent extends Event {
+  /** The mailbox's name in the dial plan. */
+  readonly mailbox: string;
+  /** The message, as `GET /v1/voicemails/{id}` names it. */
+  readonly id: string;
+  /** Messages in the mailbox, this one among them. */
+  readonly waiting: number;
+  /** The length of this one, in ms. */
+  readonly duration: number;
+  /** @internal */
+  constructor(mailbox: string, id: string, waiting: number, duration: number) {
+    super("voicemail");
+    this.mailbox = mailbox;
+    this.id = id;
+    this.waiting = waiting;
+    this.duration = duration;
+  }
+}
+
 export class PhoneErrorEvent extends Event {
   readonly error: PhoneError;
   /** @internal */

@@ -6,7 +6,7 @@ export { AudioDevices } from "./devices.js";
 export type { MediaInit } from "./media.js";
 export { CallDTMFReceiver, CallDTMFSender } from "./dtmf.js";
 export type { CollectInit, CollectResult, DTMFEventMap, DTMFSenderEventMap } from "./dtmf.js";
-export { CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFModeEvent, DTMFSentEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent } from "./events.js";
+export { CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFModeEvent, DTMFSentEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent, VoicemailEvent } from "./events.js";
 export type { DTMFMode, DTMFReceipt, TransferResult } from "./events.js";
 export type { PreflightInit, PreflightReport } from "./preflight.js";
 export type { CallStats, LegStats, WarningName } from "./stats.js";

@@ -1,7 +1,7 @@
 import { Call, type CallInit, type Line } from "./call.js";
 import { AudioDevices } from "./devices.js";
 import { PhoneError } from "./errors.js";
-import { CallEvent, IncomingCallEvent, PhoneErrorEvent, Target } from "./events.js";
+import { CallEvent, IncomingCallEvent, PhoneErrorEvent, Target, VoicemailEvent } from "./events.js";
 import { preflight, type PreflightInit, type PreflightReport } from "./preflight.js";
 import { Tab } from "./tab.js";
 import { Seen, Wire, type Body } from "./wire.js";
@@ -31,6 +31,8 @@ export interface PhoneEventMap {
   incomingcall: IncomingCallEvent;
   /** After a reload of the page: a call of its life before. */
   resumedcall: CallEvent;
+  /** A message was left in a mailbox of this user's. */
+  voicemail: VoicemailEvent;
   error: PhoneErrorEvent;
   devicechange: Event;
 }
@@ -40,6 +42,7 @@ export class Phone extends Target<PhoneEventMap> {
   onstatechange: ((ev: Event) => unknown) | null = null;
   onincomingcall: ((ev: IncomingCallEvent) => unknown) | null = null;
   onresumedcall: ((ev: CallEvent) => unknown) | null = null;
+  onvoicemail: ((ev: VoicemailEvent) => unknown) | null = null;
   ondevicechange: ((ev: Event) => unknown) | null = null;
   onerror: ((ev: PhoneErrorEvent) => unknown) | null = null;
   readonly devices: AudioDevices = new AudioDevices();
@@ -258,6 +261,9 @@ export class Phone extends Target<PhoneEventMap> {
     switch (body["type"]) {
       case "call.incoming":
         this.incoming(body);
+        break;
+      case "voicemail.waiting":
+        this._fire(new VoicemailEvent(body["mailbox"], body["voicemail"], body["waiting"], body["duration_ms"]));
         break;
       case "token.expiring":
         void this.renew();

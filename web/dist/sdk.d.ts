@@ -315,6 +315,17 @@ interface TransferResult {
 declare class TransferEvent extends Event {
     readonly result: TransferResult;
 }
+/** Somebody left a message in a mailbox that this user is told of. */
+declare class VoicemailEvent extends Event {
+    /** The mailbox's name in the dial plan. */
+    readonly mailbox: string;
+    /** The message, as `GET /v1/voicemails/{id}` names it. */
+    readonly id: string;
+    /** Messages in the mailbox, this one among them. */
+    readonly waiting: number;
+    /** The length of this one, in ms. */
+    readonly duration: number;
+}
 declare class PhoneErrorEvent extends Event {
     readonly error: PhoneError;
 }
@@ -667,6 +678,8 @@ interface PhoneEventMap {
     incomingcall: IncomingCallEvent;
     /** After a reload of the page: a call of its life before. */
     resumedcall: CallEvent;
+    /** A message was left in a mailbox of this user's. */
+    voicemail: VoicemailEvent;
     error: PhoneErrorEvent;
     devicechange: Event;
 }
@@ -675,6 +688,7 @@ declare class Phone extends Target<PhoneEventMap> {
     onstatechange: ((ev: Event) => unknown) | null;
     onincomingcall: ((ev: IncomingCallEvent) => unknown) | null;
     onresumedcall: ((ev: CallEvent) => unknown) | null;
+    onvoicemail: ((ev: VoicemailEvent) => unknown) | null;
     ondevicechange: ((ev: Event) => unknown) | null;
     onerror: ((ev: PhoneErrorEvent) => unknown) | null;
     readonly devices: AudioDevices;
@@ -735,4 +749,4 @@ declare class Phone extends Target<PhoneEventMap> {
     private report;
 }
 
-export { Phone, type PhoneEventMap, type PhoneFeature, type PhoneInit, type PhoneState, Call, type CallDirection, type CallEventMap, type CallInit, type CallState, type EndCode, type EndReason, type Party, AudioDevices, type MediaInit, CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult, type DTMFEventMap, type DTMFSenderEventMap, CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFModeEvent, DTMFSentEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent, type DTMFMode, type DTMFReceipt, type TransferResult, type PreflightInit, type PreflightReport, type CallStats, type LegStats, type WarningName, PhoneError, ERRORS, type ErrorCode };
+export { Phone, type PhoneEventMap, type PhoneFeature, type PhoneInit, type PhoneState, Call, type CallDirection, type CallEventMap, type CallInit, type CallState, type EndCode, type EndReason, type Party, AudioDevices, type MediaInit, CallDTMFReceiver, CallDTMFSender, type CollectInit, type CollectResult, type DTMFEventMap, type DTMFSenderEventMap, CallEndedEvent, CallEvent, CallStatsEvent, CallWarningEvent, DTMFModeEvent, DTMFSentEvent, DTMFToneChangeEvent, IncomingCallEvent, PhoneErrorEvent, TransferEvent, VoicemailEvent, type DTMFMode, type DTMFReceipt, type TransferResult, type PreflightInit, type PreflightReport, type CallStats, type LegStats, type WarningName, PhoneError, ERRORS, type ErrorCode };
