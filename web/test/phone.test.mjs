@@ -258,6 +258,17 @@ test("the far side calls back: it rings, is answered and heard; or declined", as
   await leave(page);
 });
 
+test("a message that was left is an event of the phone's", async () => {
+  const page = await ready();
+  await page.evaluate(() => {
+    document.querySelector("crosspoint-phone").phone.onvoicemail = ({ mailbox, id, waiting, duration }) => (window.told = { mailbox, id, waiting, duration });
+  });
+  gateway.event("voicemail.waiting", { mailbox: "reception", voicemail: "vm_1", waiting: 2, duration_ms: 3100 });
+  await page.waitForFunction(() => window.told);
+  assert.deepEqual(await page.evaluate(() => window.told), { mailbox: "reception", id: "vm_1", waiting: 2, duration: 3100 });
+  await leave(page);
+});
+
 test("without a microphone the page says what to do", async () => {
   const page = await ready();
   for (const [name, code] of [["NotAllowedError", "media/permission-denied"], ["NotFoundError", "media/no-microphone"], ["NotReadableError", "media/microphone-failed"]]) {
