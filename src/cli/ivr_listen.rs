@@ -10,7 +10,6 @@ use super::ivr::{Peers, write};
 use super::serve;
 use crate::base::document;
 use crate::caller;
-use crate::codec::Rate;
 use crate::ivr::{self, CaseResult, Dtmf, Map, Outcome, Via};
 
 /// Keeps one prompt as the reference.
@@ -26,8 +25,7 @@ pub(super) async fn record(arguments: IvrRecord) -> Result<ExitCode, Unusable> {
         println!("nothing was heard in {} s", listen.as_secs());
         return Ok(ExitCode::from(1));
     };
-    let wav = ivr::mono_wav(&pcm, Rate::Narrow)
-        .ok_or_else(|| Unusable::new("the sound cannot be written"))?;
+    let wav = ivr::mono_wav(&pcm).ok_or_else(|| Unusable::new("the sound cannot be written"))?;
     write(&arguments.file, &wav)?;
     println!("{} ({:.1} s)", arguments.file.display(), pcm.len() as f64 / 8000.0);
     Ok(ExitCode::SUCCESS)
@@ -66,8 +64,7 @@ pub(super) async fn crawl(arguments: IvrCrawl) -> Result<ExitCode, Unusable> {
     }
     peers.stop().await;
     for (name, pcm) in map.prompts() {
-        let wav = ivr::mono_wav(pcm, Rate::Narrow)
-            .ok_or_else(|| Unusable::new("the sound cannot be written"))?;
+        let wav = ivr::mono_wav(pcm).ok_or_else(|| Unusable::new("the sound cannot be written"))?;
         write(&arguments.folder.join("prompts").join(name), &wav)?;
     }
     let draft = arguments.folder.join("draft.yaml");

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::Inner;
 use crate::base::CallId;
-use crate::ivr::{Recording, mono_wav};
+use crate::ivr::{Recording, mono_wav_at};
 use crate::signaling::Event;
 
 /// A message as the API shows it.
@@ -111,7 +111,7 @@ impl Voicemails {
             at: Timestamp::now(),
             duration_ms: pcm.len() as u64 * 1000 / u64::from(rate.hz()),
         };
-        let wav = mono_wav(pcm, rate).ok_or(io::ErrorKind::InvalidData)?;
+        let wav = mono_wav_at(pcm, rate).ok_or(io::ErrorKind::InvalidData)?;
         let wav_path = self.path(&message, "wav");
         if let Some(folder) = wav_path.parent() {
             fs::create_dir_all(folder)?;

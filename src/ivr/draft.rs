@@ -91,8 +91,13 @@ pub fn utterance(heard: &[i16], from: Duration, pause: Duration) -> Option<Vec<i
     Some(heard[from..((end + 3) * FRAME).min(heard.len())].to_vec())
 }
 
-/// A mono WAV file.
-pub fn mono_wav(pcm: &[i16], rate: Rate) -> Option<Vec<u8>> {
+/// A mono WAV file at 8 kHz.
+pub fn mono_wav(pcm: &[i16]) -> Option<Vec<u8>> {
+    mono_wav_at(pcm, Rate::Narrow)
+}
+
+/// The same at any rate.
+pub fn mono_wav_at(pcm: &[i16], rate: Rate) -> Option<Vec<u8>> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: rate.hz(),

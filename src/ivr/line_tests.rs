@@ -326,7 +326,7 @@ fn wide_file(hz: f64) -> Vec<u8> {
     let mut pcm = vec![0; 8000];
     // Made as if at 8 kHz: all frequencies are twice that at 16.
     Tones::new(&[Tone { frequency: hz / 2.0, dbm0: -12.0 }]).fill(&mut pcm);
-    super::draft::mono_wav(&pcm, Rate::Wide).unwrap()
+    super::draft::mono_wav_at(&pcm, Rate::Wide).unwrap()
 }
 
 #[test]

@@ -33,7 +33,7 @@ mod words;
 mod yaml;
 
 pub use bands::{Analyser, BANDS, Row, rows};
-pub use draft::{Map, listening, mono_wav, utterance};
+pub use draft::{Map, listening, mono_wav, mono_wav_at, utterance};
 pub use html::{html, wav};
 pub use line::{Line, LineEvent, Recording, StoppedBy};
 pub use loopback::Loopback;
