@@ -165,7 +165,7 @@ async fn linphone_speaks_in_packets_of_its_own_length() {
         phone.play(880.0, 10.0);
         talk.hears(880.0).await;
         let path = format!("/v1/calls/{}/signalling", talk.call.id);
-        let said = support::http::json(&talk.gateway.base, &path).to_string();
+        let said = support::http::get(&talk.gateway.base, &path, &[]).json().to_string();
         assert!(said.contains(&format!("a=ptime:{ptime}")), "{said}");
         talk.hang_up().await;
     }
