@@ -60,12 +60,25 @@ pub(super) fn diverted(incoming: &Incoming) -> BTreeMap<String, String> {
         Some(user.split(';').next().unwrap_or_default().to_owned())
     };
     if let Some(newest) = incoming.diversions.first() {
-        tell("diverted_from", number(&newest.0));
+        if !newest.is_withheld() {
+            tell("diverted_from", number(&newest.0));
+        }
         tell("diverted_because", newest.reason());
-    } else if let [.., before, _] = &incoming.history[..] {
-        tell("diverted_from", number(&before.0));
+    } else if let [.., before, target] = &incoming.history[..] {
+        if !before.is_withheld() && !hides_history(incoming) {
+            tell("diverted_from", number(&before.0));
+        }
+        tell("diverted_because", target.reason().map(str::to_owned));
     }
     told
+}
+
+/// `Privacy: history` (RFC 7044 10.1.1): of all entries.
+fn hides_history(incoming: &Incoming) -> bool {
+    let values = incoming.request.get_all("Privacy");
+    values
+        .flat_map(|value| value.split(';'))
+        .any(|word| word.trim().eq_ignore_ascii_case("history"))
 }
 
 /// The headers that the trunk's settings let through to pages, under the names of the settings.
