@@ -241,6 +241,7 @@ impl CallTask {
             channel: Some(channel),
             alive: true,
             given_up: false,
+            described: true,
         }));
         self.settle_new_party(Leg::Callee(n));
         if late {

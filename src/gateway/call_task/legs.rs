@@ -89,6 +89,8 @@ pub(super) struct CalleeTrunk {
     pub alive: bool,
     /// Taken back before it answered; its silence was counted then.
     pub given_up: bool,
+    /// It has said where its media is.
+    pub described: bool,
 }
 
 pub(super) struct CalleePage {

@@ -84,6 +84,7 @@ impl CallTask {
             channel: Some(channel),
             alive: true,
             given_up: false,
+            described: false,
         }))
     }
 
@@ -164,7 +165,8 @@ impl CallTask {
         let taken = match (offer, sdp_of(answer.body.as_ref())) {
             (OfferIn::Invite, Some(sdp)) => self.take_trunk_sdp(leg, sdp, Phase::Final).await,
             // A 200 without a body confirms the answer that a 18x brought (RFC 3261 13.2.1).
-            (OfferIn::Invite, None) => Ok(()),
+            (OfferIn::Invite, None) if self.is_described(leg) => Ok(()),
+            (OfferIn::Invite, None) => Err(media::Error::BadSdp("the answer has none".to_owned())),
             // We always offer in the INVITE.
             (OfferIn::Response, _) => Err(media::Error::OutOfOrder("an offer in a 2xx")),
         };
@@ -308,6 +310,11 @@ impl CallTask {
             return Err(media::Error::OutOfOrder("no media session"));
         };
         let audio = media.trunk_answer(sdp, phase).await?;
+        if let Leg::Callee(n) = leg
+            && let Some(Callee::Trunk(trunk)) = self.callees.get_mut(usize::from(n))
+        {
+            trunk.described = true;
+        }
         self.feed(Input::Leg(leg, LegEvent::Codec(TrunkCodec::name(audio.codec).to_owned())));
         Ok(())
     }
@@ -339,6 +346,11 @@ impl CallTask {
                 })
             }),
         }
+    }
+
+    /// Whether a trunk that was called has said where its media is.
+    fn is_described(&self, leg: Leg) -> bool {
+        matches!(self.callee(leg), Some(Callee::Trunk(trunk)) if trunk.described)
     }
 
     fn callee(&self, leg: Leg) -> Option<&Callee> {
