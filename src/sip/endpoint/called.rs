@@ -71,7 +71,7 @@ impl Endpoint {
         session.incoming = Some(self.open_invite(transaction, facts.cseq));
         session.set_deadline(Deadline::NotAnswered, now + self.config.timing.answer);
         self.dialogs.insert((facts.call_id, tag), key);
-        self.sessions.insert(key, session);
+        self.sessions.insert(key, Box::new(session));
         self.learn_sources(key);
         self.schedule_session(key);
         self.emit(Event::Incoming(Box::new(incoming)));

@@ -76,7 +76,7 @@ impl Endpoint {
             draft.extra.push(ExtraHeader::own(ReferredBy::NAME, &by.to_string()));
         }
         self.dialogs.insert((call_id, tag), key);
-        self.sessions.insert(key, session);
+        self.sessions.insert(key, Box::new(session));
         self.start(
             now,
             Sending {
@@ -97,7 +97,7 @@ impl Endpoint {
         match answer.status {
             100..=199 => self.invite_progress(now, key, id, answer),
             200..=299 => self.invite_answered(now, key, answer),
-            _ => match self.clients.get(&id).map(Unsent::of) {
+            _ => match self.clients.get(&id).map(|transaction| Unsent::of(transaction)) {
                 Some(unsent) => self.invite_unanswered(now, key, unsent, answer),
                 None => self.invite_failed(key, answer),
             },

@@ -219,7 +219,7 @@ impl Endpoint {
             session.pending += 1;
         }
         self.client_keys.insert(transaction.key.clone(), id);
-        self.clients.insert(id, transaction);
+        self.clients.insert(id, Box::new(transaction));
         self.schedule_client(id);
         id
     }

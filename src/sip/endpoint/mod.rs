@@ -232,11 +232,11 @@ pub struct Endpoint {
     admission: Admission,
     last_transaction: u64,
     last_session: u64,
-    clients: HashMap<u64, ClientTransaction>,
+    clients: HashMap<u64, Box<ClientTransaction>>,
     client_keys: HashMap<ClientKey, u64>,
-    servers: HashMap<u64, ServerTransaction>,
+    servers: HashMap<u64, Box<ServerTransaction>>,
     server_keys: HashMap<ServerKey, u64>,
-    sessions: HashMap<Session, SessionState>,
+    sessions: HashMap<Session, Box<SessionState>>,
     /// How many of them are over and only wait for their transactions.
     over: usize,
     /// What challenges are made and checked with; made with the first one.

@@ -77,7 +77,7 @@ impl Endpoint {
         let Some(key) = self.dialogs.get(&name).copied() else { return };
         let source = path.remote.ip();
         let tried = |session: &super::SessionState| session.tried.contains(&source);
-        if self.sessions.get(&key).is_some_and(tried) {
+        if self.sessions.get(&key).is_some_and(|session| tried(session)) {
             let facts = Some(facts);
             let arrived = Arrived { status, facts, response, origin: Origin::Peer };
             self.late_answer(now, key, arrived);
@@ -101,7 +101,7 @@ impl Endpoint {
         let received = Received { request, facts, echo, source, reply };
         if let Some(id) = self.server_keys.get(&key).copied() {
             let same = |own: &super::ServerTransaction| own.path.remote.ip() == source.remote.ip();
-            if !self.servers.get(&id).is_some_and(same) {
+            if !self.servers.get(&id).is_some_and(|own| same(own)) {
                 return;
             }
             if received.request.method() != Method::Ack {
@@ -123,7 +123,7 @@ impl Endpoint {
         match self.dialogs.get(&name).copied() {
             Some(key) => {
                 let own = |s: &super::SessionState| s.sources.contains(&source);
-                if self.sessions.get(&key).is_some_and(own) {
+                if self.sessions.get(&key).is_some_and(|session| own(session)) {
                     self.receive_in_session(now, key, received);
                 }
             }
@@ -169,7 +169,7 @@ impl Endpoint {
         let source = received.source.remote.ip();
         let invite = self.server_keys.get(&key.invite()).copied();
         let own = |own: &super::ServerTransaction| own.path.remote.ip() == source;
-        match invite.filter(|id| self.servers.get(id).is_some_and(own)) {
+        match invite.filter(|id| self.servers.get(id).is_some_and(|server| own(server))) {
             Some(id) => self.cancelled(now, id, received),
             None if self.is_accepted(source) => self.no_such_dialog(received),
             None => {}

@@ -72,7 +72,8 @@ impl Endpoint {
         let id = self.next_transaction();
         self.server_keys.insert(key.clone(), id);
         let response = None;
-        self.servers.insert(id, ServerTransaction { key, machine, path, echo, session, response });
+        let transaction = ServerTransaction { key, machine, path, echo, session, response };
+        self.servers.insert(id, Box::new(transaction));
         self.schedule_server(id);
         id
     }
@@ -106,7 +107,7 @@ impl Endpoint {
     /// The ACK of a 300-699.
     pub(super) fn refusal_acked(&mut self, now: Instant, id: u64) {
         if let Some(ServerTransaction { machine: ServerMachine::Invite(machine), .. }) =
-            self.servers.get_mut(&id)
+            self.servers.get_mut(&id).map(Box::as_mut)
         {
             machine.on_ack(now);
         }

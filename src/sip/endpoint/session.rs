@@ -350,7 +350,7 @@ impl SessionState {
 impl Endpoint {
     /// Puts the session's next deadline into the schedule.
     pub(super) fn schedule_session(&mut self, key: Session) {
-        let due = self.sessions.get(&key).and_then(SessionState::next_deadline);
+        let due = self.sessions.get(&key).and_then(|session| session.next_deadline());
         self.schedule.set(Owner::Session(key), due);
     }
 
@@ -373,7 +373,7 @@ impl Endpoint {
     /// Forgets a session that is over and that no transaction needs.
     pub(super) fn sweep(&mut self, key: Session) {
         let done = |session: &SessionState| session.phase == Phase::Over && session.pending == 0;
-        if !self.sessions.get(&key).is_some_and(done) {
+        if !self.sessions.get(&key).is_some_and(|session| done(session)) {
             return;
         }
         if let Some(session) = self.sessions.remove(&key) {
