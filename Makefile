@@ -1,6 +1,6 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-long bench bench-calls bench-pages resilience interop fuzz web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long bench bench-instructions bench-calls bench-pages resilience interop fuzz web gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make fuzz           plan texts and dialled values at random, FUZZ_SECONDS (60) each"
 	@echo "make bench-calls    call set-up under load: calls/s, INVITE to 180, CPU, memory (minutes, two cores)"
 	@echo "make bench          media: calls a core, delay, quality, conversation; tables into docs/performance.md"
+	@echo "make bench-instructions   instructions of a call, by callgrind"
 	@echo "make bench-pages    what pages cost: memory, reconnects, set-ups"
 	@echo "make resilience     what faults do to calls in browsers; docs/resilience.md (root: network namespaces)"
 	@echo "make test-long      the tests that take longer than a run of CI may"
@@ -85,7 +86,13 @@ bench: setup-test target/load/venv/bin/python
 	cargo bench --bench load -- delay
 	cargo bench --bench load -- quality
 	cargo bench --bench load -- conversation
+	$(MAKE) bench-instructions
 	cargo bench --bench load -- render
+
+# Instructions of a call, by callgrind: the same on every machine of this kind, however busy.
+bench-instructions: setup-test
+	cargo test --release --lib instructions_of_a_call -- --ignored --nocapture
+
 # What pages cost: memory of 2,000, all of them coming back, a set-up with DTLS. Wants the machine alone.
 bench-pages:
 	ulimit -n 8192; cargo test --release --test load_pages -- --ignored --nocapture --test-threads=1

@@ -202,7 +202,7 @@ fn write_keys(path: &std::path::Path, keys: &str) {
         sample_format: hound::SampleFormat::Int,
     };
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
-    let mut silence = |writer: &mut hound::WavWriter<_>, samples: usize| {
+    let silence = |writer: &mut hound::WavWriter<_>, samples: usize| {
         for _ in 0..samples {
             writer.write_sample(0_i16).unwrap();
         }

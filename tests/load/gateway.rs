@@ -114,7 +114,16 @@ impl Gateway {
             let to = &to[to.len() - 3..];
             let ask =
                 json!({"type": "call.start", "call": id, "to": to, "metadata": {}, "sdp": sdp});
-            let reply = runtime.block_on(page.ask(ask)).unwrap();
+            // A worker that is busy with handshakes refuses for a moment.
+            let mut tries = 0;
+            let reply = loop {
+                match runtime.block_on(page.ask(ask.clone())) {
+                    Ok(reply) => break reply,
+                    Err(error) if tries == 20 => panic!("call {number}: {error}"),
+                    Err(_) => std::thread::sleep(Duration::from_millis(500)),
+                }
+                tries += 1;
+            };
             own.accept(reply["sdp"].as_str().unwrap());
             let patience = Duration::from_secs(10);
             trunk.add(agent.offers.recv_timeout(patience).expect("an INVITE on the trunk"));

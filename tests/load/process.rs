@@ -1,8 +1,8 @@
 //! A program that is measured: its CPU time and its memory, as the kernel counts them.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader, PipeReader};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use super::MEASURED_CORE;
@@ -10,20 +10,22 @@ use super::MEASURED_CORE;
 /// A program on the measured core; ended when dropped.
 pub struct Measured {
     child: Child,
-    lines: Option<BufReader<ChildStdout>>,
+    lines: Option<BufReader<PipeReader>>,
 }
 
 impl Measured {
     pub fn start(program: &std::path::Path, arguments: &[&str]) -> Measured {
-        let mut child = Command::new("taskset")
+        // What it says and what it logs, as a terminal has them.
+        let (lines, out) = std::io::pipe().unwrap();
+        let child = Command::new("taskset")
             .args(["-c", MEASURED_CORE])
             .arg(program)
             .args(arguments)
-            .stdout(Stdio::piped())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
             .spawn()
             .expect("taskset and the program start");
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Measured { child, lines: Some(lines) }
+        Measured { child, lines: Some(BufReader::new(lines)) }
     }
 
     /// The first line of its output that holds `text`.

@@ -12,6 +12,7 @@ mod digit_stalls;
 mod digit_vectors;
 mod digits;
 mod faults;
+mod hot_path;
 mod lab;
 mod phone;
 mod renegotiation;
