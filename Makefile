@@ -91,7 +91,7 @@ bench: setup-test target/load/venv/bin/python
 
 # Instructions of a call, by callgrind: the same on every machine of this kind, however busy.
 bench-instructions: setup-test
-	cargo test --release --lib instructions_of_a_call -- --ignored --nocapture
+	cargo bench --bench load -- instructions
 
 # What pages cost: memory of 2,000, all of them coming back, a set-up with DTLS. Wants the machine alone.
 bench-pages:

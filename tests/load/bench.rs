@@ -1,7 +1,7 @@
 //! The media benchmarks: `make bench` runs them one after the other and renders their tables into
 //! `docs/performance.md`.
 //!
-//! `cargo bench --bench load -- NAME`, of `calls`, `delay`, `quality`, `conversation`. Each prints its
+//! `cargo bench --bench load -- NAME`, of `calls`, `delay`, `quality`, `conversation`, `instructions`. Each prints its
 //! table and keeps it in `target/load/NAME.md`; `render` puts what is there into the page.
 //! `floor` is the other program that `calls` measures against.
 
@@ -13,6 +13,7 @@ mod delay;
 mod floor;
 mod gateway;
 mod generator;
+mod instructions;
 mod lab;
 mod page;
 mod process;
@@ -35,6 +36,7 @@ fn main() {
             floor::run(number(calls), number(complexity) as u8, number(loss) as u8);
         }
         ["render"] => render::run(),
+        ["instructions"] => instructions::run(),
         [name @ ("calls" | "delay" | "quality" | "conversation")] => {
             pin();
             match name {
@@ -47,7 +49,7 @@ fn main() {
         // `cargo test` and `cargo bench` without a name: nothing that takes minutes.
         [] => println!("make bench"),
         _ => {
-            eprintln!("load: calls, delay, quality, conversation or render");
+            eprintln!("load: calls, delay, quality, conversation, instructions or render");
             exit(2);
         }
     }

@@ -1,11 +1,9 @@
 //! What a call costs in instructions, which no other load of the machine changes: the bridge, and its
-//! codecs alone for the same sound. `make bench-instructions` runs this under callgrind.
-
-use std::f64::consts::TAU;
-use std::hint::black_box;
-use std::process::Command;
+//! codecs alone for the same sound. `make bench-instructions` runs these under callgrind.
 
 use rand::RngExt;
+use std::f64::consts::TAU;
+use std::hint::black_box;
 
 use super::lab::*;
 use crate::codec::OpusSettings;
@@ -85,74 +83,41 @@ struct Codecs {
     out: Vec<u8>,
 }
 
-/// One run, in a process of its own.
+/// Both directions of a call, packet by packet: what the page and the trunk send.
+fn packets(lab: &mut Lab) -> Vec<(RtpIn, Vec<u8>)> {
+    let (voice, other) = (speech(1, WARM_UP + FRAMES), speech(2, WARM_UP + FRAMES));
+    let both = voice.iter().zip(&other).map(|(voice, other)| {
+        let mut payload = Vec::new();
+        lab.page_encoder.encode(voice, &mut payload).unwrap();
+        let timestamp = lab.page_timestamp;
+        lab.page_timestamp = timestamp.wrapping_add(960);
+        (lab.page_packet(111, timestamp, false, &payload), lab.trunk_pcm_packet(other))
+    });
+    both.collect()
+}
+
 #[test]
 #[ignore = "what callgrind runs: make bench-instructions"]
-fn what_is_counted() {
+fn the_bridge_is_counted() {
     let mut lab = Lab::connected(BrowserCodec::Opus);
-    let (voice, other) = (speech(1, WARM_UP + FRAMES), speech(2, WARM_UP + FRAMES));
-    let mut packets: Vec<(RtpIn, Vec<u8>)> = voice
-        .iter()
-        .zip(&other)
-        .map(|(voice, other)| {
-            let mut payload = Vec::new();
-            lab.page_encoder.encode(voice, &mut payload).unwrap();
-            let timestamp = lab.page_timestamp;
-            lab.page_timestamp = timestamp.wrapping_add(960);
-            (lab.page_packet(111, timestamp, false, &payload), lab.trunk_pcm_packet(other))
-        })
-        .collect();
+    let mut packets = packets(&mut lab);
     let (warm_up, counted) = packets.split_at_mut(WARM_UP);
-    if std::env::var_os("HOT_PATH_CODECS").is_some() {
-        let settings = OpusSettings { bit_rate: 24_000, complexity: 5, ..OpusSettings::default() };
-        let mut codecs = Codecs {
-            from_page: Decoder::new(Codec::Opus).unwrap(),
-            from_trunk: Decoder::new(Codec::Pcmu).unwrap(),
-            to_page: Encoder::opus(settings).unwrap(),
-            pcm: Vec::new(),
-            out: Vec::new(),
-        };
-        assert_eq!(counted_codecs(&mut codecs, counted), FRAMES);
-    } else {
-        through_the_bridge(&mut lab, warm_up);
-        let sent = counted_bridge(&mut lab, counted);
-        assert!(sent >= 2 * FRAMES, "{sent}");
-    }
-}
-
-/// Instructions in the function of this name.
-fn instructions(function: &str, codecs: bool) -> u64 {
-    let mut command = Command::new("valgrind");
-    command
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
-        .arg(format!("--toggle-collect=*{function}*"))
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "media::bridge_tests::hot_path::what_is_counted"]);
-    if codecs {
-        command.env("HOT_PATH_CODECS", "1");
-    }
-    let output = command.output().expect("valgrind is installed (make setup-test)");
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    let count = text.lines().find_map(|line| line.split("Collected :").nth(1));
-    count.expect("callgrind says what it collected").trim().parse().unwrap()
+    through_the_bridge(&mut lab, warm_up);
+    let sent = counted_bridge(&mut lab, counted);
+    assert!(sent >= 2 * FRAMES, "{sent}");
 }
 
 #[test]
-#[ignore = "minutes under callgrind, of a release build: make bench-instructions"]
-fn instructions_of_a_call() {
-    let bridge = instructions("counted_bridge", false);
-    let codecs = instructions("counted_codecs", true);
-    let per_second = |count: u64| count as f64 / SECONDS as f64 / 1e6;
-    let table = format!(
-        "| what | million instructions a call and second |\n| --- | --- |\n| bridge, both directions | \
-         {:.2} |\n| libopus and G.711 alone | {:.2} |\n| ratio | {:.3} |\n",
-        per_second(bridge),
-        per_second(codecs),
-        bridge as f64 / codecs as f64
-    );
-    println!("{table}");
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/load");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("instructions.md"), table).unwrap();
+#[ignore = "what callgrind runs: make bench-instructions"]
+fn the_codecs_are_counted() {
+    let packets = packets(&mut Lab::connected(BrowserCodec::Opus));
+    let settings = OpusSettings { bit_rate: 24_000, complexity: 5, ..OpusSettings::default() };
+    let mut codecs = Codecs {
+        from_page: Decoder::new(Codec::Opus).unwrap(),
+        from_trunk: Decoder::new(Codec::Pcmu).unwrap(),
+        to_page: Encoder::opus(settings).unwrap(),
+        pcm: Vec::new(),
+        out: Vec::new(),
+    };
+    assert_eq!(counted_codecs(&mut codecs, &packets[WARM_UP..]), FRAMES);
 }
