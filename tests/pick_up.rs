@@ -16,7 +16,7 @@ use support::TempDir;
 use support::browser::{Browser, Engine};
 use support::gateway::Gateway;
 use support::raw_phone::{milliwatt, packet};
-use support::sip_wire::{SipSocket, header, status};
+use support::sip_wire::{SipSocket, status};
 use support::sound::write_tone;
 
 const PLAN: &str = r#"
@@ -103,7 +103,6 @@ fn call_the_page(gateway: SocketAddr) -> Heard {
     );
     let body = ("application/sdp", sdp.as_bytes());
     let invite = sip.request("INVITE", "+493012345670", Some(body));
-    let invite = String::from_utf8(invite).unwrap();
     sip.send(&invite);
     let answer = loop {
         let said = sip.next(Duration::from_secs(60)).expect("an answer");
@@ -113,15 +112,7 @@ fn call_the_page(gateway: SocketAddr) -> Heard {
     };
     let answered = now_ms();
     assert_eq!(status(&answer), 200, "{answer}");
-    let target = header(&answer, "Contact").trim_matches(['<', '>']).to_owned();
-    sip.send(format!(
-        "ACK {target} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKack{answered}\r\nMax-Forwards: 70\r\n\
-         From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
-        header(&invite, "Via").split([' ', ';']).nth(1).unwrap(),
-        header(&answer, "From"),
-        header(&answer, "To"),
-        header(&answer, "Call-ID"),
-    ));
+    sip.ack(&invite, &answer);
     let port = answer.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap();
     let port: u16 = port.split(' ').next().unwrap().parse().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
@@ -130,15 +121,7 @@ fn call_the_page(gateway: SocketAddr) -> Heard {
         move || play(&rtp, ([127, 0, 0, 1], port).into(), &stop)
     });
     let sound = listen(&rtp);
-    let bye = loop {
-        let said = sip.next(Duration::from_secs(60)).expect("a BYE");
-        if said.starts_with("BYE ") {
-            break said;
-        }
-    };
-    let copied =
-        ["Via", "From", "To", "Call-ID", "CSeq"].map(|h| format!("{h}: {}", header(&bye, h)));
-    sip.send(format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", copied.join("\r\n")));
+    sip.takes_bye();
     stop.store(true, Ordering::Relaxed);
     playing.join().unwrap();
     Heard { answered, sound }

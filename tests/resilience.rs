@@ -9,12 +9,14 @@
 mod support;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::TempDir;
 use support::browser::{Browser, Engine};
 use support::cable::Cable;
 use support::gateway::Gateway;
+use support::http;
 use support::network::Network;
 use support::phones::Baresip;
 use support::sound::{best_level, longest_gap, write_tone};
@@ -151,6 +153,57 @@ fn a_key_of_the_phone_comes_without_the_socket_and_counts_once() {
     assert_eq!(saw[6], "reconnecting", "it did not wait for the socket");
     assert_eq!([&saw[9]["digits"], &saw[9]["shown"]], ["7", "7"], "once");
 }
+
+/// Who hangs up while the socket is cut, at either end, is understood when it is back: the call is over
+/// on both sides, and none comes back to life.
+#[test]
+fn hanging_up_while_the_socket_is_cut_ends_the_call_at_both_ends() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = Gateway::serve(phone.port, PLAN);
+    let cable = Cable::to(&gateway.base);
+    let begin = ["dial", "active", "connected"].map(|step| json!({"do": step, "to": "700"}));
+    let line = |name: &str| json!({"do": "line", "name": name});
+    let [hangup, ended] = ["hangup", "ended"].map(|step| json!({"do": step}));
+    let left = json!({"do": "script", "code": "crosspoint.phone.calls.length"});
+    let by_page = [line("reconnecting"), hangup, ended.clone(), line("ready"), left.clone()];
+    let by_phone = [line("reconnecting"), line("ready"), ended, left];
+    // By the page, by the phone, by both.
+    let steps = [&begin[..], &by_page, &begin, &by_phone, &begin, &by_page].concat();
+    let mut browser = Browser::start(&cable.base, Some(&gateway.token()), "", json!(steps));
+    for (page, far) in [(true, false), (false, true), (true, true)] {
+        browser.has_done("connected");
+        phone.process.line_with("Call established", LIMIT);
+        cable.cut();
+        browser.has_done("line");
+        if page {
+            browser.has_done("ended");
+        }
+        if far {
+            phone.command("hangup", "");
+            gateway.process.line_with("\"message\":\"call ended\"", LIMIT);
+        }
+        cable.join();
+        browser.has_done("script");
+        if !far {
+            gateway.process.line_with("\"message\":\"call ended\"", LIMIT);
+        }
+    }
+    let saw = browser.finish();
+    let (first, second, third) = (&saw[5], &saw[13], &saw[20]);
+    assert_eq!((&first["code"], &first["by"]), (&json!("hangup"), &json!("local")), "{first}");
+    assert_eq!((&second["code"], &second["by"]), (&json!("hangup"), &json!("remote")), "{second}");
+    assert_eq!((&third["code"], &third["by"]), (&json!("hangup"), &json!("local")), "{third}");
+    for left in [&saw[7], &saw[14], &saw[22]] {
+        assert_eq!(left, &json!(0));
+    }
+    let records = http::get(&gateway.base, "/v1/cdrs", &[]).json();
+    let ended_by = records["items"].as_array().unwrap().iter().map(|record| &record["ended_by"]);
+    let ended_by: Vec<_> = ended_by.rev().collect();
+    assert_eq!(ended_by, ["caller", "callee", "callee"], "{records:#}");
+    assert_eq!(http::calls(&gateway.base).len(), 0);
+}
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The browser's machine leaves one network for another: socket and ICE pair are dead.
 fn moved(engine: Engine) -> Gaps {

@@ -96,6 +96,13 @@ fn what_a_page_sends() {
                 note: None,
             }),
         ),
+        (
+            "call.message",
+            Request::CallMessage(CallMessage {
+                call,
+                data: Words::try_from(json!({"ticket": 4711})).unwrap(),
+            }),
+        ),
         ("call.mute", Request::CallMute(CallMute { call, muted: true })),
         ("ping", Request::Ping(Ping { last_seq: Some(41) })),
     ];
@@ -153,6 +160,7 @@ fn what_the_gateway_sends() {
             digits: "42".into(),
         }],
         features: vec![],
+        echo: Some("610".into()),
         resume: "cmVzdW1lIHRoaXMgb25l".into(),
     };
     let incoming = CallIncoming {
@@ -177,6 +185,11 @@ fn what_the_gateway_sends() {
         delay_ms: Some(0.5),
     };
     let page = LegReport {
+        packets: 250,
+        lost: 8,
+        octets: 15_000,
+        sent_packets: 258,
+        sent_octets: 41_280,
         mos: 4.21,
         rating: 87.5,
         loss_percent: 3.0,
@@ -277,6 +290,13 @@ fn what_the_gateway_sends() {
             }),
         ),
         ("transfer", granted(Reply::Transfer { status: TransferStatus::Accepted })),
+        (
+            "call.message",
+            event(Event::CallMessage {
+                call,
+                data: Words::try_from(json!({"ticket": 4711})).unwrap(),
+            }),
+        ),
         ("call.held", event(Event::CallHeld { call, by: Some(HeldBy::Both) })),
         ("call.held.no-more", event(Event::CallHeld { call, by: None })),
         (

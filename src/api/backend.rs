@@ -13,7 +13,7 @@ use crate::gateway::{
     CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView,
     WebhookView,
 };
-use crate::signaling::{Claims, MintError, Tones, TransferTo};
+use crate::signaling::{Claims, MintError, Tones, TransferTo, Words};
 
 /// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
 /// `check_plan` and `put_plan`, which load a plan.
@@ -53,6 +53,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// No such call is in progress.
     fn send_digits(&self, id: CallId, digits: &DigitsToSend) -> Result<(), Unknown>;
+
+    /// Says something to the pages of a call.
+    ///
+    /// # Errors
+    /// No such call is in progress.
+    fn message(&self, id: CallId, data: Words) -> Result<(), Unknown>;
 
     /// Starts a call: the user's pages ring, then the number is called by the user's rules.
     ///

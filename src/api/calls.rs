@@ -15,7 +15,7 @@ use super::{Api, HoldWish, LiveCall, Problem};
 use crate::base::{CallId, DialString, E164, UserId};
 use crate::call::Quality;
 use crate::gateway::{CallOrder, NotStarted};
-use crate::signaling::{ErrorCode, Tones, TransferTo};
+use crate::signaling::{ErrorCode, Tones, TransferTo, Words};
 
 /// A page of a list.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -257,6 +257,29 @@ pub(super) async fn transfer(
     };
     api.backend.transfer(id, to).map_err(|_| no_call())?;
     tracing::info!(call.id = %id, "a call is handed over by HTTP");
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// What an application's server says to the pages of a call.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageBody {
+    /// Any JSON of at most 4,096 bytes; the page gets it as the event `message` of its call.
+    #[schema(value_type = serde_json::Value)]
+    data: Words,
+}
+
+/// Says something to the pages of a call. What they say to the server is the event `call.message`.
+#[utoipa::path(post, path = "/v1/calls/{id}/actions/message", tag = "calls",
+    request_body = MessageBody, params(("id" = CallId, Path)),
+    responses((status = 202, description = "It is on its way")))]
+pub(super) async fn message(
+    State(api): State<Api>,
+    OfCall(id): OfCall,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let MessageBody { data } = body::json(body).await?;
+    api.backend.message(id, data).map_err(|_| no_call())?;
     Ok(StatusCode::ACCEPTED)
 }
 

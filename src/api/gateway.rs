@@ -14,7 +14,7 @@ use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, Webhoo
 use crate::gateway::{
     Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline, VoicemailView,
 };
-use crate::signaling::{Claims, MintError, TransferTo};
+use crate::signaling::{Claims, MintError, TransferTo, Words};
 use crate::trunk::Health;
 
 /// A running gateway behind the API.
@@ -78,6 +78,10 @@ impl Backend for GatewayBackend {
     fn send_digits(&self, id: CallId, digits: &DigitsToSend) -> Result<(), Unknown> {
         let tones = digits.tones.items(digits.tone, digits.gap);
         if self.gateway.send_digits(id, tones) { Ok(()) } else { Err(Unknown) }
+    }
+
+    fn message(&self, id: CallId, data: Words) -> Result<(), Unknown> {
+        if self.gateway.message(id, data) { Ok(()) } else { Err(Unknown) }
     }
 
     fn start_call(&self, order: CallOrder) -> Result<CallId, NotStarted> {

@@ -66,6 +66,7 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls/{id}/actions/unhold", post(calls::unhold))
         .route("/v1/calls/{id}/actions/dtmf", post(calls::dtmf))
         .route("/v1/calls/{id}/actions/transfer", post(calls::transfer))
+        .route("/v1/calls/{id}/actions/message", post(calls::message))
         .route("/v1/voicemails/{id}", delete(voicemails::remove));
     let records = Router::new()
         .route("/v1/cdrs", get(cdrs::list))

@@ -78,6 +78,13 @@ impl Plan {
         matches!(self.emergency, Emergency::Provided { .. })
     }
 
+    /// The first extension or feature code that gives back what it hears, as it is dialled.
+    pub fn echo_line(&self) -> Option<&str> {
+        let mut codes = self.extensions.iter().chain(&self.features);
+        let echo = codes.find(|(_, to)| **to == Destination::App(App::Echo));
+        echo.map(|(code, _)| code.as_str())
+    }
+
     /// The `[[outbound]]` rules in the order of the file.
     pub fn outbound(&self) -> &[OutboundRule] {
         &self.outbound

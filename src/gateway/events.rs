@@ -15,7 +15,7 @@ pub struct Happening {
     /// Its number, from 1.
     #[serde(skip)]
     pub number: u64,
-    /// `call.started`, `call.state`, `call.ended`, `trunk.up`, `trunk.down`.
+    /// `call.started`, `call.state`, `call.message`, `call.ended`, `trunk.up`, `trunk.down`.
     pub r#type: &'static str,
     /// When (RFC 3339 UTC).
     pub at: Timestamp,

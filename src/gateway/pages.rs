@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::Inner;
 use super::call_task::{self, CallInput, PageAsk};
 use super::registry::LivePage;
-use crate::base::{SessionId, mask_numbers};
+use crate::base::{CallId, SessionId, UserId, mask_numbers};
 use crate::media::Hold;
 use crate::signaling::socket::FromPage;
 use crate::signaling::{
-    CallStart, CloseCode, ErrorCode, PageStats, Refusal, Reply, Request, RequestId,
+    CallStart, CloseCode, ErrorCode, PageStats, Refusal, Reply, Request, RequestId, Words,
 };
 
 /// Reads the pages' channel until the gateway stops.
@@ -67,6 +68,14 @@ fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Req
             tracing::info!(call.id = %report.call, rating = report.rating, problem = ?report.problem, note, "rated by its user");
             return live.page.reply(request, Ok(Reply::Done {}));
         }
+        Request::CallMessage(message) => {
+            if gateway.registry.call(message.call).is_none() {
+                return refuse(ErrorCode::SignalUnknownCall);
+            }
+            let (id, user, data) = (message.call, &live.claims.sub, message.data);
+            gateway.events.tell("call.message", &WordsOfPage { id, user, data });
+            return live.page.reply(request, Ok(Reply::Done {}));
+        }
         ref other => match other.call() {
             Some(call) => call,
             None => return refuse(ErrorCode::ProtocolUnknown),
@@ -101,6 +110,14 @@ fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Req
     };
     let reply = wants_reply.then(|| (live.page.clone(), request));
     call.tell(CallInput::Page { session, ask, reply });
+}
+
+/// What a page says to its application's server.
+#[derive(Serialize)]
+struct WordsOfPage<'a> {
+    id: CallId,
+    user: &'a UserId,
+    data: Words,
 }
 
 fn start_call(

@@ -243,6 +243,10 @@ impl Dialling for Meaning {
     fn is_emergency(&self, user: &UserId, dialled: &str) -> bool {
         self.ask(user, dialled, |meant| meant.emergency).unwrap_or(false)
     }
+
+    fn echo(&self) -> Option<String> {
+        self.0.upgrade()?.plans.in_force().plan.echo_line().map(str::to_owned)
+    }
 }
 
 /// The route of a call that a trunk brings.

@@ -258,10 +258,9 @@ async fn watch_plan(gateway: Arc<Inner>, server: Server) {
 
 /// What pages are told that they can count on.
 pub(super) fn features(plan: &Plan) -> Vec<String> {
-    match plan.provides_emergency() {
-        true => vec!["emergency".to_owned()],
-        false => Vec::new(),
-    }
+    let emergency = plan.provides_emergency().then_some("emergency");
+    // Both by REFER: whether the trunk takes it is known when it is asked.
+    ["transfer", "attended-transfer"].into_iter().chain(emergency).map(str::to_owned).collect()
 }
 
 fn token_key(config: &Config) -> Result<TokenKey, StartError> {

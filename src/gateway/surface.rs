@@ -17,7 +17,7 @@ use crate::call::{Call, Direction, Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
 use crate::dtmf::ToneItem;
 use crate::media::{self, Hold};
-use crate::signaling::{self, Claims, MintError, TransferTo};
+use crate::signaling::{self, Claims, MintError, TransferTo, Words};
 use crate::sip::TlsError;
 use crate::store::Store;
 use crate::telemetry::{Gauges, Metrics, TickLateness};
@@ -259,6 +259,15 @@ impl Gateway {
         let call = self.inner.registry.call(id);
         if let Some(call) = &call {
             call.tell(CallInput::Tones(tones));
+        }
+        call.is_some()
+    }
+
+    /// Says something to the pages of a call; `false` where no such call is in progress.
+    pub fn message(&self, id: CallId, data: Words) -> bool {
+        let call = self.inner.registry.call(id);
+        if let Some(call) = &call {
+            call.tell(CallInput::Message(data));
         }
         call.is_some()
     }

@@ -200,6 +200,11 @@ impl Line {
         self.events.pop_front()
     }
 
+    /// Whether it gives back what it hears, keys among it.
+    pub fn echoes(&self) -> bool {
+        matches!(self.state, State::Echo)
+    }
+
     /// Nobody took the transfer: the flow goes on, and ends where it ends.
     pub fn refused(&mut self) {
         if matches!(self.state, State::Away) {

@@ -89,6 +89,8 @@ pub(super) struct Bridge {
     frame: Vec<i16>,
     /// What stands in the place of the other leg.
     line: Option<Box<dyn Line>>,
+    /// Keys of the page's messages for it.
+    line_keys: line::LineKeys,
     /// What the line says.
     spoken: [i16; Rate::Wide.frame()],
     /// That of the sound through the bridge.
@@ -132,6 +134,7 @@ impl Bridge {
             next_report: now + Duration::from_millis(REPORT_EVERY_MS / 2),
             frame: Vec::with_capacity(Rate::Wide.frame()),
             line: None,
+            line_keys: line::LineKeys::default(),
             spoken: [0; Rate::Wide.frame()],
             rate: Rate::Narrow,
             hearing: None,

@@ -157,6 +157,8 @@ impl BrowserSide {
         LegStats {
             received: self.receiver.received(),
             sent: self.downlink.sent(),
+            octets: self.receiver.octets(),
+            sent_octets: 0,
             lost: self.receiver.lost(),
             jitter_ms: self.receiver.jitter().as_secs_f32() * 1000.0,
             round_trip_ms: self.round_trip.map(|t| t.as_secs_f32() * 1000.0),

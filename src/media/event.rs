@@ -120,6 +120,10 @@ pub struct LegStats {
     pub received: u64,
     /// Packets of sound and digits sent.
     pub sent: u64,
+    /// Octets of payload received.
+    pub octets: u64,
+    /// Octets of payload sent on a trunk's leg; begins anew after 2^32.
+    pub sent_octets: u64,
     /// Packets the sender counted that never came (RFC 3550 A.3).
     pub lost: i64,
     /// Interarrival jitter in milliseconds (RFC 3550 A.8).

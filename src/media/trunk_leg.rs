@@ -338,6 +338,8 @@ impl TrunkLeg {
         LegStats {
             received: self.receiver.received(),
             sent: self.sent,
+            octets: self.receiver.octets(),
+            sent_octets: self.sender.octets().into(),
             lost: self.receiver.lost(),
             jitter_ms: self.receiver.jitter().as_secs_f32() * 1000.0,
             round_trip_ms: self.sender.round_trip().map(|t| t.as_secs_f32() * 1000.0),

@@ -14,6 +14,7 @@ pub struct ReceiverStats {
     source: Option<Source>,
     restarts: u64,
     total_received: u64,
+    total_octets: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -55,6 +56,7 @@ impl ReceiverStats {
             source: None,
             restarts: 0,
             total_received: 0,
+            total_octets: 0,
         }
     }
 
@@ -70,6 +72,7 @@ impl ReceiverStats {
                 if let Some(received) = source.advance(packet.seq) {
                     if received != Received::Jump {
                         self.total_received += 1;
+                        self.total_octets += packet.payload.len() as u64;
                         source.received += 1;
                         source.measure_jitter(now, packet.timestamp, self.clock_rate);
                     }
@@ -82,6 +85,7 @@ impl ReceiverStats {
         };
         self.restarts += u64::from(fresh);
         self.total_received += 1;
+        self.total_octets += packet.payload.len() as u64;
         self.source = Some(Source::start(now, packet));
         Received::Started
     }
@@ -125,6 +129,11 @@ impl ReceiverStats {
     /// Packets of all sources since the start.
     pub fn received(&self) -> u64 {
         self.total_received
+    }
+
+    /// Their payloads' octets.
+    pub fn octets(&self) -> u64 {
+        self.total_octets
     }
 
     /// Packets of the current source that did not come; negative when copies came.

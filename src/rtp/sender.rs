@@ -59,6 +59,11 @@ impl SenderStats {
         self.last = Some((now, timestamp));
     }
 
+    /// Octets of payload sent so far; begins anew after 2^32, as on the wire.
+    pub fn octets(&self) -> u32 {
+        self.octets
+    }
+
     /// The sender part of a report sent `now`, when the wall clock shows `ntp`; `None` before the
     /// first packet. The media timestamp is carried forward to `now` (RFC 3550 section 6.4.1).
     pub fn report(&mut self, now: Instant, ntp: NtpTime) -> Option<SenderInfo> {

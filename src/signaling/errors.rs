@@ -234,7 +234,8 @@ pub fn typescript() -> String {
          /** Every error code: whether a retry may help, and one sentence for people. */\n\
          export const ERRORS = {\n",
     );
-    for code in ErrorCode::ALL {
+    // A page does not speak REST.
+    for code in ErrorCode::ALL.iter().filter(|code| !code.as_str().starts_with("request/")) {
         out += &format!(
             "  {:?}: {{ retryable: {}, message: {:?} }},\n",
             code.as_str(),

@@ -92,6 +92,7 @@ fn request(kind: &str, body: Map<String, Value>) -> Result<Request, Refusal> {
         "call.hold" => Request::CallHold(of(body)?),
         "call.unhold" => Request::CallUnhold(of(body)?),
         "call.transfer" => Request::CallTransfer(call_transfer(of(body)?)?),
+        "call.message" => Request::CallMessage(of(body)?),
         "call.mute" => Request::CallMute(of(body)?),
         "call.stats" => Request::CallStats(of(body)?),
         "call.report" => {
@@ -352,6 +353,7 @@ mod tests {
                 "tone",
                 "candidate",
                 "metadata",
+                "data",
                 "client",
                 "duration",
                 "reason",
@@ -373,6 +375,7 @@ mod tests {
             kind in prop::sample::select(vec![
                 "hello", "token", "call.start", "call.answer", "call.reject", "call.hangup", "ice",
                 "dtmf.send", "dtmf.press", "dtmf.release", "dtmf.cancel", "ping", "call.hold",
+                "call.message",
             ]),
         ) {
             let mut body: Map<String, Value> = fields.into_iter().collect();

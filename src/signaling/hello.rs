@@ -80,6 +80,10 @@ pub struct Welcome {
     pub calls: Vec<CallView>,
     /// What this gateway can do beyond the least.
     pub features: Vec<String>,
+    /// What to dial to hear oneself, for a test before the first call; where there is such a line and the
+    /// token lets the page dial it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo: Option<String>,
 }
 
 /// A live call of a session, for a page that may know nothing of it.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallHold, CallReport, CallTransfer, HeldBy, Hello, LegReport, PageStats, Refusal, TokenRefresh,
-    Tones, TransferStatus, Warning, Welcome,
+    CallHold, CallMessage, CallReport, CallTransfer, HeldBy, Hello, LegReport, PageStats, Receipt,
+    Refusal, TokenRefresh, Tones, TransferStatus, Warning, Welcome, Words,
 };
 use crate::base::{CallId, Cause, DialString, Digit, E164, EndCode, EndedBy, Party, SipStatus};
 
@@ -37,6 +37,8 @@ pub enum Request {
     CallMedia(CallMedia),
     /// `call.mute`: the page sends no sound, or sends it again.
     CallMute(CallMute),
+    /// `call.message`: words for the application's server.
+    CallMessage(CallMessage),
     /// `call.hold`: neither side hears the other from now on.
     CallHold(CallHold),
     /// `call.unhold`.
@@ -72,6 +74,7 @@ impl Request {
             Request::CallHangup(body) => Some(body.call),
             Request::CallMedia(body) => Some(body.call),
             Request::CallMute(body) => Some(body.call),
+            Request::CallMessage(body) => Some(body.call),
             Request::CallHold(body) | Request::CallUnhold(body) => Some(body.call),
             Request::CallTransfer(body) => Some(body.call),
             Request::CallStats(body) => Some(body.call),
@@ -335,6 +338,14 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         sip: Option<u16>,
     },
+    /// Words of the application's server.
+    #[serde(rename = "call.message")]
+    CallMessage {
+        /// The call.
+        call: CallId,
+        /// What is said.
+        data: Words,
+    },
     /// A call that rang is over before it was answered here.
     #[serde(rename = "call.cancelled")]
     CallCancelled {
@@ -478,6 +489,7 @@ impl Event {
             | Event::DtmfMode { call, .. }
             | Event::CallHeld { call, .. }
             | Event::CallTransfer { call, .. }
+            | Event::CallMessage { call, .. }
             | Event::CallStats { call, .. }
             | Event::CallWarning { call, .. } => Some(*call),
             _ => None,
@@ -570,31 +582,4 @@ pub enum Source {
     SipInfo,
     /// As tones in the sound.
     Inband,
-}
-
-/// What was measured of one digit sent on. An absent figure is one that the mode does not have.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Receipt {
-    /// How it went out.
-    pub mode: Option<Source>,
-    /// How it came from the page: `rtp` or `message`.
-    pub from: &'static str,
-    /// Its measured length at the page's side, in ms.
-    pub measured_ms: Option<u32>,
-    /// The length sent, in ms.
-    pub tone_ms: Option<u32>,
-    /// The silence before it, in ms.
-    pub gap_ms: Option<u32>,
-    /// The RTP clock.
-    pub clock: Option<u32>,
-    /// The RTP payload type.
-    pub payload_type: Option<u8>,
-    /// Packets sent, with the copies of the last.
-    pub packets: Option<u32>,
-    /// Copies of the last.
-    pub end_packets: Option<u32>,
-    /// The final status of the INFO.
-    pub info_status: Option<u16>,
-    /// From the first packet in to the first packet out, in ms.
-    pub delay_ms: Option<f64>,
 }

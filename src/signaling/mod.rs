@@ -4,6 +4,7 @@
 //! event `{seq, type, …}`. Everything here but [`socket`] is pure.
 
 mod admission;
+mod application;
 mod encode;
 mod errors;
 mod frame;
@@ -22,6 +23,7 @@ mod turn;
 pub mod socket;
 
 pub use admission::{Admission, Ticket};
+pub use application::{CallMessage, MAX_WORDS_BYTES, Words};
 pub use encode::{encode_event, encode_reply};
 pub use errors::{ErrorCode, RaisedBy, Refusal, markdown, typescript};
 pub use frame::{FrameError, MAX_DEPTH, MAX_FRAME_BYTES, MAX_SDP_BYTES, decode, depth_within};
@@ -30,9 +32,11 @@ pub use kept::{Kept, MAX_PER_USER};
 pub use messages::{
     CallAnswer, CallHangup, CallIncoming, CallMedia, CallMute, CallReject, CallStart, CallState,
     Candidate, DtmfCancel, DtmfPress, DtmfRelease, DtmfSend, Event, Ice, MediaMode, Phase, Ping,
-    Receipt, RejectReason, Reply, Request, RequestId, Source, Verified,
+    RejectReason, Reply, Request, RequestId, Source, Verified,
 };
-pub use reports::{CallReport, LegSummary, LossWatch, PageStats, Problem, StatsSummary, Warning};
+pub use reports::{
+    CallReport, LegSummary, LossWatch, PageStats, Problem, Receipt, StatsSummary, Warning,
+};
 pub use revoked::Revoked;
 pub use service::{CallHold, CallTransfer, HeldBy, TransferStatus, TransferTo};
 pub use session::{

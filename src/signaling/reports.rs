@@ -1,8 +1,9 @@
-//! What page and gateway tell each other of a call's quality: statistics both ways, warnings, and the
-//! user's own word.
+//! What page and gateway tell each other of a call's quality: statistics both ways, warnings, how digits
+//! went, and the user's own word.
 
 use serde::{Deserialize, Serialize};
 
+use super::Source;
 use crate::base::CallId;
 
 /// `call.stats`, from the page: a summary of its `getStats()`, every 5 s.
@@ -76,6 +77,33 @@ pub enum Problem {
 pub enum Warning {
     /// Sound of the telephone side is lost before it gets here.
     TrunkHighLoss,
+}
+
+/// What was measured of one digit sent on. An absent figure is one that the mode does not have.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Receipt {
+    /// How it went out.
+    pub mode: Option<Source>,
+    /// How it came from the page: `rtp` or `message`.
+    pub from: &'static str,
+    /// Its measured length at the page's side, in ms.
+    pub measured_ms: Option<u32>,
+    /// The length sent, in ms.
+    pub tone_ms: Option<u32>,
+    /// The silence before it, in ms.
+    pub gap_ms: Option<u32>,
+    /// The RTP clock.
+    pub clock: Option<u32>,
+    /// The RTP payload type.
+    pub payload_type: Option<u8>,
+    /// Packets sent, with the copies of the last.
+    pub packets: Option<u32>,
+    /// Copies of the last.
+    pub end_packets: Option<u32>,
+    /// The final status of the INFO.
+    pub info_status: Option<u16>,
+    /// From the first packet in to the first packet out, in ms.
+    pub delay_ms: Option<f64>,
 }
 
 /// Whether one direction loses too much, with a distance between raising and clearing.

@@ -57,6 +57,11 @@ pub trait Dialling: std::fmt::Debug + Send + Sync {
 
     /// Whether `user` calls for help by it.
     fn is_emergency(&self, user: &UserId, dialled: &str) -> bool;
+
+    /// The code of a line that gives back what it hears.
+    fn echo(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Values mean themselves, and none is an emergency: where there is no dial plan.
@@ -89,6 +94,8 @@ pub struct Session {
     calls: Calls,
     pending: HashMap<RequestId, Option<CallId>>,
     rate: Rate,
+    /// Of `call.message`.
+    words: Rate,
     last_heard: Instant,
     next_ping: Instant,
     out: VecDeque<Output>,
@@ -117,6 +124,7 @@ impl Session {
             calls: Calls::default(),
             pending: HashMap::new(),
             rate: Rate { spent: Duration::ZERO, at: now },
+            words: Rate { spent: Duration::ZERO, at: now },
             last_heard: now,
             next_ping: now + PING_EVERY,
             out: VecDeque::new(),
@@ -166,7 +174,7 @@ impl Session {
 
     fn text(&mut self, now: Instant, text: &str) {
         self.last_heard = now;
-        if !self.rate.take(now) {
+        if !self.rate.take(now, MESSAGE_COST) {
             return self.drop_line(now, CloseCode::Rate, ErrorCode::ProtocolRate.as_str());
         }
         let (id, request) = match decode(text) {
@@ -234,6 +242,11 @@ impl Session {
             grace: LOST_GRACE.as_millis() as u64,
             calls: self.calls.views(first),
             features: self.features(&identity.claims),
+            echo: self
+                .config
+                .dialling
+                .echo()
+                .filter(|line| self.may_dial(&identity.claims, line).is_ok()),
         };
         self.answer(id, Ok(Reply::Welcome(Box::new(welcome))));
     }
@@ -405,11 +418,15 @@ struct Rate {
 }
 
 impl Rate {
-    fn take(&mut self, now: Instant) -> bool {
+    fn take(&mut self, now: Instant, cost: Duration) -> bool {
         self.spent = self.spent.saturating_sub(now.saturating_duration_since(self.at));
         self.at = self.at.max(now);
-        self.spent += MESSAGE_COST;
-        self.spent <= Duration::from_secs(1)
+        let spent = self.spent + cost;
+        let fits = spent <= Duration::from_secs(1);
+        if fits {
+            self.spent = spent;
+        }
+        fits
     }
 }
 
@@ -428,6 +445,8 @@ const PING_EVERY: Duration = Duration::from_secs(15);
 const DEAD_AFTER: Duration = Duration::from_secs(30);
 /// 50 messages a second.
 const MESSAGE_COST: Duration = Duration::from_millis(20);
+/// 5 a second to the application's server: each is an event of the gateway.
+const WORDS_COST: Duration = Duration::from_millis(200);
 /// Enough for a page to fetch a fresh token, and for one retry of it.
 const EXPIRING_S: u64 = 60;
 /// A page whose socket is lost comes back within this time, or its calls end.

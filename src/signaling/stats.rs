@@ -5,6 +5,16 @@ use serde::Serialize;
 /// What arrives on one leg.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LegReport {
+    /// Packets received so far.
+    pub packets: u64,
+    /// Packets that never came; negative where copies came.
+    pub lost: i64,
+    /// Octets of payload received.
+    pub octets: u64,
+    /// Packets sent so far.
+    pub sent_packets: u64,
+    /// Octets of payload sent toward a trunk; begins anew after 2^32.
+    pub sent_octets: u64,
     /// Mean opinion score of the E-model (ITU-T G.107), 1.0 to 4.5.
     pub mos: f32,
     /// The rating it is made of, 0 to 100.

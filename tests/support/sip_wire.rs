@@ -63,6 +63,34 @@ impl SipSocket {
         panic!("no final answer");
     }
 
+    /// Acknowledges the 200 to an INVITE.
+    pub fn ack(&self, invite: &[u8], answer: &str) {
+        let invite = String::from_utf8_lossy(invite);
+        let target = header(answer, "Contact").trim_matches(['<', '>']);
+        let copied =
+            ["From", "To", "Call-ID"].map(|name| format!("{name}: {}", header(answer, name)));
+        self.send(format!(
+            "ACK {target} SIP/2.0\r\nVia: {}a\r\nMax-Forwards: 70\r\n{}\r\nCSeq: 1 ACK\r\n\
+             Content-Length: 0\r\n\r\n",
+            header(&invite, "Via"),
+            copied.join("\r\n"),
+        ));
+    }
+
+    /// Waits for a BYE and confirms it.
+    pub fn takes_bye(&self) {
+        let bye = loop {
+            let said = self.next(Duration::from_secs(60)).expect("a BYE");
+            if said.starts_with("BYE ") {
+                break said;
+            }
+        };
+        let copied = ["Via", "From", "To", "Call-ID", "CSeq"];
+        let copied = copied.map(|name| format!("{name}: {}", header(&bye, name)));
+        let copied = copied.join("\r\n");
+        self.send(format!("SIP/2.0 200 OK\r\n{copied}\r\nContent-Length: 0\r\n\r\n"));
+    }
+
     /// Whether nothing waits to be read.
     pub fn is_silent(&self) -> bool {
         self.socket.set_nonblocking(true).unwrap();

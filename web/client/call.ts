@@ -5,7 +5,7 @@ import { PhoneError } from "./errors.js";
 import { CallEndedEvent, CallStatsEvent, CallWarningEvent, Target, TransferEvent, type TransferResult } from "./events.js";
 import { microphone, microphonePermission, Sink, type MediaInit } from "./media.js";
 import { Peer } from "./peer.js";
-import { legsOf, Meter, Watch, type CallStats } from "./stats.js";
+import { Meter, TrunkMeter, Watch, type CallStats } from "./stats.js";
 import { ulid } from "./ulid.js";
 import type { Body } from "./wire.js";
 
@@ -113,6 +113,7 @@ export class Call extends Target<CallEventMap> {
   private ringing: ReturnType<typeof setTimeout> | undefined;
   private afterAnswer: string | null = null;
   private meter = new Meter();
+  private trunkMeter = new TrunkMeter();
   private watch: Watch;
   private looking: ReturnType<typeof setInterval> | undefined;
   private looks = 0;
@@ -389,7 +390,7 @@ export class Call extends Target<CallEventMap> {
         this._fire(new MessageEvent("message", { data: body["data"] }));
         break;
       case "call.stats":
-        this.trunk = { codec: this.trunkCodec, ...legsOf(body["trunk"] ?? {}) };
+        this.trunk = this.trunkMeter.read(this.trunkCodec, body["trunk"] ?? {});
         break;
       case "call.warning":
         this.watch.set(body["name"], Boolean(body["active"]), Number(body["value"]), Number(body["threshold"]));

@@ -139,6 +139,8 @@ export class CallDTMFSender extends Target<DTMFSenderEventMap> {
   _mode(body: Body): void {
     this.inForce = (body["mode"] ?? null) as DTMFMode | null;
     this._fire(new DTMFModeEvent(this.inForce, body["info_status"] ?? null, body["error"] ?? null));
+    // What the gateway was to send goes no way.
+    if (body["error"] && this.asked) this.done();
   }
 
   /** The gateway sent a tone: one of this browser, or one that it was asked for. @internal */

@@ -44,7 +44,8 @@ export type DTMFMode = "rfc4733" | "sip-info" | "inband";
 
 /** What the gateway measured of one digit that it sent on; an absent figure is one the mode does not have. */
 export interface DTMFReceipt {
-  readonly mode: DTMFMode;
+  /** Null to a line of the gateway's own. */
+  readonly mode: DTMFMode | null;
   readonly from: "rtp" | "message";
   readonly measured_ms: number | null;
   readonly tone_ms: number | null;

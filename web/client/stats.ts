@@ -130,12 +130,24 @@ export class Watch {
   }
 }
 
-/** The telephone side as the gateway reports it. @internal */
-export function legsOf(report: Body): { inbound: LegStats; outbound: LegStats } {
-  return {
-    inbound: { ...none(), lossRatio: num(report["loss_percent"]) / 100, jitter: num(report["jitter_ms"]), concealedRatio: num(report["concealed_percent"]) / 100 },
-    outbound: { ...none(), lossRatio: num(report["remote_loss_percent"]) / 100 },
-  };
+/** The telephone side as the gateway reports it, every few seconds. @internal */
+export class TrunkMeter {
+  private before: { at: number; in: number; out: number } | null = null;
+
+  read(codec: string, report: Body): NonNullable<CallStats["trunk"]> {
+    const now = { at: performance.now(), in: num(report["octets"]), out: num(report["sent_octets"]) };
+    const was = this.before ?? now;
+    this.before = now;
+    const rate = (octets: number) => (now.at > was.at ? Math.max(0, octets) * 8000 / (now.at - was.at) : 0);
+    return {
+      codec,
+      inbound: {
+        packets: num(report["packets"]), lost: num(report["lost"]), lossRatio: num(report["loss_percent"]) / 100,
+        jitter: num(report["jitter_ms"]), bitrate: rate(now.in - was.in), concealedRatio: num(report["concealed_percent"]) / 100,
+      },
+      outbound: { ...none(), packets: num(report["sent_packets"]), lossRatio: num(report["remote_loss_percent"]) / 100, bitrate: rate(now.out - was.out) },
+    };
+  }
 }
 
 function none(): LegStats {

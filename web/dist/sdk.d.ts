@@ -50,50 +50,6 @@ declare const ERRORS: {
         readonly retryable: true;
         readonly message: "More than 50 messages a second were sent.";
     };
-    readonly "request/bad-value": {
-        readonly retryable: false;
-        readonly message: "A value in the request cannot be used.";
-    };
-    readonly "request/not-found": {
-        readonly retryable: false;
-        readonly message: "There is nothing at this address.";
-    };
-    readonly "request/method-not-allowed": {
-        readonly retryable: false;
-        readonly message: "This cannot be done at this address.";
-    };
-    readonly "request/too-large": {
-        readonly retryable: false;
-        readonly message: "The request is larger than is taken here.";
-    };
-    readonly "request/timeout": {
-        readonly retryable: true;
-        readonly message: "The request did not arrive in time.";
-    };
-    readonly "request/local-only": {
-        readonly retryable: false;
-        readonly message: "This is answered only on the gateway's own machine.";
-    };
-    readonly "request/conflict": {
-        readonly retryable: false;
-        readonly message: "It has changed since it was read; read it again.";
-    };
-    readonly "request/precondition-required": {
-        readonly retryable: false;
-        readonly message: "The request must say what it changes: `If-Match` with the hash.";
-    };
-    readonly "request/bad-plan": {
-        readonly retryable: false;
-        readonly message: "The dial plan has mistakes; the old one stays in force.";
-    };
-    readonly "request/idempotency-key-reused": {
-        readonly retryable: false;
-        readonly message: "The `Idempotency-Key` was used for another request.";
-    };
-    readonly "request/in-progress": {
-        readonly retryable: true;
-        readonly message: "The same request is still on its way.";
-    };
     readonly "signal/unknown-call": {
         readonly retryable: false;
         readonly message: "This session has no call of that id.";
@@ -262,7 +218,8 @@ declare class DTMFToneChangeEvent extends Event {
 type DTMFMode = "rfc4733" | "sip-info" | "inband";
 /** What the gateway measured of one digit that it sent on; an absent figure is one the mode does not have. */
 interface DTMFReceipt {
-    readonly mode: DTMFMode;
+    /** Null to a line of the gateway's own. */
+    readonly mode: DTMFMode | null;
     readonly from: "rtp" | "message";
     readonly measured_ms: number | null;
     readonly tone_ms: number | null;
@@ -569,6 +526,7 @@ declare class Call extends Target<CallEventMap> {
     private ringing;
     private afterAnswer;
     private meter;
+    private trunkMeter;
     private watch;
     private looking;
     private looks;

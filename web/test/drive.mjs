@@ -207,6 +207,8 @@ function STEPS(page) {
       await page.locator('#phone[data-view="ring"]').waitFor({ timeout: 45_000 });
       await page.locator("#reject").click();
     },
+    /** Runs an expression in the page and waits for what it promises. */
+    script: ({ code }) => page.evaluate(code),
     wait: ({ seconds }) => page.waitForTimeout(seconds * 1000),
     notice: async () => {
       await page.locator("#notice:not([hidden])").waitFor();

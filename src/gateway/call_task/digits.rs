@@ -216,7 +216,8 @@ impl CallTask {
             call: self.id,
             tone: receipt.digit,
             receipt: Receipt {
-                mode: Some(source(receipt.mode)),
+                // To a line of the gateway's own a message goes no way at all.
+                mode: Some(source(receipt.mode)).filter(|_| receipt.mode != dtmf::Mode::Client),
                 from,
                 measured_ms: receipt.source_duration.map(millis),
                 tone_ms: Some(millis(receipt.tone)),

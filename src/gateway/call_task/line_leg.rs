@@ -10,6 +10,7 @@
 //! The line lives on the media worker and tells the call what it wants. Where it sends its caller on, a
 //! call of its own dials and is recorded; when that is answered the line gives way to a pipe.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -66,6 +67,7 @@ impl CallTask {
             voicemails: self.gateway.voicemails.clone(),
             call: self.id,
             from,
+            echoed: VecDeque::with_capacity(MOST_ECHOED),
         };
         Ok(Callee::Line(CalleeLine {
             media,
@@ -205,6 +207,8 @@ struct Served {
     voicemails: Arc<Voicemails>,
     call: CallId,
     from: Option<String>,
+    /// Steps of keys that an echo gives back.
+    echoed: VecDeque<DigitEvent>,
 }
 
 impl Served {
@@ -228,6 +232,9 @@ impl Served {
 
 impl media::Line for Served {
     fn digit(&mut self, event: &DigitEvent) {
+        if self.line.echoes() && self.echoed.len() < MOST_ECHOED {
+            self.echoed.push_back(*event);
+        }
         if event.phase == Phase::Start {
             self.line.digit(event.digit);
             self.tell();
@@ -245,7 +252,14 @@ impl media::Line for Served {
         self.line.frame(heard, out);
         self.tell();
     }
+
+    fn poll_digit(&mut self) -> Option<DigitEvent> {
+        self.echoed.pop_front()
+    }
 }
+
+/// Taken every 20 ms: a key has some steps in that time.
+const MOST_ECHOED: usize = 32;
 
 impl Drop for Served {
     fn drop(&mut self) {

@@ -143,6 +143,7 @@ impl CallTask {
                     tracing::info!(call.id = %self.id, ?refusal, "transfer refused");
                 }
             }
+            CallInput::Message(data) => self.tell_pages(&data),
             CallInput::Tones(tones) => {
                 let page = self.answered_page_leg();
                 let leg = if self.caller.page().is_some() { Some(Leg::Caller) } else { page };

@@ -72,7 +72,7 @@ impl CallTask {
                 let quality = self.engine.record().quality;
                 self.with_timeline(|timeline, at| timeline.sounds(at, quality));
                 if let Some(told) = self.page_of_media(of).filter(|_| !self.over) {
-                    told.event(quality::event(self.id, &page, &phone));
+                    told.event(quality::event(self.id, (&page, &browser), (&phone, &trunk)));
                 }
                 self.warn_of_loss(of, &trunk);
                 let dropped = browser.digits_dropped + trunk.digits_dropped;

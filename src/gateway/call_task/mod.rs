@@ -22,7 +22,7 @@ use crate::dtmf::ToneItem;
 use crate::ivr::LineEvent;
 use crate::media::{self, Hold, MediaEvent};
 use crate::signaling::socket::Page;
-use crate::signaling::{CallStart, DtmfSend, MediaMode, RequestId, TransferTo};
+use crate::signaling::{CallStart, DtmfSend, MediaMode, RequestId, TransferTo, Words};
 use crate::sip;
 
 use super::registry::LivePage;
@@ -43,6 +43,8 @@ pub(super) enum CallInput {
     PageGone(SessionId),
     /// The operator holds the call for its page, or lets it go.
     Hold(Hold),
+    /// The application's server says something to the call's pages.
+    Message(Words),
     /// The operator sends digits to the far side, as the call's page would.
     Tones(Vec<ToneItem>),
     /// The operator hands the call's far side over.

@@ -177,6 +177,14 @@ async fn taken(born: &mut Born, rung: &mut Vec<Rung>) -> Result<usize, Cause> {
                 rung.retain(|page| page.session != session);
             }
             Some(CallInput::End(cause)) => return Err(cause),
+            Some(CallInput::Message(data)) => {
+                for page in rung.iter() {
+                    let data = data.clone();
+                    page.live
+                        .page
+                        .event(Event::CallMessage { call: born.engine.record().id, data });
+                }
+            }
             Some(_) => {}
             None => return Err(Cause::Internal),
         }

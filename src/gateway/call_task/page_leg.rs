@@ -11,7 +11,8 @@ use crate::base::{Cause, SessionId};
 use crate::call::{Input, Leg, LegEvent, Rejection};
 use crate::gateway::timeline::Speaker;
 use crate::media::{self, LegSide};
-use crate::signaling::{CallIncoming, ErrorCode, Event, MediaMode, Refusal, Reply};
+use crate::signaling::socket::Page;
+use crate::signaling::{CallIncoming, ErrorCode, Event, MediaMode, Refusal, Reply, Words};
 
 impl CallTask {
     /// Rings a page: a media session of its own, our offer in `call.incoming`.
@@ -190,6 +191,25 @@ impl CallTask {
                 self.callees.get(usize::from(n)),
                 Some(Callee::Page(page)) if page.answered && !page.told_end
             ),
+        }
+    }
+
+    /// What the application's server says, to every page that has the call, rung ones among them.
+    pub(super) fn tell_pages(&self, data: &Words) {
+        let say = |page: &Page| {
+            page.event(Event::CallMessage { call: self.id, data: data.clone() });
+        };
+        if let Caller::Page(page) = &self.caller
+            && !page.told_end
+        {
+            say(&page.page);
+        }
+        for callee in &self.callees {
+            if let Callee::Page(page) = callee
+                && !page.told_end
+            {
+                say(&page.page);
+            }
         }
     }
 

@@ -43,12 +43,21 @@ pub(super) fn of_leg(side: LegSide, stats: &LegStats) -> LegQuality {
 }
 
 /// What a page is told of both legs.
-pub(super) fn event(call: CallId, page: &LegQuality, trunk: &LegQuality) -> Event {
+pub(super) fn event(
+    call: CallId,
+    page: (&LegQuality, &LegStats),
+    trunk: (&LegQuality, &LegStats),
+) -> Event {
     Event::CallStats { call, page: Box::new(report(page)), trunk: Box::new(report(trunk)) }
 }
 
-fn report(leg: &LegQuality) -> LegReport {
+fn report((leg, counts): (&LegQuality, &LegStats)) -> LegReport {
     LegReport {
+        packets: counts.received,
+        lost: counts.lost,
+        octets: counts.octets,
+        sent_packets: counts.sent,
+        sent_octets: counts.sent_octets,
         mos: leg.mos,
         rating: leg.rating,
         loss_percent: leg.loss_percent,

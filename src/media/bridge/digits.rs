@@ -16,6 +16,7 @@ impl Bridge {
     pub(in crate::media) fn send_digits(&mut self, now: Instant, to: LegSide, items: &[ToneItem]) {
         let input = EncoderInput::Send { source: Mode::Client, items };
         let taken = match to {
+            LegSide::Trunk if self.talks_to_line() => self.line_keys.append(now, items),
             LegSide::Trunk => self.feed_trunk(now, input),
             LegSide::Browser => {
                 let encoder = self.browser.as_mut().and_then(|b| b.digits.as_mut());
@@ -29,10 +30,16 @@ impl Bridge {
         self.tell_digits();
     }
 
+    /// Whether the page talks to a line in the place of a trunk.
+    fn talks_to_line(&self) -> bool {
+        self.line.is_some() && self.trunk.is_none()
+    }
+
     /// Forgets the digits that wait toward a leg and ends the one that is on.
     pub(in crate::media) fn cancel_digits(&mut self, now: Instant, to: LegSide) {
         match to {
             LegSide::Trunk => {
+                self.line_keys.cancel(now);
                 self.feed_trunk(now, EncoderInput::Cancel);
             }
             LegSide::Browser => {
@@ -115,9 +122,8 @@ impl Bridge {
     /// Digits go from each leg's listener to the owner, and those of the page to the trunk.
     pub(super) fn carry_digits(&mut self, now: Instant) {
         while let Some(event) = self.browser.as_mut().and_then(|b| b.listener.poll()) {
-            if let Some(line) = &mut self.line {
-                line.digit(&event);
-                self.outbox.event(MediaEvent::Digit { from: LegSide::Browser, event });
+            if self.line.is_some() {
+                self.line_hears(event);
                 continue;
             }
             let input = EncoderInput::Digit(event);

@@ -1,13 +1,14 @@
 //! A leg of a bridge that talks to a line, at the rate that both have.
 
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use super::Bridge;
 use crate::codec::{Codec, Rate};
-use crate::dtmf::{EncoderInput, Phase};
+use crate::dtmf::{DigitEvent, DigitId, EncoderInput, EndReason, Mode, Phase, Receipt, ToneItem};
 use crate::media::trunk_side::Hearing;
 use crate::media::uplink::Uplink;
-use crate::media::{Feed, Hold, Line, Playout};
+use crate::media::{Feed, Hold, LegSide, Line, MediaEvent, Playout};
 use crate::rtp::Packet;
 
 impl Bridge {
@@ -27,6 +28,30 @@ impl Bridge {
         }
     }
 
+    /// A step of a digit of the page, which is told when the line has it.
+    pub(super) fn line_hears(&mut self, event: DigitEvent) {
+        let Some(line) = &mut self.line else { return };
+        line.digit(&event);
+        self.outbox.event(MediaEvent::Digit { from: LegSide::Browser, event });
+        if let Phase::End(_) = event.phase {
+            let receipt = Receipt {
+                digit: event.digit,
+                source: event.mode,
+                source_duration: Some(event.duration),
+                mode: event.mode,
+                clock_rate: 0,
+                payload_type: 0,
+                packets: 0,
+                end_copies: 0,
+                tone: event.duration,
+                gap: Duration::ZERO,
+                info_status: None,
+                delay: Duration::ZERO,
+            };
+            self.outbox.event(MediaEvent::DigitSent { to: LegSide::Trunk, receipt });
+        }
+    }
+
     /// 20 ms: the line hears the leg, the leg hears the line.
     pub(super) fn line_tick(&mut self, now: Instant) {
         let length = self.rate.frame();
@@ -38,6 +63,9 @@ impl Bridge {
                 self.frame.resize(length, 0);
             }
         }
+        while let Some(event) = self.line_keys.next(now) {
+            self.line_hears(event);
+        }
         let Some(line) = &mut self.line else { return };
         let spoken = &mut self.spoken[..length];
         line.frame(&self.frame, spoken);
@@ -46,9 +74,13 @@ impl Bridge {
         }
         while let Some(event) = line.poll_digit() {
             let input = EncoderInput::Digit(event);
-            let trunk = self.trunk.as_mut();
-            // A page hears no digits; a trunk that takes none has said so.
-            let taken = trunk.is_none_or(|t| t.digits.handle_input(now, input).is_ok());
+            let Some(trunk) = &mut self.trunk else {
+                // A page is told of them, as of a trunk's.
+                self.outbox.event(MediaEvent::Digit { from: LegSide::Trunk, event });
+                continue;
+            };
+            // A trunk that takes none has said so.
+            let taken = trunk.digits.handle_input(now, input).is_ok();
             self.digits_dropped += u64::from(!taken && event.phase == Phase::Start);
         }
         self.frame.clear();
@@ -62,6 +94,69 @@ impl Bridge {
         }
     }
 }
+
+/// Keys of a page's messages on their way to a line, at their own pace: steps and when they are due.
+#[derive(Debug, Default)]
+pub(super) struct LineKeys {
+    steps: VecDeque<(Instant, DigitEvent)>,
+    free_at: Option<Instant>,
+    count: u64,
+}
+
+impl LineKeys {
+    /// Adds all of them, or says that there is no room.
+    pub(super) fn append(&mut self, now: Instant, items: &[ToneItem]) -> bool {
+        if self.steps.len() + 2 * items.len() > MOST_STEPS {
+            return false;
+        }
+        let mut at = self.free_at.map_or(now, |free| free.max(now));
+        for item in items {
+            match *item {
+                ToneItem::Pause(pause) => at += pause,
+                ToneItem::Digit { digit, duration, gap } => {
+                    self.count += 1;
+                    let start = DigitEvent {
+                        // Those of presses count from 1.
+                        id: DigitId(self.count | 1 << 63),
+                        digit,
+                        mode: Mode::Client,
+                        started_at: at,
+                        duration: Duration::ZERO,
+                        phase: Phase::Start,
+                        wrong_clock: false,
+                    };
+                    let end =
+                        DigitEvent { duration, phase: Phase::End(EndReason::Released), ..start };
+                    self.steps.extend([(at, start), (at + duration, end)]);
+                    at += duration + gap;
+                }
+            }
+        }
+        self.free_at = Some(at);
+        true
+    }
+
+    /// The next step that is due.
+    fn next(&mut self, now: Instant) -> Option<DigitEvent> {
+        let (_, event) = self.steps.pop_front_if(|(due, _)| *due <= now)?;
+        Some(event)
+    }
+
+    /// Forgets what waits; a key that is down comes up now.
+    pub(super) fn cancel(&mut self, now: Instant) {
+        let down = self.steps.front().filter(|(_, event)| event.phase != Phase::Start);
+        let down = down.map(|(_, end)| {
+            let duration = now.saturating_duration_since(end.started_at);
+            (now, DigitEvent { duration, ..*end })
+        });
+        self.steps.clear();
+        self.steps.extend(down);
+        self.free_at = None;
+    }
+}
+
+/// 256 keys, as many as one message has.
+const MOST_STEPS: usize = 512;
 
 /// A line hears a packet of the trunk's sound, of a codec that may be another than that before. A
 /// tone that is a digit reaches it as a digit, and no sound.

@@ -14,6 +14,7 @@ mod digits;
 mod faults;
 mod hot_path;
 mod lab;
+mod line_keys;
 mod phone;
 mod renegotiation;
 mod sound;

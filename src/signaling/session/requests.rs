@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::calls::Phase;
-use super::{Error, Identity, Line, Output, Session};
+use super::{Error, Identity, Line, Output, Session, WORDS_COST};
 use crate::base::{CallId, E164};
 use crate::signaling::{
     CallStart, Claims, ErrorCode, MediaMode, Refusal, Reply, Request, RequestId, Scope, TransferTo,
@@ -87,6 +87,16 @@ impl Session {
                 self.calls.find(call)?;
                 self.ask(id, request, None)?;
             }
+            Request::CallMessage(ref body) => {
+                if self.calls.find(body.call)?.phase == Phase::Ended {
+                    return Err(ErrorCode::CallEnded.into());
+                }
+                if !self.words.take(now, WORDS_COST) {
+                    return Err(Refusal::new(ErrorCode::ProtocolRate)
+                        .saying("More than 5 messages a second to the application's server."));
+                }
+                self.ask(id, request, None)?;
+            }
             Request::CallMute(body) => {
                 if self.calls.find(body.call)?.phase == Phase::Ended {
                     return Err(ErrorCode::CallEnded.into());
@@ -123,7 +133,7 @@ impl Session {
 
     /// Whether the token lets the page call this. Emergency calls pass caps and rules, not what a
     /// token was made for (docs/decisions); the page is told in words, and before that by `features`.
-    fn may_dial(&self, claims: &Claims, dialled: &str) -> Result<(), Refusal> {
+    pub(super) fn may_dial(&self, claims: &Claims, dialled: &str) -> Result<(), Refusal> {
         let (dialling, user) = (&self.config.dialling, &claims.sub);
         let allowed = claims.allows(Scope::CallOut)
             && claims.may_dial(dialled, |value| dialling.meant(user, value));
