@@ -220,6 +220,9 @@ export class Call extends Target<CallEventMap> {
     if (this.over()) return;
     try {
       await this.ask("call.hangup");
+      // How it ended is told behind the reply.
+      await Promise.race([this.abandoned.catch(() => {}), new Promise((done) => setTimeout(done, END_WITHIN))]);
+      this._end({ code: "hangup", by: "local" });
     } catch (error) {
       // The gateway cannot be told now: here it ends all the same, and there when it can.
       this.line.log("warn", "hang-up was not confirmed", error);
@@ -484,7 +487,7 @@ export class Call extends Target<CallEventMap> {
     const counts = [stats.inbound.packets, stats.outbound.packets];
     const [inbound, outbound] = [counts[0]! - this.lastCounts[0]!, counts[1]! - this.lastCounts[1]!];
     this.lastCounts = counts;
-    this.watch.look(stats, { muted: this.silent, held: this.holds || this.isHeld, up: this.now === "active", in: inbound, out: outbound });
+    this.watch.look(stats, { muted: this.silent, deaf: !this.meter.hearsMicrophone, held: this.holds || this.isHeld, up: this.now === "active", in: inbound, out: outbound });
     this._fire(new CallStatsEvent(stats));
     if (++this.looks % 5 === 0 && this.line.online()) {
       const { rtt, mos, inbound, outbound, codec } = stats;
@@ -584,6 +587,8 @@ const END_OF: Record<string, EndCode> = {
   "auth/forbidden": "blocked-by-dialplan",
   "server/draining": "server-shutdown",
 };
+
+const END_WITHIN = 3000;
 
 /** Words for ends that come without any. */
 const END_WORDS: Partial<Record<EndCode, string>> = {

@@ -35,6 +35,8 @@ interface Before { at: number; inBytes: number; outBytes: number; inPackets: num
 /** Reads a peer connection's statistics and turns counters into rates. @internal */
 export class Meter {
   private before: Before | null = null;
+  /** Whether this browser tells how loud the microphone is; Firefox does not. */
+  hearsMicrophone = false;
 
   async read(pc: RTCPeerConnection | null, trunk: CallStats["trunk"]): Promise<CallStats> {
     const stats: CallStats = {
@@ -58,7 +60,8 @@ export class Meter {
     const rtt = pair["currentRoundTripTime"] ?? remote["roundTripTime"];
     stats.rtt = typeof rtt === "number" ? Math.round(rtt * 1000) : null;
     if (local) stats.candidatePair = { local: local["candidateType"], protocol: local["protocol"] };
-    stats.localLevel = Number(source["audioLevel"] ?? 0);
+    this.hearsMicrophone = typeof source["audioLevel"] === "number";
+    stats.localLevel = num(source["audioLevel"]);
     stats.remoteLevel = Number(inbound["audioLevel"] ?? 0);
 
     const now: Before = {
@@ -102,14 +105,14 @@ export class Watch {
 
   constructor(private tell: (name: WarningName, active: boolean, value: number, threshold: number) => void) {}
 
-  look(stats: CallStats, now: { muted: boolean; held: boolean; up: boolean; out: number; in: number }): void {
+  look(stats: CallStats, now: { muted: boolean; deaf: boolean; held: boolean; up: boolean; out: number; in: number }): void {
     this.see("high-rtt", stats.rtt ?? 0, 400, (v, t) => v > t);
     this.see("high-jitter", stats.inbound.jitter, 30, (v, t) => v > t);
     this.see("high-loss", stats.inbound.lossRatio, 0.03, (v, t) => v > t);
     this.see("low-mos", stats.mos ?? 5, 3, (v, t) => v < t);
     this.see("no-inbound-media", now.in, 1, (v, t) => now.up && !now.held && v < t);
     this.see("no-outbound-media", now.out, 1, (v, t) => now.up && !now.held && v < t);
-    this.see("silent-microphone", stats.localLevel, 0.0005, (v, t) => now.up && !now.muted && v < t, 10);
+    this.see("silent-microphone", stats.localLevel, 0.0005, (v, t) => now.up && !now.muted && !now.deaf && v < t, 10);
     this.see("silent-remote", stats.remoteLevel, 0.00005, (v, t) => now.up && !now.held && now.in > 0 && v < t, 30);
   }
 
