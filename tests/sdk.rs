@@ -173,7 +173,6 @@ fn keeps_its_word(engine: Engine) {
         ("number", "call/invalid-number"),
         ("blocked", "call/blocked-by-dialplan"),
         ("state", "signal/wrong-state"),
-        ("device", "media/no-microphone"),
     ] {
         let error = &errors[what];
         assert_eq!(
@@ -184,6 +183,9 @@ fn keeps_its_word(engine: Engine) {
         let anchor = code.replace('/', "");
         assert!(error["docs"].as_str().unwrap().ends_with(&format!("#{anchor}")), "{error}");
     }
+    // Firefox has another word for it where its devices are fake ones.
+    let device = errors["device"]["code"].as_str().unwrap();
+    assert!(["media/no-microphone", "media/microphone-failed"].contains(&device), "{errors}");
     assert_eq!(errors["tones"]["name"], "InvalidCharacterError", "{errors}");
     assert_eq!(errors["live"], 1, "{errors}");
 
