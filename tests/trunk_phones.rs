@@ -12,6 +12,7 @@ use crosspoint::selftest::{Call, Page, Source};
 use support::certificates::Authority;
 use support::gateway::Gateway;
 use support::interop;
+use support::kamailio::Kamailio;
 use support::phones::{Baresip, By, Linphone, Media};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -42,7 +43,7 @@ const PHONE_HZ: f64 = 880.0;
 const PAGE_HZ: f64 = 620.0;
 
 /// A gateway with a trunk to a phone at this address, which it believes by the authority.
-fn gateway(by: By, media: Media, target: &str, authority: &Authority) -> Gateway {
+fn gateway(media: Media, target: &str, authority: &Authority, plan: &str, more: &str) -> Gateway {
     let (cert, key) = authority.issue("gateway", "IP:127.0.0.1,DNS:127.0.0.1");
     let ca = authority.file();
     let srtp = match media {
@@ -57,7 +58,7 @@ fn gateway(by: By, media: Media, target: &str, authority: &Authority) -> Gateway
     // linphonec names the address of another interface in its offers.
     let trunk =
         format!("srtp = \"{srtp}\"\ntls = {{ ca = {ca:?} }}\nmedia_from = [\"127.0.0.1/32\"]");
-    Gateway::serve_with(target, PLAN, &sip, &trunk)
+    Gateway::serve_with(target, plan, &sip, &format!("{more}{trunk}"))
 }
 
 async fn both_ways(by: By, media: Media) {
@@ -69,7 +70,7 @@ async fn both_ways(by: By, media: Media) {
         By::Tcp => format!("sip:127.0.0.1:{};transport=tcp", phone.port),
         By::Tls => format!("sip:127.0.0.1:{};transport=tls", phone.port + 1),
     };
-    let gateway = gateway(by, media, &target, &authority);
+    let gateway = gateway(media, &target, &authority, PLAN, "");
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
 
     // Called.
@@ -118,7 +119,7 @@ async fn linphone_both_ways(by: By, media: Media) {
     authority.issue("phone", "IP:127.0.0.1");
     let phone = Linphone::start_as("700", by, media, Some(&authority));
     let target = format!("sip:127.0.0.1:{};transport={}", phone.port, by.word());
-    let gateway = gateway(by, media, &target, &authority);
+    let gateway = gateway(media, &target, &authority, PLAN, "");
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
 
     // Called; not by TLS, for where it listens it has no certificate to show.
@@ -166,6 +167,38 @@ fn heard_by_phone(pcm: &[i16]) {
     let level = support::sound::best_level(pcm, PAGE_HZ);
     // Half of a half second may be lost on a busy machine.
     assert!(level > -26.0, "the phone hears {PAGE_HZ} Hz at {level} dBm0");
+}
+
+/// The carrier's proxy speaks TLS, its phone UDP; the keys of the sound go through it.
+#[tokio::test(flavor = "multi_thread")]
+async fn kamailio_by_tls_with_srtp_behind_it() {
+    let authority = Authority::new();
+    authority.issue("phone", "IP:127.0.0.1");
+    let phone = Baresip::start_as(PHONE_HZ, -20.0, By::Udp, Media::SrtpRequired, &authority);
+    let kamailio = Kamailio::proxy_by_tls(phone.port, &authority);
+    let target = format!("sip:127.0.0.1:{};transport=tls", kamailio.tls_port.unwrap());
+    let account = "username = \"acct\"\npassword = \"secret\"\nregister = true\n";
+    let plan = support::bystander::PLAN;
+    let gateway = gateway(Media::SrtpRequired, &target, &authority, plan, account);
+    kamailio.process.line_with("REGISTERED", Duration::from_secs(20));
+    let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+
+    let call = Call::start(&page, LOOPBACK, "700").await.unwrap();
+    call.peer.play(Source::tone(PAGE_HZ, -20.0)).await.unwrap();
+    call.state(&mut page, "active").await.unwrap();
+    hears(&call).await;
+    call.hang_up(&mut page).await.unwrap();
+    heard_by_phone(&phone.recording());
+
+    phone.dial(&format!("sip:+493023125600@127.0.0.1:{}", kamailio.port));
+    let call = Call::take(&mut page, LOOPBACK).await.unwrap();
+    call.peer.play(Source::tone(PAGE_HZ, -20.0)).await.unwrap();
+    call.state(&mut page, "active").await.unwrap();
+    hears(&call).await;
+    call.hang_up(&mut page).await.unwrap();
+    heard_by_phone(&phone.recording());
+    interop::record("kamailio", "TLS");
+    interop::record("kamailio", "SRTP (SDES)");
 }
 
 macro_rules! linphone_cells {

@@ -36,6 +36,8 @@ postgres() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
+kamailio_tls() { compgen -G '/usr/lib/*/kamailio/modules/tls.so' >/dev/null; }
+
 # Fills `missing` with the packages of what is not there.
 look() {
     local pair
@@ -49,6 +51,7 @@ look() {
             has "${pair%%:*}" || missing+=("${pair##*:}")
         done
         postgres || missing+=(postgresql)
+        kamailio_tls || missing+=(kamailio-tls-modules)
         python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
         perl -MNet::SIP -e 1 2>/dev/null || missing+=(libnet-sip-perl)
         chromium || missing+=(chromium)

@@ -103,8 +103,6 @@ pub const CANNOT: &[(&str, &str, &str)] = &[
     ("baresip", "comfort noise", NO_NOISE),
     ("sipp", "TLS", NO_KEYS),
     ("sipp", "SRTP (SDES)", NO_KEYS),
-    ("kamailio", "TLS", NO_TLS),
-    ("kamailio", "SRTP (SDES)", NO_MEDIA),
     ("kamailio", "packets of 10 to 60 ms", NO_MEDIA),
     ("linphonec", "UPDATE by the peer", ONLY_TAKES),
     ("linphonec", "refreshed by the peer", LONG),
@@ -127,7 +125,6 @@ const LONG: &str = "asks for no session timer by itself; where it refreshes, it 
 const NO_NOISE: &str = "its offers have no CN (`what_the_phones_have_not_got`)";
 const NO_KEYS: &str = "Debian's build is without TLS and SRTP (`sipp -v` says what is in it, \
                        `what_the_phones_have_not_got`)";
-const NO_TLS: &str = "Debian's package has no TLS; its module is another package";
 const NO_MEDIA: &str = "a proxy of signalling: sound goes past it";
 
 /// This peer did this.

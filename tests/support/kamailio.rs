@@ -4,11 +4,14 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use super::certificates::Authority;
 use super::process::Process;
 use super::{TempDir, free_port};
 
 pub struct Kamailio {
     pub port: u16,
+    /// Where it listens for TLS, with the certificate `proxy` of its authority.
+    pub tls_port: Option<u16>,
     pub process: Process,
     _dir: TempDir,
 }
@@ -31,6 +34,15 @@ impl Kamailio {
     /// `secret` of its INVITEs, writes itself into the route of every dialog, and carries calls to
     /// +493023125600 to the user `acct`, who registers.
     pub fn proxy(phone: u16, ways: Ways) -> Kamailio {
+        Kamailio::proxy_with(phone, ways, None)
+    }
+
+    /// The same that listens for TLS as well.
+    pub fn proxy_by_tls(phone: u16, authority: &Authority) -> Kamailio {
+        Kamailio::proxy_with(phone, Ways::default(), Some(authority))
+    }
+
+    fn proxy_with(phone: u16, ways: Ways, authority: Option<&Authority>) -> Kamailio {
         let dead = super::free_port();
         let first = match ways.dead_branch {
             true => format!(
@@ -94,7 +106,7 @@ reply_route {{
 }}
 "#
         );
-        Kamailio::configured("MD5", lose_ack, &calls, &routes)
+        Kamailio::configured("MD5", lose_ack, [&calls, &routes], authority)
     }
 
     /// A registrar and proxy for any user with the password `secret`. `algorithm` is `MD5` or `SHA-256`.
@@ -104,10 +116,15 @@ reply_route {{
     if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
     t_relay();
 "#;
-        Kamailio::configured(algorithm, "", calls, "")
+        Kamailio::configured(algorithm, "", [calls, ""], None)
     }
 
-    fn configured(algorithm: &str, inside: &str, calls: &str, routes: &str) -> Kamailio {
+    fn configured(
+        algorithm: &str,
+        inside: &str,
+        [calls, routes]: [&str; 2],
+        authority: Option<&Authority>,
+    ) -> Kamailio {
         let dir = TempDir::new("kamailio");
         let port = free_port();
         let modules = [
@@ -124,6 +141,22 @@ reply_route {{
             "siputils",
         ];
         let modules: String = modules.iter().map(|m| format!("loadmodule \"{m}.so\"\n")).collect();
+        let tls_port = authority.map(|_| free_port());
+        let [early, tls] = match (authority, tls_port) {
+            (Some(authority), Some(port)) => {
+                let (cert, key) = authority.issue("proxy", "IP:127.0.0.1,DNS:127.0.0.1");
+                let listen = format!("enable_tls=yes\nlisten=tls:127.0.0.1:{port}\n");
+                let modules = format!(
+                    "loadmodule \"tls.so\"\nmodparam(\"tls\", \"certificate\", {cert:?})\n\
+                     modparam(\"tls\", \"private_key\", {key:?})\n\
+                     modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\n\
+                     modparam(\"tls\", \"ca_list\", {:?})\n",
+                    authority.file()
+                );
+                [listen, modules]
+            }
+            _ => [String::new(), String::new()],
+        };
         let config = format!(
             r#"debug=1
 log_stderror=yes
@@ -134,8 +167,8 @@ auto_aliases=no
 mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
 listen=udp:127.0.0.1:{port}
 listen=tcp:127.0.0.1:{port}
-{modules}
-modparam("auth", "algorithm", "{algorithm}")
+{early}{modules}
+{tls}modparam("auth", "algorithm", "{algorithm}")
 modparam("auth", "qop", "auth")
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "max_expires", 60)
@@ -169,11 +202,12 @@ request_route {{
         fs::write(dir.join("kamailio.cfg"), config).unwrap();
         let mut command = Command::new("kamailio");
         // -DD: one process group in the foreground, that ends with its parent.
-        command.args(["-DD", "-E", "-m", "16", "-M", "4", "-n", "1", "-f"]);
+        let memory = if authority.is_some() { "64" } else { "16" };
+        command.args(["-DD", "-E", "-m", memory, "-M", "8", "-n", "1", "-f"]);
         command.arg(dir.join("kamailio.cfg")).arg("-Y").arg(dir.path());
         command.arg("-P").arg(dir.join("pid")).current_dir(dir.path());
         let process = Process::start("kamailio", &mut command);
-        let kamailio = Kamailio { port, process, _dir: dir };
+        let kamailio = Kamailio { port, tls_port, process, _dir: dir };
         kamailio.wait_until_it_answers();
         kamailio
     }
