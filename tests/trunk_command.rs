@@ -5,15 +5,17 @@
 
 mod support;
 
-use std::net::UdpSocket;
+use std::io::Write;
+use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::certificates::Authority;
 use support::gateway::Gateway;
 use support::http;
 use support::kamailio::Kamailio;
-use support::process::{Finished, run};
+use support::process::{Finished, Process, run};
 use support::raw_phone::{Manner, RawPhone};
 
 const PLAN: &str = "version = 1\nemergency = \"not-provided\"\n\
@@ -100,6 +102,52 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert_eq!(call["outcome"], "failed");
     assert!(call["found"].as_str().unwrap().contains("does not know the number"), "{report}");
     assert_eq!(report["passed"], false);
+}
+
+/// A trunk by TCP or TLS that is not reached: why, and what to do about it.
+#[test]
+fn what_keeps_a_stream_from_being_opened_is_said() {
+    let authority = Authority::new();
+    let (cert, key) = authority.issue("trunk", "DNS:sip.trunk.example");
+    let other = Authority::new();
+    let port = support::free_port();
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}")]);
+    server.arg("-cert").arg(&cert).arg("-key").arg(&key);
+    let server = Process::start_with_input("openssl", &mut server);
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let no_tls = plain.local_addr().unwrap().port();
+    // It ends with the test.
+    std::thread::spawn(move || {
+        for stream in plain.incoming() {
+            let _ = stream.unwrap().write_all(b"220 this is mail\r\n");
+        }
+    });
+    let closed = support::free_port();
+    let trunks = format!(
+        "options_interval = \"0s\"\n\
+         [trunk.closed]\ntarget = \"sip:127.0.0.1:{closed};transport=tcp\"\noptions_interval = \"0s\"\n\
+         [trunk.name]\ntarget = \"sip:127.0.0.1:{port};transport=tls\"\noptions_interval = \"0s\"\n\
+         tls = {{ ca = {ca:?} }}\n\
+         [trunk.authority]\ntarget = \"sip:127.0.0.1:{port};transport=tls\"\n\
+         options_interval = \"0s\"\ntls = {{ ca = {foreign:?}, name = \"sip.trunk.example\" }}\n\
+         [trunk.plain]\ntarget = \"sip:127.0.0.1:{no_tls};transport=tls\"\noptions_interval = \"0s\"\n\
+         tls = {{ ca = {ca:?} }}\n",
+        ca = authority.file(),
+        foreign = other.file(),
+    );
+    let gateway = Gateway::serve_trunk(support::free_port(), PLAN, &trunks);
+    for (name, words) in [
+        ("closed", "nothing listens there"),
+        ("name", "its certificate is for sip.trunk.example, not for 127.0.0.1: set `tls.name`"),
+        ("authority", "name its authority as `tls.ca`"),
+        ("plain", "speaks no TLS"),
+    ] {
+        let test = trunk(&gateway, &["test", name]);
+        assert_eq!(test.code, Some(1), "{name}: {}{}", test.stdout, test.stderr);
+        assert!(test.stdout.contains(words), "{name}: {}", test.stdout);
+    }
+    drop((gateway, server));
 }
 
 #[test]

@@ -97,7 +97,7 @@ async fn locate(inner: &Inner, trunk: &Trunk) -> Found<Vec<Destination>> {
 
 async fn options(inner: &Inner, trunk: &Trunk, destination: Destination) -> Found<()> {
     let place = name_of(&destination);
-    let (outcome, words) = match health::options(inner, trunk, destination).await {
+    let (outcome, words) = match health::options(inner, trunk, destination.clone()).await {
         Some(status @ 200..=299) => {
             (StepOutcome::Fine, format!("{place} answers OPTIONS with {status}"))
         }
@@ -115,22 +115,21 @@ async fn options(inner: &Inner, trunk: &Trunk, destination: Destination) -> Foun
                 "{place} answers OPTIONS with {status}: it is alive, though it refuses OPTIONS"
             ),
         ),
-        None => (StepOutcome::Failed, silent(&place, destination.transport)),
+        None => (StepOutcome::Failed, silent(inner, &place, &destination).await),
     };
     (outcome, words, None)
 }
 
-fn silent(place: &str, transport: Transport) -> String {
-    match transport {
-        Transport::Udp => format!(
+async fn silent(inner: &Inner, place: &str, destination: &Destination) -> String {
+    match (destination.transport, inner.sip.reach(destination).await) {
+        (Transport::Udp, _) => format!(
             "{place} says nothing. Many trunks are silent to addresses that they do not know: is ours \
              registered with the trunk, and does a firewall let UDP through?"
         ),
-        Transport::Tcp => format!("{place} cannot be reached by TCP, or says nothing"),
-        Transport::Tls => format!(
-            "{place} cannot be reached by TLS, or says nothing; the log says what is wrong with a \
-             certificate"
+        (_, Ok(())) => format!(
+            "{place} takes the connection and says nothing to OPTIONS: does the trunk know our address?"
         ),
+        (_, Err(why)) => format!("{place} is not reached: {why}"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! queues, and events that the owner does not take yet are kept in a backlog that closes admission.
 
 mod dns;
+mod reach;
 mod tap;
 
 use std::collections::{HashMap, VecDeque};
@@ -30,6 +31,7 @@ use super::transport::{
 };
 
 pub use dns::{Dns, DnsStartError};
+pub use reach::Unreached;
 pub use tap::{Passed, Tap};
 
 /// What the driver is told at its start.

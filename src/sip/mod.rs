@@ -49,7 +49,9 @@ pub use command::{
     Body, Challenged, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests,
     Options, ReferTarget, Register, RequestKey, Session, TlsPeer, Transport,
 };
-pub use driver::{Dns, DnsStartError, DriverConfig, Handle, Passed, StartError, Stopped, Tap};
+pub use driver::{
+    Dns, DnsStartError, DriverConfig, Handle, Passed, StartError, Stopped, Tap, Unreached,
+};
 pub use endpoint::{
     Admission, ConnectionId, Counts, Endpoint, EndpointConfig, Error, Input, Listener, Output,
     Path, SessionTimer, Transmit,
