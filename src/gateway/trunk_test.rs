@@ -97,7 +97,7 @@ async fn locate(inner: &Inner, trunk: &Trunk) -> Found<Vec<Destination>> {
 
 async fn options(inner: &Inner, trunk: &Trunk, destination: Destination) -> Found<()> {
     let place = name_of(&destination);
-    let (outcome, words) = match health::options(inner, trunk, destination.clone()).await {
+    let (outcome, words) = match health::options(inner, trunk, destination).await {
         Some(status @ 200..=299) => {
             (StepOutcome::Fine, format!("{place} answers OPTIONS with {status}"))
         }
