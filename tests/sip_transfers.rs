@@ -171,6 +171,24 @@ async fn sipp_asks(way: Way) {
     interop::record(way.peer(), "blind, from the peer");
 }
 
+/// A trunk that may not hand pages over is told so, and its call goes on.
+#[tokio::test]
+async fn sipp_may_not_ask_where_the_trunk_says_so() {
+    let lines = "Refer-To: <sip:701@127.0.0.1>\nContent-Length: 0\n";
+    let script = Script::callee()
+        .answer("200 OK", "", Some(&plain(1)))
+        .ack()
+        .ask_with("REFER", 1, lines)
+        .response(603, &["Reason: Q.850;cause=21"]);
+    let mut sipp = Sipp::script(&script.until_bye());
+    let gateway = gateway_with(sipp.port, support::free_port(), "refer = \"refuse\"\n");
+    let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+    let call = talk(&mut page, "700").await;
+    gateway.process.line_with("REFER of the trunk refused", LIMIT);
+    { call }.hang_up(&mut page).await.unwrap();
+    sipp.is_content();
+}
+
 /// Nobody takes it: the phone that asked is told why, and its call goes on as it was.
 #[tokio::test]
 async fn sipp_hands_the_page_to_a_phone_that_is_busy() {

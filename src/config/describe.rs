@@ -124,6 +124,7 @@ impl List<'_> {
             self.add(&key(name), quoted(&format!("{}ms", length.as_millis())));
         }
         self.add(&key("comfort_noise"), quoted(&trunk.comfort_noise.word()));
+        self.add(&key("refer"), quoted(&trunk.refer.word()));
         self.add(&key("srtp"), quoted(&trunk.srtp.word()));
         self.add(&key("channels"), trunk.channels.to_string());
         self.add(&key("cps"), trunk.cps.to_string());

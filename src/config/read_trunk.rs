@@ -8,8 +8,8 @@ use crate::base::document::{self, Field, Reader};
 use crate::base::{DigitPacing, DtmfMode, Network, TrunkId};
 use crate::dialplan::{Files, Region};
 use crate::trunk::{
-    CallerDigest, Codec, ComfortNoise, Definition, Failure, NumberFormat, Registering, RetryOn,
-    Srtp, Target, TrunkTls,
+    CallerDigest, Codec, ComfortNoise, Definition, Failure, NumberFormat, Refer, Registering,
+    RetryOn, Srtp, Target, TrunkTls,
 };
 
 /// Every trunk.
@@ -95,6 +95,9 @@ fn rest(mut trunk: Definition, table: &Reader<'_>, files: &dyn Files) -> Definit
     trunk.digits = digits(table);
     if let Some(field) = table.choice("comfort_noise", ComfortNoise::WORDS) {
         trunk.comfort_noise = field.value;
+    }
+    if let Some(field) = table.choice("refer", Refer::WORDS) {
+        trunk.refer = field.value;
     }
     if let Some(field) = table.choice("srtp", Srtp::WORDS) {
         trunk.srtp = field.value;

@@ -52,6 +52,8 @@ pub struct Definition {
     pub digits: DigitPacing,
     /// Whether pauses travel as comfort noise.
     pub comfort_noise: ComfortNoise,
+    /// Whether its phones may hand pages over.
+    pub refer: Refer,
     /// Whether its media is encrypted.
     pub srtp: Srtp,
     /// Calls at once, 1 or more.
@@ -89,6 +91,7 @@ impl Definition {
             dtmf: DtmfMode::Auto,
             digits: DigitPacing::default(),
             comfort_noise: ComfortNoise::Accept,
+            refer: Refer::Accept,
             srtp: Srtp::Off,
             // A small trunk; a stolen account is not worth much more than this.
             channels: 30,
@@ -205,6 +208,27 @@ impl ComfortNoise {
         ("accept", ComfortNoise::Accept),
         ("offer", ComfortNoise::Offer),
     ];
+
+    /// The word in files.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, own)| *own == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// What becomes of a REFER of a trunk (RFC 3515), by which its phone hands a page over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Refer {
+    /// The dial plan is asked, as for a call of the page's user.
+    #[default]
+    Accept,
+    /// It is refused with 603, whatever the plan says.
+    Refuse,
+}
+
+impl Refer {
+    /// Every choice with its word in files.
+    pub const WORDS: &'static [(&'static str, Refer)] =
+        &[("accept", Refer::Accept), ("refuse", Refer::Refuse)];
 
     /// The word in files.
     pub fn word(self) -> &'static str {

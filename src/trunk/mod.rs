@@ -11,7 +11,9 @@ mod retry;
 mod select;
 mod target;
 
-pub use definition::{CallerDigest, Codec, ComfortNoise, Definition, Registering, Srtp, TrunkTls};
+pub use definition::{
+    CallerDigest, Codec, ComfortNoise, Definition, Refer, Registering, Srtp, TrunkTls,
+};
 pub use header_name::{HeaderName, HeaderNameError};
 pub use limits::{Busy, Limits};
 pub use monitor::{Health, Input, Monitor, Output, Probing};

@@ -22,6 +22,7 @@ use crate::gateway::trunks::Channel;
 use crate::media;
 use crate::sip::header::Replaces;
 use crate::sip::{Body, Command, Incoming, Refer, Session};
+use crate::trunk;
 
 /// A handing over under way.
 pub(super) struct Handing {
@@ -74,6 +75,9 @@ impl CallTask {
         let leg = leg.ok_or_else(|| NoTransfer::because(Cause::Declined, "it does not talk"))?;
         if self.handing.is_some() || self.transfer.is_some() {
             return Err(NoTransfer::because(Cause::Declined, "a transfer is under way"));
+        }
+        if self.trunk_of(leg).is_some_and(|own| own.definition.refer == trunk::Refer::Refuse) {
+            return Err(NoTransfer::because(Cause::Declined, "`refer` of the trunk refuses it"));
         }
         if refer.replaces.is_some() {
             // The other call's party is a page, too: two pages are not connected to each other.
