@@ -247,7 +247,7 @@ mod tests {
         for (name, why) in [
             // Nobody writes to it: a reading that waits would never end.
             ("fifo", "no regular file"),
-            ("prices", "no regular file"),
+            ("prices", "this is a directory"),
             ("large", "larger than 64 MiB"),
             ("/dev/zero", "must be in the plan's own directory"),
             ("../plan.toml", "must be in the plan's own directory"),
