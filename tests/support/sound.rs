@@ -106,7 +106,8 @@ pub fn best_level(pcm: &[i16], hz: f64) -> f64 {
     pcm.chunks_exact(4000).map(|half| level(half, hz)).fold(-99.0, f64::max)
 }
 
-fn level(pcm: &[i16], hz: f64) -> f64 {
+/// The level in dBm0 of a component at `hz` over all of `pcm`.
+pub fn level(pcm: &[i16], hz: f64) -> f64 {
     let (re, im) = pcm.iter().enumerate().fold((0.0, 0.0), |(re, im), (i, s)| {
         let angle = TAU * hz * i as f64 / 8000.0;
         (re + f64::from(*s) * angle.cos(), im + f64::from(*s) * angle.sin())
