@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::browser::Browser;
 use support::gateway::Gateway;
 use support::http::{get, request};
 use support::phones::Baresip;
@@ -83,6 +84,40 @@ fn a_call_is_told_signed_tried_again_and_sent_once_more_when_asked() {
     let all = receiver.process.output();
     assert!(!all.contains("/inside") && !all.contains("/private"), "{all}");
     assert!(!gateway.process.output().contains(SECRET));
+}
+
+/// Servers that decide where a call goes: the first hangs, the second names nothing that there is, the
+/// third answers with more than anybody reads; the flow goes on to the one that decides.
+#[test]
+fn a_webhook_decides_where_a_call_goes_and_the_flow_goes_on_where_it_does_not() {
+    let receiver = Receiver::start();
+    let phone = Baresip::start(880.0, -20.0);
+    let names = ["hang", "nonsense", "big", "decides"];
+    let tables: String = names
+        .map(|name| {
+            format!(
+                "[webhook.{name}]\nurl = \"http://localhost:{}/{name}\"\nsecret = \"{SECRET}\"\n\
+                 events = [\"call.ended\"]\nallow_private = true\n",
+                receiver.port
+            )
+        })
+        .concat();
+    let flow = names.map(|name| format!("\"webhook:{name}\"")).join(", ");
+    let plan = PLAN.replace("\"user:web\"", &flow);
+    let gateway = Gateway::serve_at(phone.port, &plan, "127.0.0.1", &tables);
+    let steps = json!([{"do": "answer"}, {"do": "active"}, {"do": "hangup"}, {"do": "ended"}]);
+    let mut page = Browser::start(&gateway.base, Some(&gateway.token()), "", steps);
+    gateway.process.line_with("page signed in", Duration::from_secs(60));
+    let sip = gateway.sip_udp.unwrap();
+    phone.dial(&format!("sip:+493012345670@127.0.0.1:{}", sip.port()));
+    let asked = receiver.request("/decides", 1);
+    assert_eq!((&asked["verified"], &asked["body"]["type"]), (&json!(true), &json!("call.route")));
+    assert_eq!(asked["body"]["data"]["to"]["number"], "+493012345670", "{asked}");
+    let saw = page.finish();
+    assert_eq!(saw[3]["code"], "hangup", "{}", saw[3]);
+    let log = gateway.process.output();
+    assert!(log.contains("no answer within 3 s"), "{log}");
+    assert!(log.contains("it names nothing that the plan has"), "{log}");
 }
 
 /// The first delivery of a webhook, when it is as wished.

@@ -93,6 +93,7 @@ impl Config {
         Known {
             trunks: Some(self.trunks.keys().cloned().collect()),
             users: Some(self.users.iter().map(|(id, user)| (id.clone(), user.country)).collect()),
+            webhooks: Some(self.webhooks.keys().cloned().collect()),
         }
     }
 }

@@ -10,8 +10,7 @@ use super::report::{Format, Report};
 use crate::base::{Party, TrunkId, UserId};
 
 /// A call of the past, as the plan was asked about it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Line")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PastCall {
     /// A user's call.
     Outbound {
@@ -46,21 +45,21 @@ struct Line {
     started_at: Timestamp,
 }
 
-impl TryFrom<Line> for PastCall {
-    type Error = &'static str;
-
-    fn try_from(line: Line) -> Result<PastCall, &'static str> {
+impl PastCall {
+    /// `None` where no user and no number called decided: a menu or a flow sent the call on.
+    fn of(line: Line) -> Result<Option<PastCall>, &'static str> {
         let Line { direction, from, to, trunk, started_at } = line;
-        match direction.as_str() {
-            "outbound" => {
-                let user = from.user.ok_or("an outbound call without from.user")?;
-                Ok(PastCall::Outbound { user, dialled: address(&to), started_at })
+        match (direction.as_str(), from.user.clone()) {
+            // What a user dials may stay inside.
+            ("outbound" | "internal", Some(user)) => {
+                Ok(Some(PastCall::Outbound { user, dialled: address(&to), started_at }))
             }
-            "inbound" => {
+            ("outbound" | "internal" | "transit", None) => Ok(None),
+            ("inbound", _) => {
                 let from = Some(address(&from)).filter(|from| !from.is_empty());
-                Ok(PastCall::Inbound { did: address(&to), from, trunk, started_at })
+                Ok(Some(PastCall::Inbound { did: address(&to), from, trunk, started_at }))
             }
-            _ => Err("direction is neither outbound nor inbound"),
+            _ => Err("direction is none of outbound, inbound, internal and transit"),
         }
     }
 }
@@ -89,12 +88,15 @@ pub struct Change {
 /// Replays records (one JSON object a line) and lists those that would now go elsewhere.
 /// Exit 0 where all stay, 1 where some change, 2 where a line is no record.
 pub fn diff(old: &Plan, new: &Plan, records: &str, format: Format) -> Report {
-    let (mut changes, mut unreadable, mut calls) = (Vec::new(), Vec::new(), 0);
+    let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut calls, mut onward) = (0, 0);
     for (index, text) in records.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
         let line = index + 1;
-        match serde_json::from_str::<PastCall>(text) {
+        let read = serde_json::from_str::<Line>(text).map_err(|error| error.to_string());
+        match read.and_then(|read| PastCall::of(read).map_err(str::to_owned)) {
             Err(error) => unreadable.push(format!("line {line}: no record: {error}")),
-            Ok(call) => {
+            Ok(None) => onward += 1,
+            Ok(Some(call)) => {
                 calls += 1;
                 let (before, after) = (answer(old, &call), answer(new, &call));
                 if before != after {
@@ -111,7 +113,9 @@ pub fn diff(old: &Plan, new: &Plan, records: &str, format: Format) -> Report {
     };
     let text = match format {
         Format::Json => {
-            let value = json!({ "calls": calls, "changed": changes, "unreadable": unreadable });
+            let value = json!({
+                "calls": calls, "onward": onward, "changed": changes, "unreadable": unreadable,
+            });
             format!("{value:#}\n")
         }
         Format::Text | Format::Junit => {
@@ -120,6 +124,11 @@ pub fn diff(old: &Plan, new: &Plan, records: &str, format: Format) -> Report {
                 text += &format!(
                     "line {}: {}\n  - {}\n  + {}\n",
                     change.line, change.call, change.old, change.new
+                );
+            }
+            if onward > 0 {
+                text += &format!(
+                    "{onward} calls left out: a menu or a flow sent them on, and its own call is there\n"
                 );
             }
             text + &format!("{calls} calls, {} would go elsewhere\n", changes.len())

@@ -305,7 +305,11 @@ impl Plan {
             Dialled::Short(digits) => digits.as_str(),
             Dialled::Unreadable(_) => "",
         };
-        for index in self.inbound_index.candidates(None, &[], did, None) {
+        let from = match &facts.who {
+            Who::Outside { from, .. } => from.as_deref(),
+            Who::User(_) | Who::Owner => None,
+        };
+        for index in self.inbound_index.inbound(from, did) {
             let rule = &self.inbound[index];
             if self.inbound_skip(rule, &mut facts).is_some() {
                 continue;

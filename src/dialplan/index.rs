@@ -56,6 +56,8 @@ pub(super) struct Index {
     by_group: HashMap<u32, Vec<u32>>,
     by_region: HashMap<Region, Vec<u32>>,
     by_pattern: Tree,
+    /// Inbound rules by the number that calls.
+    by_from: Tree,
     /// Every `to` of an outbound rule that is for short codes.
     codes: Tree,
     rest: Vec<u32>,
@@ -174,16 +176,41 @@ impl Index {
         index
     }
 
-    /// Files inbound rules.
+    /// Files inbound rules under the numbers called or those that call, whichever fewer rules share.
     pub fn of_inbound(rules: &[InboundRule]) -> Index {
+        let count = |patterns: fn(&InboundRule) -> Option<&[Pattern]>| {
+            let mut shared: HashMap<&str, u32> = HashMap::new();
+            let all = rules.iter().filter_map(patterns).flatten();
+            all.for_each(|pattern| *shared.entry(pattern.as_str()).or_default() += 1);
+            shared
+        };
+        let (dids, callers) = (count(|r| r.did.as_deref()), count(|r| r.from.as_deref()));
+        let most = |patterns: Option<&[Pattern]>, shared: &HashMap<&str, u32>| {
+            let counts = patterns?.iter().filter_map(|p| shared.get(p.as_str()).copied());
+            Some(counts.max().unwrap_or(0))
+        };
         let mut index = Index::default();
         for (rule, number) in rules.iter().zip(0u32..) {
-            match &rule.did {
-                Some(patterns) => patterns.iter().for_each(|p| index.by_pattern.add(p, number)),
+            let did = most(rule.did.as_deref(), &dids);
+            let from = most(rule.from.as_deref(), &callers);
+            let by_from = from.is_some_and(|from| did.is_none_or(|did| from < did));
+            let (patterns, tree) = match by_from {
+                true => (&rule.from, &mut index.by_from),
+                false => (&rule.did, &mut index.by_pattern),
+            };
+            match patterns {
+                Some(patterns) => patterns.iter().for_each(|p| tree.add(p, number)),
                 None => index.rest.push(number),
             }
         }
         index
+    }
+
+    /// The inbound rules that may match a call from one number to another, as [`Index::candidates`].
+    pub fn inbound<'a>(&'a self, from: Option<&str>, did: &str) -> Candidates<'a> {
+        let callers = from.map(|from| self.by_from.matches(from)).unwrap_or_default().into_iter();
+        let lists = self.by_pattern.matches(did).into_iter().chain(callers);
+        merged(lists.chain([self.rest.as_slice()]))
     }
 
     /// Whether some outbound rule has a `to` for this short code.
@@ -205,9 +232,13 @@ impl Index {
             .chain(groups.iter().filter_map(|g| self.by_group.get(g)).map(Vec::as_slice))
             .chain(region.and_then(|region| self.by_region.get(&region)).map(Vec::as_slice))
             .chain([self.rest.as_slice()]);
-        let lists = lists.filter_map(|list| Some((Reverse(*list.first()?), list)));
-        Candidates { lists: lists.collect() }
+        merged(lists)
     }
+}
+
+fn merged<'a>(lists: impl Iterator<Item = &'a [u32]>) -> Candidates<'a> {
+    let lists = lists.filter_map(|list| Some((Reverse(*list.first()?), list)));
+    Candidates { lists: lists.collect() }
 }
 
 fn file<K: Hash + Eq + Clone>(lists: &mut HashMap<K, Vec<u32>>, key: &K, number: u32) {
@@ -306,6 +337,25 @@ mod tests {
                 assert_eq!(matched, expected.iter().collect::<Vec<_>>(), "{user} {dialled}");
             }
         }
+    }
+
+    #[test]
+    fn ten_thousand_callers_are_not_asked_one_by_one() {
+        let mut text = String::from(
+            "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\n\
+             timezone = \"UTC\"\n",
+        );
+        for n in 0..10_000 {
+            text += &format!(
+                "[[inbound]]\nname = \"{n}\"\ndid = \"any\"\nfrom = \"+4930{n:05}\"\ndeny = \"no\"\n"
+            );
+        }
+        text += "[[inbound]]\nname = \"rest\"\ndid = \"any\"\nflow = [\"user:a\"]\n";
+        let plan = load(&text, "p", &Known::default(), &NoFiles).unwrap();
+        let asked = |from: &str| plan.inbound_index.inbound(Some(from), "+493012345670");
+        assert_eq!(asked("+493001234").collect::<Vec<_>>(), [1_234, 10_000]);
+        assert_eq!(asked("+4940123").collect::<Vec<_>>(), [10_000]);
+        assert_eq!(plan.inbound_index.inbound(None, "+493012345670").count(), 1);
     }
 
     #[test]

@@ -95,6 +95,31 @@ impl Plan {
         &self.inbound
     }
 
+    /// A destination that somebody names while a call waits, `user:alice`: one of this plan's, or a
+    /// number. `None` where there is no such thing; nobody asks a second webhook.
+    pub fn destination(&self, text: &str) -> Option<Destination> {
+        let named = |there: bool, name: &str| there.then(|| name.to_owned());
+        match text.split_once(':') {
+            None => (text == "hangup").then_some(Destination::Hangup),
+            Some(("user", user)) => {
+                let user: UserId = user.parse().ok()?;
+                let known = self.users.as_ref().is_none_or(|users| users.contains_key(&user));
+                known.then_some(Destination::User(user))
+            }
+            Some(("ring", name)) => named(self.ring(name).is_some(), name).map(Destination::Ring),
+            Some(("voicemail", name)) => {
+                named(self.voicemail(name).is_some(), name).map(Destination::Voicemail)
+            }
+            Some(("menu", name)) => named(self.menu(name).is_some(), name).map(Destination::Menu),
+            Some(("app", word)) => {
+                let (_, app) = App::WORDS.iter().find(|(known, _)| *known == word)?;
+                Some(Destination::App(*app))
+            }
+            Some(("number", number)) => number.parse().ok().map(Destination::Number),
+            Some(_) => None,
+        }
+    }
+
     /// A ring group of `[ring.NAME]`.
     pub fn ring(&self, name: &str) -> Option<&Ring> {
         self.rings.get(name)
@@ -220,6 +245,8 @@ pub enum Destination {
     App(App),
     /// A number, through the outbound rules of the plan's owner.
     Number(DialString),
+    /// Where the server of this `[webhook.NAME]` of the configuration says, within 3 s.
+    Webhook(String),
     /// The end of the call.
     Hangup,
 }
@@ -233,6 +260,7 @@ impl fmt::Display for Destination {
             Destination::Menu(name) => write!(f, "menu:{name}"),
             Destination::App(app) => write!(f, "app:{}", app.word()),
             Destination::Number(number) => write!(f, "number:{}", number.as_str()),
+            Destination::Webhook(name) => write!(f, "webhook:{name}"),
             Destination::Hangup => f.write_str("hangup"),
         }
     }

@@ -132,8 +132,10 @@ pub(super) fn inbound(
     };
     let mut found = Vec::new();
     for (number, rule) in rules.iter().enumerate() {
-        let text = rule.did.iter().flatten().next().map(Pattern::sample).unwrap_or_default();
-        let earlier = index.candidates(None, &[], &text, None).take_while(|i| *i < number);
+        let sample =
+            |patterns: &Option<Vec<Pattern>>| patterns.iter().flatten().next().map(Pattern::sample);
+        let (did, from) = (sample(&rule.did).unwrap_or_default(), sample(&rule.from));
+        let earlier = index.inbound(from.as_deref(), &did).take_while(|i| *i < number);
         if let Some(earlier) = earlier.map(|i| &rules[i]).find(|earlier| covers(earlier, rule)) {
             found.push(shadow(&rule.name, &rule.at, &earlier.name, &earlier.at));
         }

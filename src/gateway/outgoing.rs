@@ -35,6 +35,8 @@ pub(super) enum Private {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answered {
     pub status: u16,
+    /// Where one was wanted.
+    pub body: Vec<u8>,
 }
 
 /// Why there is no answer; the words are for the operator.
@@ -54,14 +56,16 @@ pub(super) enum Fault {
     Time(Duration),
 }
 
-/// Sends a POST. Headers are names and values of ours.
+/// Sends a POST. Headers are names and values of ours. Of the answer's body at most `wanted` octets
+/// are read; a longer one is a fault where any is wanted.
 pub(super) async fn post(
     target: &Target,
     headers: &[(&'static str, String)],
     body: Vec<u8>,
     within: Duration,
+    wanted: usize,
 ) -> Result<Answered, Fault> {
-    tokio::time::timeout(within, exchange(target, headers, body))
+    tokio::time::timeout(within, exchange(target, headers, body, wanted))
         .await
         .unwrap_or(Err(Fault::Time(within)))
 }
@@ -70,6 +74,7 @@ async fn exchange(
     target: &Target,
     headers: &[(&'static str, String)],
     body: Vec<u8>,
+    wanted: usize,
 ) -> Result<Answered, Fault> {
     let uri = &target.uri;
     let secure = match uri.scheme_str() {
@@ -99,13 +104,13 @@ async fn exchange(
         let name = ServerName::try_from(bare.to_owned());
         let name = name.map_err(|_| Fault::Address("its host is no name for a certificate"))?;
         let stream = TlsConnector::from(TLS.clone()).connect(name, stream).await;
-        talk(stream.map_err(|error| Fault::Connect(error.to_string()))?, request).await
+        talk(stream.map_err(|error| Fault::Connect(error.to_string()))?, request, wanted).await
     } else {
-        talk(stream, request).await
+        talk(stream, request, wanted).await
     }
 }
 
-async fn talk<S>(stream: S, request: Request<Body>) -> Result<Answered, Fault>
+async fn talk<S>(stream: S, request: Request<Body>, wanted: usize) -> Result<Answered, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -127,8 +132,21 @@ where
             }
         }
     };
-    // The status is what counts. Of the body nothing is wanted, however much of it there is.
-    Ok(Answered { status: response.status().as_u16() })
+    let status = response.status().as_u16();
+    if wanted == 0 {
+        // The status is what counts, however much comes after it.
+        return Ok(Answered { status, body: Vec::new() });
+    }
+    let whole = axum::body::to_bytes(Body::new(response.into_body()), wanted);
+    tokio::pin!(whole);
+    let body = loop {
+        // Cancellation safe, as above.
+        tokio::select! {
+            body = &mut whole => break body.map_err(|error| Fault::Broke(error.to_string()))?,
+            _ = &mut connection, if !closed => closed = true,
+        }
+    };
+    Ok(Answered { status, body: body.to_vec() })
 }
 
 /// The first address that may be connected to. The check is of the address itself, so that a name

@@ -64,6 +64,12 @@ impl Ringing {
                     ringing.steps.push(Step { targets, ring: None });
                     break;
                 }
+                // Where nobody answers in time, the flow goes on here.
+                Destination::Webhook(_) => {
+                    ringing.trace.push(format!("ask {destination}"));
+                    let targets = vec![Target::Line(vec![destination.clone()])];
+                    ringing.steps.push(Step { targets, ring: None });
+                }
                 // A call of its own goes on to it; when that fails, the flow goes on here.
                 Destination::Number(_) => {
                     ringing.trace.push(format!("on to {destination}"));

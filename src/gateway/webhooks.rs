@@ -102,6 +102,12 @@ struct Payload<'a> {
     data: &'a serde_json::Value,
 }
 
+/// What a server answers that is asked where a call goes.
+#[derive(serde::Deserialize)]
+struct Decided {
+    to: String,
+}
+
 impl Webhooks {
     /// Those of a configuration.
     pub fn new<'a>(
@@ -143,6 +149,36 @@ impl Webhooks {
     pub fn deliveries(&self, name: &str) -> Option<Vec<Delivery>> {
         let hook = self.hooks.iter().find(|hook| hook.name == name)?;
         Some(hook.log().iter().rev().cloned().collect())
+    }
+
+    /// Asks a server where a call goes: `to` of its answer, JSON of at most 16 KiB. It has 3 s, and a
+    /// redirect is no answer. Such a request is in no log of deliveries: nobody can send it again.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words for the operator.
+    pub async fn ask(&self, name: &str, data: &serde_json::Value) -> Result<String, String> {
+        let hook = self.hooks.iter().find(|hook| hook.name == name);
+        let hook = hook.ok_or("there is no such webhook")?;
+        let at = Timestamp::now();
+        let payload = Payload { r#type: "call.route", timestamp: at, data };
+        let body = serde_json::to_string(&payload).map_err(|error| error.to_string())?;
+        let id =
+            format!("msg_{}_{}", data["call"].as_str().unwrap_or_default(), at.as_microsecond());
+        let headers = headers(hook, &id, &body, at);
+        let answer = outgoing::post(
+            &hook.target,
+            &headers,
+            body.into_bytes(),
+            DECIDES_WITHIN,
+            LONGEST_ANSWER,
+        );
+        let answer = answer.await.map_err(|fault| fault.to_string())?;
+        if !(200..=299).contains(&answer.status) {
+            return Err(format!("it answered {}", answer.status));
+        }
+        let answer: Decided = serde_json::from_slice(&answer.body)
+            .map_err(|error| format!("its answer is not {{\"to\": \"KIND:NAME\"}}: {error}"))?;
+        Ok(answer.to)
     }
 
     /// Sends a delivery again, whatever became of it; `false` where it is not in the log.
@@ -276,15 +312,19 @@ async fn deliver(hook: Arc<Hook>, id: String, body: Arc<str>) {
 }
 
 async fn attempt(hook: &Hook, id: &str, body: &str, at: Timestamp) -> Result<u16, String> {
+    let headers = headers(hook, id, body, at);
+    let answer = outgoing::post(&hook.target, &headers, body.as_bytes().to_vec(), WITHIN, 0).await;
+    answer.map(|answer| answer.status).map_err(|fault| fault.to_string())
+}
+
+fn headers(hook: &Hook, id: &str, body: &str, at: Timestamp) -> [(&'static str, String); 4] {
     let seconds = at.as_second();
-    let headers = [
+    [
         ("content-type", "application/json".to_owned()),
         ("webhook-id", id.to_owned()),
         ("webhook-timestamp", seconds.to_string()),
         ("webhook-signature", signature(&hook.secret, id, seconds, body)),
-    ];
-    let answer = outgoing::post(&hook.target, &headers, body.as_bytes().to_vec(), WITHIN).await;
-    answer.map(|answer| answer.status).map_err(|fault| fault.to_string())
+    ]
 }
 
 /// `v1,` and HMAC-SHA256 over id, time and body (Standard Webhooks, symmetric scheme).
@@ -313,6 +353,9 @@ const WAITS: [Duration; 8] = [
     Duration::from_secs(25_200),
 ];
 const WITHIN: Duration = Duration::from_secs(10);
+/// A caller waits.
+const DECIDES_WITHIN: Duration = Duration::from_secs(3);
+const LONGEST_ANSWER: usize = 16 * 1024;
 const AT_ONCE: usize = 8;
 const MOST_WAITING: usize = 1_000;
 const MOST_LOGGED: usize = 2_000;

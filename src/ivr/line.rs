@@ -253,7 +253,8 @@ impl Line {
             return;
         }
         match &to {
-            Destination::Hangup => {
+            // No menu has a webhook: the plan's check refuses it.
+            Destination::Hangup | Destination::Webhook(_) => {
                 self.state = State::Done;
                 self.events.push_back(LineEvent::HangUp);
                 return;

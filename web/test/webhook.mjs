@@ -34,6 +34,8 @@ const server = createServer(async (request, response) => {
       more();
       break;
     }
+    case "/decides": response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ to: "user:web" })); break;
+    case "/nonsense": response.writeHead(200).end(JSON.stringify({ to: "ring:nobody" })); break;
     default: response.writeHead(200).end();
   }
 });

@@ -48,11 +48,23 @@ pub(super) fn forwards(plan: &Plan, numbers: &[Field<DialString>], findings: &Fi
     for number in numbers.iter().take(MOST_FORWARDS) {
         let text = number.value.as_str();
         let decision = plan.evaluate_forward(&number.value, own.as_ref(), Timestamp::UNIX_EPOCH);
-        if let Outcome::Refuse(refusal) = &decision.outcome
-            && !decision.depends_on_time()
-        {
-            let message = format!("number:{text} would be refused: {}", refusal.words);
-            findings.warn(&number.at, message);
+        match &decision.outcome {
+            Outcome::Refuse(refusal) if !decision.depends_on_time() => {
+                let message = format!("number:{text} would be refused: {}", refusal.words);
+                findings.warn(&number.at, message);
+            }
+            Outcome::Dial(call) if call.emergency => {
+                let message = format!(
+                    "number:{text} is an emergency call, and nobody outside calls for help from here"
+                );
+                findings.error(&number.at, message);
+            }
+            Outcome::Flow(flow) => {
+                let to = flow.first().map(ToString::to_string).unwrap_or_default();
+                let message = format!("number:{text} is a code of this plan: write {to:?} itself");
+                findings.error(&number.at, message);
+            }
+            Outcome::Refuse(_) | Outcome::Dial(_) => {}
         }
     }
 }

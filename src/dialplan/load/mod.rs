@@ -30,6 +30,8 @@ pub struct Known {
     pub trunks: Option<BTreeSet<TrunkId>>,
     /// The users there are, with their countries.
     pub users: Option<BTreeMap<UserId, Option<Region>>>,
+    /// The webhooks of the configuration.
+    pub webhooks: Option<BTreeSet<String>>,
 }
 
 /// The files a plan names (rates, prompts), relative to the plan.
@@ -94,6 +96,8 @@ pub fn load_untested(
     let root = document::parse(text, file, &findings);
     if findings.has_errors() {
         // After a syntax error the tree has holes, and every hole would be a second, false error.
+        let words = "what the rest of the plan says is looked at when it can be read";
+        findings.warn(&root.at, words);
         return Err(findings.into_sorted());
     }
     let plan = Reader::new(&root, "", &findings)

@@ -1,6 +1,6 @@
 //! Reads `[[outbound]]` and `[[inbound]]`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -54,10 +54,13 @@ impl Loader<'_> {
     pub(super) fn inbound(&self) -> Vec<InboundRule> {
         let mut rules: Vec<InboundRule> = Vec::new();
         let mut names: HashSet<String> = HashSet::new();
+        // By whom a number is taken from every caller at all times.
+        let mut taken: HashMap<String, String> = HashMap::new();
         for table in self.root.tables("inbound") {
             let before = self.findings.errors();
             let name = self.name(&table, &mut names);
             needed(&table, "did");
+            self.dids_once(&table, &taken);
             let did = self.patterns_or_any(&table, "did");
             let from = self.patterns_or_any(&table, "from");
             let trunk = self.choices(&table, "trunk", |f| self.trunk(f, "trunk").map(|f| f.value));
@@ -81,10 +84,32 @@ impl Loader<'_> {
             table.finish();
             let whole = self.findings.errors() == before;
             if let (Some(name), Some(action), true) = (name, action, whole) {
+                if let (Some(dids), None, None, None) = (&did, &from, &trunk, &when) {
+                    dids.iter().for_each(|did| {
+                        taken.entry(did.as_str().to_owned()).or_insert_with(|| name.clone());
+                    });
+                }
                 rules.push(InboundRule { name, at, did, from, trunk, when, action });
             }
         }
         rules
+    }
+
+    /// Reports a `did` that is there twice, in its rule or because a rule before takes all its calls. A
+    /// rule that loses all of them is reported whole, elsewhere.
+    fn dids_once(&self, table: &Reader<'_>, taken: &HashMap<String, String>) {
+        let list = table.texts("did").unwrap_or_default();
+        let lost = list.iter().filter(|field| taken.contains_key(field.value)).count();
+        let mut seen: HashSet<&str> = HashSet::new();
+        for field in &list {
+            if !seen.insert(field.value) {
+                self.findings.error(&field.at, format!("{} is there twice", field.value));
+            }
+            if let Some(rule) = taken.get(field.value).filter(|_| lost < list.len()) {
+                let message = format!("all calls to {} are taken by {rule:?} above", field.value);
+                self.findings.error(&field.at, message);
+            }
+        }
     }
 
     fn name(&self, table: &Reader<'_>, known: &mut HashSet<String>) -> Option<String> {
@@ -151,7 +176,10 @@ impl Loader<'_> {
 
     fn action(&self, table: &Reader<'_>) -> Option<Action> {
         if let Some(item) = table.item("webhook") {
-            self.findings.error(&item.at, "`webhook` is not supported yet");
+            self.findings.error(
+                &item.at,
+                "`webhook` is no key of a rule: \"webhook:NAME\" is a step of a flow",
+            );
         }
         let route = table.item("route").and_then(|item| self.route(item));
         let rates = table.text("rates").and_then(|field| self.rates(field, route.as_ref()));
@@ -249,7 +277,10 @@ impl Loader<'_> {
             let Some(step) = self.destination(field) else { continue };
             let goes_on = matches!(
                 step,
-                Destination::User(_) | Destination::Ring(_) | Destination::Number(_)
+                Destination::User(_)
+                    | Destination::Ring(_)
+                    | Destination::Number(_)
+                    | Destination::Webhook(_)
             );
             if let Some(next) = places.get(index + 1).filter(|_| !goes_on) {
                 let message = format!("never reached: the call does not come back from {step}");

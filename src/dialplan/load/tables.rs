@@ -191,7 +191,8 @@ impl Loader<'_> {
         }
     }
 
-    /// Reads `user:alice`, `ring:r`, `voicemail:v`, `menu:m`, `app:echo`, `number:+49…`, `hangup`.
+    /// Reads `user:alice`, `ring:r`, `voicemail:v`, `menu:m`, `app:echo`, `number:+49…`, `webhook:w`,
+    /// `hangup`.
     pub(super) fn destination(&self, field: Field<&str>) -> Option<Destination> {
         if field.value == "hangup" {
             return Some(Destination::Hangup);
@@ -201,7 +202,7 @@ impl Loader<'_> {
             let message = format!(
                 "{:?} is no destination: KIND:NAME with {}, or hangup{near}",
                 field.value,
-                KINDS[..6].join(", ")
+                KINDS[..7].join(", ")
             );
             self.findings.error(&field.at, message);
             return None;
@@ -228,12 +229,31 @@ impl Loader<'_> {
                 self.forwards.borrow_mut().push(number.clone());
                 Some(Destination::Number(number.value))
             }
+            "webhook" => {
+                if let Some(all) = self.known.webhooks.as_ref().filter(|all| !all.contains(name)) {
+                    let near = self.findings.suggest(name, all.iter().map(String::as_str));
+                    let message = format!("the configuration has no [webhook.{name}]{near}");
+                    self.findings.error(&at, message);
+                    return None;
+                }
+                Some(Destination::Webhook(name.to_owned()))
+            }
             other => {
                 let near = self.findings.suggest(other, KINDS.iter().copied());
                 self.findings.error(&at, format!("{other:?} is no kind of destination{near}"));
                 None
             }
         }
+    }
+
+    /// Where a menu sends its caller: it has answered, and asks nobody.
+    fn of_menu(&self, field: Field<&str>) -> Option<Destination> {
+        if field.value.starts_with("webhook:") {
+            let message = format!("{} stands in a flow or at a code, not in a menu", field.value);
+            self.findings.error(&field.at, message);
+            return None;
+        }
+        self.destination(field)
     }
 
     pub(super) fn rings(&self) -> BTreeMap<String, Ring> {
@@ -285,7 +305,7 @@ impl Loader<'_> {
         let mut all = BTreeMap::new();
         for (name, table) in self.root.named("voicemail") {
             let greeting = self.sound(table.required("greeting"));
-            let max = table.duration("max").map_or(VOICEMAIL_MAX, |field| field.value);
+            let max = self.longer_than_nothing(&table, "max").unwrap_or(VOICEMAIL_MAX);
             let notify = self.people(&table, "notify");
             table.finish();
             let greeting = greeting.unwrap_or_default();
@@ -312,10 +332,11 @@ impl Loader<'_> {
             let max_digits = table.integer("max_digits", 1..17);
             let max_digits = max_digits.and_then(|field| usize::try_from(field.value).ok());
             let barge_in = table.boolean("barge_in").is_none_or(|field| field.value);
-            let first_digit = table.duration("first_digit").map_or(FIRST_DIGIT, |f| f.value);
-            let next_digit = table.duration("next_digit").map_or(NEXT_DIGIT, |f| f.value);
+            let first_digit =
+                self.longer_than_nothing(&table, "first_digit").unwrap_or(FIRST_DIGIT);
+            let next_digit = self.longer_than_nothing(&table, "next_digit").unwrap_or(NEXT_DIGIT);
             let retries = table.integer("retries", 0..11).map_or(2, |field| field.value);
-            let on_fail = table.required("on_fail").and_then(|text| self.destination(text));
+            let on_fail = table.required("on_fail").and_then(|text| self.of_menu(text));
             let press = self.keys(&table);
             table.finish();
             let menu = Menu {
@@ -352,8 +373,8 @@ impl Loader<'_> {
                 let message = format!("{:?} is not 1 to 16 keys of 0-9, *, #, A-D", keys.value);
                 self.findings.error(&keys.at, message);
             }
-            let to = document::text(item, "press", self.findings)
-                .and_then(|text| self.destination(text));
+            let to =
+                document::text(item, "press", self.findings).and_then(|text| self.of_menu(text));
             if let Some(to) = to {
                 press.insert(keys.value.clone(), to);
             }
@@ -410,7 +431,7 @@ impl Loader<'_> {
     }
 }
 
-const KINDS: &[&str] = &["user", "ring", "voicemail", "menu", "app", "number", "hangup"];
+const KINDS: &[&str] = &["user", "ring", "voicemail", "menu", "app", "number", "webhook", "hangup"];
 const PRESENT: &[(&str, Presentation)] = &[
     ("identity", Presentation::Identity),
     ("from", Presentation::From),

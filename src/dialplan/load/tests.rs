@@ -11,6 +11,7 @@ fn messages(text: &str) -> Vec<String> {
     let known = Known {
         trunks: Some(["north", "south"].iter().map(|t| t.parse().unwrap()).collect()),
         users: Some([("alice".parse().unwrap(), None)].into()),
+        webhooks: Some(["crm".to_owned()].into()),
     };
     match load(text, "p.toml", &known, &NoFiles) {
         Ok(_) => Vec::new(),
@@ -126,18 +127,44 @@ fn each_kind_of_mistake_has_its_words() {
         (rule("region = [\"any\", \"DE\"]\ndeny = \"x\""), "\"any\" stands alone"),
         (rule("tipe = \"mobile\"\nregion = \"any\"\ndeny = \"x\""), "did you mean \"type\"?"),
         (rule("type = \"mobil\"\ndeny = \"x\""), "did you mean \"mobile\"?"),
-        (rule("webhook = \"x\"\nregion = \"any\"\ndeny = \"x\""), "not supported yet"),
+        (rule("webhook = \"x\"\nregion = \"any\"\ndeny = \"x\""), "is no key of a rule"),
         (rule("rates = \"r.csv\"\nregion=\"any\"\nroute = \"north\""), "cannot be read here"),
         (rule("to = \"60X\"\nregion = \"DE\"\nroute = \"north\""), "a `to` without + is no"),
         ("[extension]\n\"a\" = \"user:alice\"\n".into(), "cannot be dialled"),
         ("[extension]\n\"1\" = \"usr:alice\"\n".into(), "did you mean \"user\"?"),
         ("[extension]\n\"1\" = \"app:ecko\"\n".into(), "did you mean \"echo\"?"),
         ("[extension]\n\"1\" = \"menu:x\"\n".into(), "there is no [menu.x]"),
+        ("[extension]\n\"1\" = \"webhook:crn\"\n".into(), "did you mean \"crm\"?"),
+        (
+            "[menu.m]\nprompt = \"p.wav\"\non_fail = \"webhook:crm\"\npress = { \"1\" = \"hangup\" }\n".into(),
+            "stands in a flow or at a code",
+        ),
         (
             "[[inbound]]\nname=\"i\"\ndid=\"+4930123\"\nflow=[\"hangup\", \"user:alice\"]\n".into(),
             "never reached: the call does not come back from hangup",
         ),
         ("[[inbound]]\nname=\"i\"\nflow=[\"hangup\"]\n".into(), "[[inbound]] needs `did`"),
+        (
+            "[[inbound]]\nname=\"i\"\ndid=[\"+4930123\", \"+4930123\"]\nflow=[\"hangup\"]\n".into(),
+            "+4930123 is there twice",
+        ),
+        (
+            "[[inbound]]\nname=\"i\"\ndid=\"+4930123\"\nflow=[\"hangup\"]\n[[inbound]]\nname=\"j\"\n\
+             did=[\"+4930124\", \"+4930123\"]\nflow=[\"hangup\"]\n"
+                .into(),
+            "all calls to +4930123 are taken by \"i\" above",
+        ),
+        (
+            "[extension]\n\"600\" = \"app:echo\"\n[[inbound]]\nname=\"i\"\ndid=\"+4930123\"\n\
+             flow=[\"number:600\"]\n"
+                .into(),
+            "number:600 is a code of this plan: write \"app:echo\" itself",
+        ),
+        (
+            "[extension]\n\"115\" = \"number:115\"\n".into(),
+            "number:115 is a code of this plan",
+        ),
+        ("[voicemail.v]\ngreeting=\"p.wav\"\nmax=\"0s\"\n".into(), "`max` must be longer than 0s"),
         ("[frobnicate]\n".into(), "unknown key `frobnicate`"),
     ] {
         let found = one(&text);

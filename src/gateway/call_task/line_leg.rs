@@ -25,13 +25,14 @@ use crate::base::{CallId, Cause};
 use crate::call::{Early, Input, Leg, LegEvent, Rejection, State};
 use crate::dialplan::Destination;
 use crate::dtmf::{DigitEvent, Phase};
+use crate::gateway::spawn;
 use crate::gateway::voicemail::{Left, Voicemails};
 use crate::ivr::{Line, LineEvent, Script};
 use crate::media;
 
 impl CallTask {
-    /// A line that waits to be served: it answers at once. A number has no line; it answers when its
-    /// call is answered.
+    /// A line that waits to be served: it answers at once. A number has no line, it answers when its
+    /// call is answered; a webhook has what its server says.
     pub(super) fn dial_line(&mut self, n: u8, flow: &[Destination]) -> Result<Callee, Rejection> {
         let media = match &self.caller {
             Caller::Page(_) => None,
@@ -44,22 +45,23 @@ impl CallTask {
             Caller::Line(_) => return Err(Rejection::plain(Cause::Internal)),
         };
         let (refuse, refused) = std::sync::mpsc::channel();
-        if let Some(to @ Destination::Number(_)) = flow.first() {
-            let onward = self.start_onward(n, to.clone());
-            let onward = onward.ok_or_else(|| Rejection::plain(Cause::LimitReached))?;
-            let onward = Some(onward);
-            return Ok(Callee::Line(CalleeLine {
-                media,
-                line: None,
-                refuse,
-                onward,
-                joined: false,
-            }));
+        let mut callee = CalleeLine { media, line: None, refuse, onward: None, joined: false };
+        match flow.first() {
+            Some(to @ Destination::Number(_)) => {
+                let onward = self.start_onward(n, to.clone());
+                callee.onward = Some(onward.ok_or_else(|| Rejection::plain(Cause::LimitReached))?);
+            }
+            Some(Destination::Webhook(name)) => self.ask(n, name.clone()),
+            _ => callee.line = Some(Box::new(self.served(n, flow, refused))),
         }
+        Ok(Callee::Line(callee))
+    }
+
+    fn served(&self, n: u8, flow: &[Destination], refused: Receiver<()>) -> Served {
         let record = self.engine.record();
         let from = record.from.number.as_ref().map(|number| number.as_str().to_owned());
         let script: Arc<Script> = self.gateway.plans.in_force().script.clone();
-        let line = Served {
+        Served {
             line: Line::new(script, flow),
             refused,
             inbox: self.inbox.clone(),
@@ -68,14 +70,66 @@ impl CallTask {
             call: self.id,
             from,
             echoed: VecDeque::with_capacity(MOST_ECHOED),
+        }
+    }
+
+    /// Asks a server of the operator where the call goes; the answer is an input of the call.
+    fn ask(&self, n: u8, name: String) {
+        let record = self.engine.record();
+        let data = serde_json::json!({
+            "call": self.id,
+            "direction": record.direction,
+            "from": record.from,
+            "to": record.to,
+            "trunk": record.trunk,
+            "rule": record.rule,
+        });
+        let (webhooks, inbox) = (self.gateway.webhooks.clone(), self.inbox.clone());
+        spawn("webhook decides", async move {
+            let decided = webhooks.ask(&name, &data).await;
+            // A caller who has hung up meanwhile needs no answer.
+            let _ = inbox.send(CallInput::Decided(n, decided)).await;
+        });
+    }
+
+    /// What the server said.
+    pub(super) fn decided(&mut self, n: u8, decided: Result<String, String>) {
+        let waits = matches!(self.engine.state(), State::Dialing | State::Early);
+        let Some(Callee::Line(_)) = self.callees.get(usize::from(n)).filter(|_| waits) else {
+            return;
         };
-        Ok(Callee::Line(CalleeLine {
-            media,
-            line: Some(Box::new(line)),
-            refuse,
-            onward: None,
-            joined: false,
-        }))
+        let to = decided.and_then(|text| {
+            let to = self.gateway.plans.in_force().plan.destination(&text);
+            to.ok_or_else(|| "it names nothing that the plan has".to_owned())
+        });
+        let leg = Leg::Callee(n);
+        let rejected = |cause| Input::Leg(leg, LegEvent::Rejected(Rejection::plain(cause)));
+        match to {
+            Err(error) => {
+                tracing::warn!(call.id = %self.id, error, "a webhook decided nothing");
+                self.feed(rejected(Cause::Unreachable));
+            }
+            Ok(Destination::Hangup | Destination::Webhook(_)) => {
+                self.feed(Input::End(Cause::Declined));
+            }
+            Ok(to @ (Destination::User(_) | Destination::Ring(_) | Destination::Number(_))) => {
+                tracing::info!(call.id = %self.id, kind = kind_of(&to), "a webhook decided");
+                match (self.start_onward(n, to), self.callees.get_mut(usize::from(n))) {
+                    (Some(onward), Some(Callee::Line(line))) => line.onward = Some(onward),
+                    _ => self.feed(rejected(Cause::LimitReached)),
+                }
+            }
+            Ok(to @ (Destination::Voicemail(_) | Destination::Menu(_) | Destination::App(_))) => {
+                tracing::info!(call.id = %self.id, %to, "a webhook decided");
+                let (refuse, refused) = std::sync::mpsc::channel();
+                let served = Box::new(self.served(n, &[to], refused));
+                if let Some(Callee::Line(line)) = self.callees.get_mut(usize::from(n)) {
+                    line.refuse = refuse;
+                    line.line = Some(served);
+                    self.feed(Input::Leg(leg, LegEvent::Answered));
+                }
+            }
+        }
     }
 
     /// The caller hears the line from now on.

@@ -136,6 +136,7 @@ impl CallTask {
             CallInput::Sip(event) => self.sip_event(*event).await,
             CallInput::Media(of, event) => self.media_event(of, event).await,
             CallInput::Line(n, event) => self.line_event(n, event).await,
+            CallInput::Decided(n, decided) => self.decided(n, decided),
             CallInput::Onward(n, news) => self.onward(n, news),
             CallInput::RecordKept => self.feed(Input::RecordKept),
             CallInput::Transfer(to) => {

@@ -57,6 +57,8 @@ pub(super) enum CallInput {
     Media(MediaOf, MediaEvent),
     /// A line of this call wants something.
     Line(u8, LineEvent),
+    /// What a webhook said of where the call goes.
+    Decided(u8, Result<String, String>),
     /// The call that a line of this one has started goes on.
     Onward(u8, Onward),
     /// The record of the answer is on disk, or cannot be.
