@@ -21,6 +21,8 @@ pub(super) struct SourceLock {
     ranges: Vec<Network>,
     opened_at: Instant,
     locked: Option<SocketAddr>,
+    /// Where packets came from before the last offer and answer: some are still on their way.
+    before: Option<SocketAddr>,
     stream: Option<Stream>,
     /// A stream that would follow: its source and the number it must go on with.
     candidate: Option<(Ssrc, Seq)>,
@@ -35,6 +37,9 @@ struct Stream {
 
 /// How long a port may be learned.
 const LEARN_FOR: Duration = Duration::from_secs(5);
+/// How long packets of the place that a new answer has left may still come: more than networks hold
+/// them, less than anybody misses where the peer speaks from its old port all the same.
+const IN_FLIGHT: Duration = Duration::from_millis(300);
 /// A stream is over after this silence: ten packets, far beyond jitter. A trunk that changes its
 /// source (a transfer, an announcement) is heard again after it.
 const STREAM_OVER: Duration = Duration::from_millis(200);
@@ -47,6 +52,7 @@ impl SourceLock {
             ranges,
             opened_at: now,
             locked: None,
+            before: None,
             stream: None,
             candidate: None,
             foreign: 0,
@@ -58,6 +64,7 @@ impl SourceLock {
         if signalled != self.signalled {
             *self = Self {
                 foreign: self.foreign,
+                before: self.locked.or(Some(self.signalled)),
                 ..Self::new(now, signalled, std::mem::take(&mut self.ranges))
             };
         }
@@ -66,6 +73,9 @@ impl SourceLock {
     /// Whether a datagram from `source` may be looked at, and learns its port if it may.
     pub(super) fn accepts(&mut self, now: Instant, source: SocketAddr) -> bool {
         let learning = now.saturating_duration_since(self.opened_at) <= LEARN_FOR;
+        // They must not teach the port that the peer has just left.
+        let passed = now.saturating_duration_since(self.opened_at);
+        let is_old = self.before == Some(source) && passed <= IN_FLIGHT;
         let accepted = match self.locked {
             Some(locked) if source == locked => true,
             Some(_) if source == self.signalled && learning => {
@@ -74,7 +84,7 @@ impl SourceLock {
                 true
             }
             Some(_) => false,
-            None => source == self.signalled || (learning && self.is_ours(source)),
+            None => source == self.signalled || (learning && !is_old && self.is_ours(source)),
         };
         if accepted {
             self.locked = Some(source);
@@ -209,5 +219,19 @@ mod tests {
         assert!(!lock.accepts_stream(at(510), Ssrc(3), Seq(9)));
         assert!(!lock.accepts_stream(at(520), Ssrc(2), Seq(71)), "interrupted by another");
         assert!(lock.accepts_stream(at(540), Ssrc(2), Seq(72)));
+    }
+
+    #[test]
+    fn what_is_still_on_its_way_from_the_old_port_teaches_nothing() {
+        let [old, new] = ["192.0.2.1:4000", "192.0.2.1:5000"].map(|a| a.parse().unwrap());
+        let mut lock = SourceLock::new(at(0), old, Vec::new());
+        assert!(lock.accepts(at(10), old));
+        lock.resignal(at(1_000), new);
+        assert!(!lock.accepts(at(1_005), old) && !lock.accepts(at(1_290), old));
+        assert_eq!(lock.destination(), new, "sound goes where the answer says");
+        // A peer that goes on speaking from there is heard again.
+        assert!(lock.accepts(at(1_310), old));
+        assert!(lock.accepts(at(1_400), new), "and the signalled one takes over");
+        assert_eq!(lock.destination(), new);
     }
 }
