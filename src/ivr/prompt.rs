@@ -183,6 +183,41 @@ impl Reference {
             .max_by(|a, b| a.whole.min(a.window + 0.15).total_cmp(&b.whole.min(b.window + 0.15)))
     }
 
+    /// Up to which row this recording is heard that began at row `start`, and was on before row `from`:
+    /// the place before which most is like it and after which most is not. And how many rows after it
+    /// speak against it: in the others the speaker pauses, too.
+    pub fn heard_until(&self, heard: &[Row], start: usize, from: usize) -> (usize, usize) {
+        let from = from.min(heard.len());
+        // Clocks drift: the place is looked for anew in the second before.
+        let back = from.saturating_sub(50).max(start);
+        let place = (-REACH..=REACH)
+            .map(|shift| start as isize * 4 + shift)
+            .max_by(|a, b| {
+                let score = |place| self.window(heard, place, back - start, from - back).score();
+                score(*a).total_cmp(&score(*b))
+            })
+            .unwrap_or(start as isize * 4);
+        let own = |row: usize| self.phases[0][row - start].total;
+        let loudest =
+            |energy: &dyn Fn(usize) -> f32| (back..from).map(energy).fold(f32::MIN, f32::max);
+        let gain = loudest(&|row| heard[row].total) - loudest(&own);
+        let quiet = (self.pause + gain).max(QUIET) + 6.0;
+        let end = heard.len().min(start + self.rows());
+        let (mut sum, mut most, mut until, mut against) = (0.0, CHANCE, from, 0);
+        for row in from.saturating_sub(STILL_ON).max(start + 1)..end.saturating_sub(1) {
+            // Where both are silent nothing is said about either.
+            if own(row) < self.pause && heard[row].total < quiet {
+                continue;
+            }
+            sum += self.window(heard, place, row - 1 - start, 3).score() - LIKE;
+            against += 1;
+            if sum > most {
+                (most, until, against) = (sum, row + 1, 0);
+            }
+        }
+        (until.max(from), against)
+    }
+
     /// How like the reference's rows from `at` the sound is, `length` rows of both; `place` is where
     /// the reference's row 0 is in `heard`, in quarters of a row.
     pub(super) fn window(&self, heard: &[Row], place: isize, at: usize, length: usize) -> Sums {
@@ -280,6 +315,12 @@ const WINDOW_ROWS: usize = 30;
 const STEP_ROWS: usize = 15;
 /// Quarters of a row (5 ms) that a window may lie off from the one before it: 40 ms.
 const REACH: isize = 8;
+/// 200 ms before a key.
+const STILL_ON: usize = 10;
+/// Rows of a stranger may be like it by chance, in sum by this.
+const CHANCE: f32 = 2.0;
+/// Of three rows: half way between the same and a stranger.
+const LIKE: f32 = 0.5;
 /// 200 ms.
 const SHORTEST: usize = 10;
 /// A first window below this is another prompt: the thresholds are far above.

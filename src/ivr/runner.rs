@@ -40,6 +40,8 @@ pub(super) struct Facts {
     pub ended: Option<Ended>,
     /// The recording that was being said last, and the row of its beginning.
     pub playing: Option<(String, usize)>,
+    /// The same when the step began.
+    pub was_playing: Option<(String, usize)>,
 }
 
 #[derive(Debug, Clone)]
@@ -276,6 +278,7 @@ impl Runner {
 
     fn start(&mut self, step: &Step) {
         self.started = true;
+        self.facts.was_playing = self.facts.playing.clone();
         let now = self.ear.len();
         (self.began, self.first_key, self.last_key, self.busy_until) = (now, now, now, now);
         self.notes.clear();

@@ -329,47 +329,48 @@ fn status_words(status: u16) -> String {
     format!("{status} {words}")
 }
 
-/// Whether what was being said when the first key went down goes on.
+/// Whether what was being said when the first key went down goes on: by the recording that is known to
+/// have been on, else by the first silence.
 fn stops(view: &View<'_>, within: usize) -> Verdict {
     let key = view.first_key;
-    if view.ear.len() < key {
+    // All that belongs to it is heard first: a pause between two words is no end.
+    if view.ear.len() < key + within + STILL && !view.is_over() {
         return Verdict::Pending;
     }
-    let looked = view.ear.len().saturating_sub(STILL);
     let was_on = (key.saturating_sub(10)..key).any(|row| !view.ear.is_silent(row));
     if !was_on {
         return Verdict::Failed("nothing was being said when the key was pressed".to_owned());
     }
-    for row in key..looked {
-        let silent = (row..row + 4).all(|row| view.ear.is_silent(row));
-        let other = view.facts.playing.as_ref().is_some_and(|(file, start)| {
-            let Some(reference) = view.library.get(file) else { return false };
-            let at = row.saturating_sub(*start);
-            if at + STILL > reference.rows() {
-                return true;
+    let known = view.facts.was_playing.as_ref().and_then(|(file, start)| {
+        let reference = view.library.get(file)?;
+        let end = start + reference.rows();
+        // Of one that is over, or has hardly begun, nothing can be told.
+        (start + STILL..end).contains(&key).then(|| (reference, *start, end))
+    });
+    let stopped = match known {
+        Some((reference, start, end)) => {
+            let (until, against) = reference.heard_until(&view.ear.rows, start, key);
+            let latest = end.min(key + within + LONGEST_PAUSE);
+            let certain =
+                until > key + within + UNSEEN || against >= STILL || view.ear.len() >= latest;
+            if !certain && !view.is_over() {
+                return Verdict::Pending;
             }
-            let like = (-8..=8)
-                .map(|shift| {
-                    reference.window(&view.ear.rows, *start as isize * 4 + shift, at, STILL).score()
-                })
-                .fold(0.0, f32::max);
-            like < SAME
-        });
-        if silent || other {
-            let took = row - key;
-            if took > within {
-                break;
-            }
-            return Verdict::Met(format!("it stopped {} ms after the key", took * 20));
+            Some(if until <= key + within + UNSEEN { until.min(key + within) } else { until })
         }
+        None => {
+            (key..view.ear.len()).find(|row| (*row..row + 4).all(|row| view.ear.is_silent(row)))
+        }
+    };
+    match stopped.map(|row| row.saturating_sub(key)) {
+        Some(took) if took <= within => {
+            Verdict::Met(format!("it stopped {} ms after the key", took * 20))
+        }
+        _ => Verdict::Failed(format!(
+            "what was being said did not stop within {} ms of the key",
+            within * 20
+        )),
     }
-    if looked <= key + within {
-        return Verdict::Pending;
-    }
-    Verdict::Failed(format!(
-        "what was being said did not stop within {} ms of the key",
-        within * 20
-    ))
 }
 
 fn level(view: &View<'_>, min: f64, max: f64, rest: bool) -> Verdict {
@@ -479,7 +480,9 @@ const BETWEEN: usize = 100;
 const AFTERMATH: usize = 75;
 /// 200 ms: as much of a prompt as shows that it goes on.
 const STILL: usize = 10;
-/// Less like than this is something else.
-const SAME: f32 = 0.5;
+/// 300 ms: in a pause of the speaker an end is not seen to the frame, and nobody is blamed for that.
+const UNSEEN: usize = 15;
+/// 2 s: a speaker who says nothing for longer may have stopped.
+const LONGEST_PAUSE: usize = 100;
 /// The longest period of a tone: 6 s.
 const CADENCE: usize = 310;
