@@ -21,7 +21,7 @@ use support::menus::{PLAN, download, examples, gateway, gateway_with, ivr};
 use support::phones::{Baresip, Sipp};
 use support::process::Process;
 use support::raw_phone::{self, RawPhone, packet};
-use support::sipp_script::{Script, sdp};
+use support::sipp_script::{Script, plain, sdp};
 use support::socket::Socket;
 use support::sound::{best_level, write_tone};
 use support::uas::{self, Uas};
@@ -278,6 +278,28 @@ fn a_scenario_holds_a_phone_takes_it_back_and_transfers_it() {
     let said = phone.process.output();
     assert_eq!(said.matches("got re-INVITE").count(), 2, "{said}");
     assert_eq!(other.dialog().dialled, format!("sip:menu@127.0.0.1:{}", other.port));
+}
+
+#[test]
+fn ctrl_c_hangs_up_the_calls_of_a_run() {
+    let script = Script::callee().answer("200 OK", "", Some(&plain(1))).ack().until_bye();
+    let mut sipp = Sipp::script(&script);
+    let dir = TempDir::new("stop");
+    let file = dir.join("scenario.yaml");
+    let target = format!("sip:menu@127.0.0.1:{}", sipp.port);
+    let scenario =
+        format!("version: 1\nname: long\ntarget: \"{target}\"\nsteps:\n  - wait: 100s\n");
+    fs::write(&file, scenario).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    command.args(["ivr", "run", "--retries", "3"]).arg(&file);
+    let mut run = Process::start("ivr", &mut command);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(sipp.got("ACK sip:", 1));
+    run.signal("INT");
+    assert_eq!(run.wait(Duration::from_secs(20)).code(), Some(1), "{}", run.output());
+    // It got its BYE.
+    sipp.is_content();
+    assert!(run.output().contains("the run was stopped"), "{}", run.output());
 }
 
 /// One step against a callee; it must fail with these words, and in its time.

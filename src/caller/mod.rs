@@ -3,9 +3,12 @@
 //! `ivr::Loopback`'s.
 
 mod folder;
+mod pace;
 mod page;
 mod playout;
 mod run;
+mod sockets;
+mod stop;
 mod stream;
 mod trunk;
 
@@ -13,4 +16,5 @@ pub use folder::Disk;
 pub use page::Pages;
 pub use playout::LATER;
 pub use run::{Options, Progress, run};
+pub use stop::Stop;
 pub use trunk::{Phones, StartError};

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::pace::{FRAME_TIME, Pace};
 use super::playout::{DEPTH, Playout};
+use super::stop::{STOPPED, Stop};
 use crate::base::{Digit, DtmfMode};
 use crate::codec::FRAME;
 use crate::dtmf::ToneItem;
@@ -21,6 +23,8 @@ pub struct Pages {
     pub token: String,
     /// Where the page's media binds.
     pub bind: IpAddr,
+    /// Hangs all up.
+    pub stop: Stop,
 }
 
 impl Pages {
@@ -40,6 +44,9 @@ impl Pages {
                 "via: browser presses keys as browsers do; how they go on is the trunk's dtmf"
             );
         }
+        if self.stop.is_stopped() {
+            anyhow::bail!(STOPPED);
+        }
         let mut page = Page::connect(&self.base, &self.token).await?;
         let target = runner.case().scenario.target.clone();
         runner.message(By::Local, "call.start");
@@ -55,11 +62,18 @@ impl Pages {
             }
         };
         let mut playout = Playout::default();
-        let mut ticks = interval(Duration::from_millis(20));
+        let mut ticks = interval(FRAME_TIME);
+        let mut pace = Pace::default();
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let end = Instant::now() + runner.case().scenario.call_limit + SPARE;
         while !runner.is_over() && Instant::now() < end {
             ticks.tick().await;
+            if self.stop.is_stopped() {
+                let _ = call.hang_up(&mut page).await;
+                anyhow::bail!(STOPPED);
+            }
+            pace.tick(Instant::now());
+            runner.set_oddity(pace.words());
             while let Some(event) = page.next_now() {
                 heard_of(runner, &call.id, &event);
             }

@@ -1,17 +1,19 @@
 //! Calls over SIP and RTP: one endpoint for all calls of a run, a task and two sockets for each.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::net::{UdpSocket, lookup_host};
+use tokio::net::lookup_host;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::pace::{FRAME_TIME, Pace};
 use super::playout::DEPTH;
+use super::sockets::Sockets;
+use super::stop::{STOPPED, Stop};
 use super::stream::Stream;
 use crate::base::{DtmfMode, Network};
 use crate::codec::FRAME;
@@ -38,6 +40,7 @@ pub struct Phones {
     calls: Calls,
     /// Whom it calls: they may open streams of their own to hang up.
     called: Mutex<Vec<Network>>,
+    stop: Stop,
     task: JoinHandle<()>,
 }
 
@@ -52,11 +55,15 @@ pub enum StartError {
 }
 
 impl Phones {
-    /// Telephones at an address of this machine; numbers are dialled through `gateway`.
+    /// Telephones at an address of this machine; numbers are dialled through `gateway`. `stop` hangs all up.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(address: IpAddr, gateway: Option<SocketAddr>) -> Result<Phones, StartError> {
+    pub async fn start(
+        address: IpAddr,
+        gateway: Option<SocketAddr>,
+        stop: Stop,
+    ) -> Result<Phones, StartError> {
         let endpoint =
             EndpointConfig { product: "crosspoint-ivr".to_owned(), ..EndpointConfig::default() };
         let at = SocketAddr::new(address, 0);
@@ -77,7 +84,7 @@ impl Phones {
                 }
             }
         });
-        Ok(Phones { handle, address, gateway, calls, called: Mutex::default(), task })
+        Ok(Phones { handle, address, gateway, calls, called: Mutex::default(), stop, task })
     }
 
     /// Runs a case in a call of its own.
@@ -97,6 +104,9 @@ impl Phones {
     }
 
     async fn call(&self, runner: &mut Runner) -> Result<(), String> {
+        if self.stop.is_stopped() {
+            return Err(STOPPED.to_owned());
+        }
         let invite = self.invite(runner.case()).await?;
         let session = invite.session;
         self.listen_to(invite.destination.address.ip()).await?;
@@ -186,6 +196,7 @@ struct Call<'a> {
     /// Keys that go as INFO, and when.
     infos: Vec<(Instant, crate::base::Digit, Duration)>,
     requests: u64,
+    pace: Pace,
     over: bool,
 }
 
@@ -224,6 +235,7 @@ impl<'a> Call<'a> {
             saying: None,
             infos: Vec::new(),
             requests: 0,
+            pace: Pace::default(),
             over: false,
         }
     }
@@ -260,6 +272,11 @@ impl<'a> Call<'a> {
                     }
                 }
                 _ = ticks.tick() => self.tick(runner).await?,
+                () = self.phones.stop.stopped() => {
+                    runner.message(By::Local, "BYE");
+                    runner.fail(STOPPED);
+                    self.hang_up().await?;
+                }
             }
             if Instant::now() > end {
                 self.hang_up().await?;
@@ -283,6 +300,7 @@ impl<'a> Call<'a> {
 
     async fn tick(&mut self, runner: &mut Runner) -> Result<(), String> {
         let now = Instant::now();
+        self.pace.tick(now);
         let mut pcm = [0; FRAME];
         if let Some((said, at)) = &mut self.saying {
             let part = &said[*at..(*at + FRAME).min(said.len())];
@@ -313,7 +331,7 @@ impl<'a> Call<'a> {
             for digit in stream.digits(now) {
                 runner.digit(digit);
             }
-            runner.set_oddity(stream.oddity(now));
+            runner.set_oddity(stream.oddity(now).or_else(|| self.pace.words()));
         }
         runner.frame(&heard, &pcm);
         while let Some(action) = runner.poll() {
@@ -513,34 +531,6 @@ impl<'a> Call<'a> {
     }
 }
 
-/// RTP on an even port; RTCP's is held so that nobody else gets what is sent to it.
-struct Sockets {
-    rtp: UdpSocket,
-    _rtcp: UdpSocket,
-    port: u16,
-}
-
-impl Sockets {
-    async fn bind(address: IpAddr) -> io::Result<Sockets> {
-        for _ in 0..64 {
-            let rtp = UdpSocket::bind(SocketAddr::new(address, 0)).await?;
-            let port = rtp.local_addr()?.port();
-            if port.is_multiple_of(2)
-                && let Ok(rtcp) = UdpSocket::bind(SocketAddr::new(address, port + 1)).await
-            {
-                return Ok(Sockets { rtp, _rtcp: rtcp, port });
-            }
-        }
-        Err(io::ErrorKind::AddrInUse.into())
-    }
-
-    async fn send(&self, packet: &[u8], to: SocketAddr) {
-        if let Err(error) = self.rtp.send_to(packet, to).await {
-            tracing::trace!(%error, "a packet of the test's telephone was not sent");
-        }
-    }
-}
-
 fn session_of(event: &Event) -> Option<Session> {
     match event {
         Event::Provisional { session, .. }
@@ -586,7 +576,6 @@ fn random() -> u64 {
 
 /// No INFO has this number.
 const REFER: RequestKey = RequestKey(u64::MAX);
-const FRAME_TIME: Duration = Duration::from_millis(20);
 /// Beyond the scenario's own limit, which its runner keeps.
 const SPARE: Duration = Duration::from_secs(10);
 /// For the answer to our BYE.

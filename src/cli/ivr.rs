@@ -14,11 +14,12 @@ use jiff::Timestamp;
 use super::arguments::{IvrPeer, IvrRun, Output};
 use super::{Unusable, serve, token};
 use crate::base::Finding;
-use crate::caller::{self, Disk, Options, Pages, Phones};
+use crate::caller::{self, Disk, Options, Pages, Phones, Stop};
 use crate::config;
 use crate::dialplan;
 use crate::ivr::{self, Case, CaseResult, Format, Loopback, Scenario, Script, Via};
 use crate::signaling::Claims;
+use crate::sip::Uri;
 
 pub(super) async fn run(arguments: IvrRun, output: Output) -> Result<ExitCode, Unusable> {
     serve::logging(&arguments.log, "error")?;
@@ -36,6 +37,13 @@ pub(super) async fn run(arguments: IvrRun, output: Output) -> Result<ExitCode, U
             eprintln!("{finding}");
         }
         return Ok(ExitCode::from(2));
+    }
+    // What cannot be written is told before anybody is called.
+    for file in [&arguments.junit, &arguments.json].into_iter().flatten() {
+        write(file, b"")?;
+    }
+    if let Some(folder) = &arguments.html {
+        write(&folder.join("index.html"), b"")?;
     }
     let needs = |via: Via| jobs.iter().any(|(case, _)| case.via == via);
     let peers = Peers::of(&arguments.peer, needs(Via::Trunk), needs(Via::Browser)).await?;
@@ -154,11 +162,7 @@ fn cases(
         let words = format!("{} is an emergency number: no test calls it", scenario.target);
         return Err(one(file, &words));
     }
-    if scenario.target.starts_with("sip")
-        && let Err(error) = crate::sip::Uri::parse(&scenario.target)
-    {
-        return Err(one(file, &format!("`target` {}: {error}", scenario.target)));
-    }
+    check_address(&scenario.target).map_err(|words| one(file, &words))?;
     let scenario = Arc::new(Scenario { via: via.unwrap_or(scenario.via), ..scenario });
     let loopback = match &scenario.plan {
         Some(plan) => Some(plans.get(&folder.path(plan), file)?),
@@ -185,6 +189,20 @@ fn cases(
     Ok(cases.into_iter().map(|case| (case, loopback.clone())).collect())
 }
 
+/// An address must be one that the test's telephone can call.
+pub(super) fn check_address(target: &str) -> Result<(), String> {
+    if !target.starts_with("sip:") {
+        return Ok(());
+    }
+    let uri = Uri::parse(target).map_err(|error| format!("`target` {target}: {error}"))?;
+    match uri.param("transport") {
+        Some(other) if !["udp", "tcp"].contains(&other.to_ascii_lowercase().as_str()) => {
+            Err(format!("`target` {target}: the test's telephone speaks udp and tcp, not {other}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn one(file: &Path, words: &str) -> Vec<Finding> {
     vec![Finding {
         file: file.display().to_string(),
@@ -199,6 +217,7 @@ fn one(file: &Path, words: &str) -> Vec<Finding> {
 pub(super) struct Peers {
     pub phones: Option<Arc<Phones>>,
     pub pages: Option<Pages>,
+    pub stop: Stop,
 }
 
 impl Peers {
@@ -211,9 +230,12 @@ impl Peers {
             let sip = loaded.as_ref()?.config.sip.listen.first()?.address;
             Some(if sip.ip().is_unspecified() { (LOOPBACK, sip.port()).into() } else { sip })
         });
-        let mut peers = Peers { phones: None, pages: None };
+        let stop = Stop::new();
+        hang_up_at_ctrl_c(stop.clone());
+        let mut peers = Peers { phones: None, pages: None, stop };
         if trunk {
-            let phones = Phones::start(peer.bind.unwrap_or(LOOPBACK), gateway).await;
+            let phones =
+                Phones::start(peer.bind.unwrap_or(LOOPBACK), gateway, peers.stop.clone()).await;
             peers.phones = Some(Arc::new(phones.map_err(Unusable::new)?));
         }
         if browser {
@@ -235,7 +257,12 @@ impl Peers {
                 }
                 (None, None) => demo_token(&base).await?,
             };
-            peers.pages = Some(Pages { base, token, bind: peer.bind.unwrap_or(LOOPBACK) });
+            peers.pages = Some(Pages {
+                base,
+                token,
+                bind: peer.bind.unwrap_or(LOOPBACK),
+                stop: peers.stop.clone(),
+            });
         }
         Ok(peers)
     }
@@ -245,6 +272,20 @@ impl Peers {
             phones.stop().await;
         }
     }
+}
+
+/// Calls cost money until somebody hangs up: the first Ctrl-C does, the second ends at once.
+fn hang_up_at_ctrl_c(stop: Stop) {
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+        eprintln!("hanging up; once more ends at once");
+        stop.stop();
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
 }
 
 /// A demo's page signs itself in; so does a test of it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Unusable;
 use super::arguments::{IvrCrawl, IvrPeer, IvrRecord};
-use super::ivr::{Peers, write};
+use super::ivr::{Peers, check_address, write};
 use super::serve;
 use crate::base::document;
 use crate::caller;
@@ -15,11 +15,17 @@ use crate::ivr::{self, CaseResult, Dtmf, Map, Outcome, Via};
 /// Keeps one prompt as the reference.
 pub(super) async fn record(arguments: IvrRecord) -> Result<ExitCode, Unusable> {
     serve::logging(&arguments.log, "error")?;
-    refuse_emergency(&arguments.target)?;
+    let target = check(&arguments.target)?;
+    let press = &arguments.press;
+    if ivr::keys(press).count() != press.chars().count() {
+        let words =
+            format_args!("--press {press:?}: keys are 0-9, *, #, A-D, and , and w for pauses");
+        return Err(Unusable::new(words));
+    }
     let via = Via::from(arguments.via);
     let peers = peers(&arguments.peer, via).await?;
     let listen = duration(&arguments.listen)?;
-    let result = call(&peers, &arguments.target, via, &arguments.press, listen).await;
+    let result = call(&peers, &target, via, &arguments.press, listen).await;
     peers.stop().await;
     let Some(pcm) = answer(&result)? else {
         println!("nothing was heard in {} s", listen.as_secs());
@@ -34,10 +40,11 @@ pub(super) async fn record(arguments: IvrRecord) -> Result<ExitCode, Unusable> {
 /// Presses every key at every menu and writes what was heard, with a draft of a scenario.
 pub(super) async fn crawl(arguments: IvrCrawl) -> Result<ExitCode, Unusable> {
     serve::logging(&arguments.log, "error")?;
-    refuse_emergency(&arguments.target)?;
+    let target = check(&arguments.target)?;
     let via = Via::from(arguments.via);
     let mut map = Map::new(usize::from(arguments.depth));
     if !arguments.yes && !agreed(&map, &arguments)? {
+        println!("nobody was called");
         return Ok(ExitCode::from(1));
     }
     let peers = peers(&arguments.peer, via).await?;
@@ -50,10 +57,18 @@ pub(super) async fn crawl(arguments: IvrCrawl) -> Result<ExitCode, Unusable> {
             println!("stopped after {calls} calls (--calls)");
             break;
         }
-        tokio::time::sleep_until(next_call).await;
+        // Both are cancel safe: time goes by, and a stop stays.
+        tokio::select! {
+            () = tokio::time::sleep_until(next_call) => {}
+            () = peers.stop.stopped() => {}
+        }
+        if peers.stop.is_stopped() {
+            println!("stopped after {calls} calls");
+            break;
+        }
         next_call = tokio::time::Instant::now() + pause;
         calls += 1;
-        let result = call(&peers, &arguments.target, via, &keys, listen).await;
+        let result = call(&peers, &target, via, &keys, listen).await;
         let shown = if keys.is_empty() { "(start)" } else { keys.as_str() };
         let heard = answer(&result);
         match heard {
@@ -68,16 +83,19 @@ pub(super) async fn crawl(arguments: IvrCrawl) -> Result<ExitCode, Unusable> {
         write(&arguments.folder.join("prompts").join(name), &wav)?;
     }
     let draft = arguments.folder.join("draft.yaml");
-    write(&draft, map.scenario(&arguments.target, via).as_bytes())?;
+    write(&draft, map.scenario(&target, via).as_bytes())?;
     println!("{} ({calls} calls)", draft.display());
     Ok(ExitCode::SUCCESS)
 }
 
-fn refuse_emergency(target: &str) -> Result<(), Unusable> {
-    if ivr::is_emergency(target) {
+/// What may be called, as it is written in a scenario.
+fn check(target: &str) -> Result<String, Unusable> {
+    let target = ivr::target(target).map_err(Unusable::new)?;
+    check_address(&target).map_err(Unusable::new)?;
+    if ivr::is_emergency(&target) {
         return Err(Unusable::new(format_args!("{target} is an emergency number: never")));
     }
-    Ok(())
+    Ok(target)
 }
 
 /// Calls may cost money: somebody has to say yes.

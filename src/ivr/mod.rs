@@ -38,7 +38,7 @@ pub use html::{html, wav};
 pub use line::{Line, LineEvent, Recording, StoppedBy};
 pub use loopback::Loopback;
 pub use prompt::{Match, Reference, ReferenceError, WHOLE, WINDOW};
-pub use read::{Folder, Format, is_emergency, read};
+pub use read::{Folder, Format, is_emergency, read, target};
 pub use report::{json, junit, line as report_line, tap};
 pub use result::{CaseResult, Message, Outcome, Pressed, Span, StepResult};
 pub use runner::{Action, Runner};

@@ -192,20 +192,11 @@ impl Reading<'_> {
         rest.split([' ', '\t', ',', '}', ']']).next().unwrap_or_default()
     }
 
-    /// A number in the one way to write it, or an address as it is.
     fn target(&self, table: &Reader<'_>, text: &str) -> Option<String> {
-        if text.starts_with("sip:") || text.starts_with("sips:") {
-            return Some(text.to_owned());
-        }
-        let (scheme, number) = match text.strip_prefix("did:") {
-            Some(number) => ("did:", number),
-            None => ("", text),
-        };
-        match number.parse::<DialString>() {
-            Ok(number) => Some(format!("{scheme}{}", number.as_str())),
-            Err(error) => {
+        match target(text) {
+            Ok(target) => Some(target),
+            Err(words) => {
                 let at = table.item("target").map_or(table.at(), |item| &item.at);
-                let words = format!("`target` {text:?}: {error}; write a number, sip:… or did:+…");
                 self.findings.error(at, words);
                 None
             }
@@ -503,6 +494,24 @@ fn join(folder: &str, name: &str) -> String {
 
 /// Recordings beside those that are named.
 const MOST_NEIGHBOURS: usize = 200;
+
+/// What is to be called: an address as it is, a number in the one way to write it.
+///
+/// # Errors
+/// One line for people.
+pub fn target(text: &str) -> Result<String, String> {
+    if text.starts_with("sip:") {
+        return Ok(text.to_owned());
+    }
+    let (scheme, number) = match text.strip_prefix("did:") {
+        Some(number) => ("did:", number),
+        None => ("", text),
+    };
+    match number.parse::<DialString>() {
+        Ok(number) => Ok(format!("{scheme}{}", number.as_str())),
+        Err(error) => Err(format!("`target` {text:?}: {error}; write a number, sip:… or did:+…")),
+    }
+}
 
 /// Whether a number may be called by a machine: never one that helps people.
 pub fn is_emergency(target: &str) -> bool {
