@@ -345,7 +345,7 @@ fn stops(view: &View<'_>, within: usize) -> Verdict {
         let reference = view.library.get(file)?;
         let end = start + reference.rows();
         // Of one that is over, or has hardly begun, nothing can be told.
-        (start + STILL..end).contains(&key).then(|| (reference, *start, end))
+        (start + STILL..end).contains(&key).then_some((reference, *start, end))
     });
     let stopped = match known {
         Some((reference, start, end)) => {
