@@ -141,7 +141,8 @@ export class Wire {
   }
 }
 
-const OPEN_WITHIN = 10_000;
+/** A network that has changed lets the first attempts hang: the next one finds it. */
+const OPEN_WITHIN = 5000;
 const REPLY_WITHIN = 10_000;
 const PING_EVERY = 20_000;
 const PONG_WITHIN = 10_000;
