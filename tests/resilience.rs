@@ -9,6 +9,7 @@
 mod support;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -44,8 +45,15 @@ struct Gaps {
     phone: f64,
 }
 
+/// One browser at a time: several keep a small machine from playing and hearing in time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs a call through a fault. `fault` are the steps between two moments with sound.
 fn survive(engine: Engine, fault: Value, act: impl FnOnce(&Browser, &Cable)) -> (Vec<Value>, Gaps) {
+    let _alone = alone();
     let phone = Baresip::start(880.0, -20.0);
     let gateway = Gateway::serve(phone.port, PLAN);
     let cable = Cable::to(&gateway.base);
@@ -124,6 +132,7 @@ fn reload(engine: Engine) -> Gaps {
 /// The socket is cut, and the phone presses a key: it comes by the data channel at once.
 #[test]
 fn a_key_of_the_phone_comes_without_the_socket_and_counts_once() {
+    let _alone = alone();
     let phone = Baresip::start(880.0, -20.0);
     let gateway = Gateway::serve(phone.port, PLAN);
     let cable = Cable::to(&gateway.base);
@@ -159,6 +168,7 @@ fn a_key_of_the_phone_comes_without_the_socket_and_counts_once() {
 /// on both sides, and none comes back to life.
 #[test]
 fn hanging_up_while_the_socket_is_cut_ends_the_call_at_both_ends() {
+    let _alone = alone();
     let phone = Baresip::start(880.0, -20.0);
     let gateway = Gateway::serve(phone.port, PLAN);
     let cable = Cable::to(&gateway.base);

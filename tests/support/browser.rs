@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -62,8 +62,17 @@ impl Browser {
     /// What it saw, one value a step; panics where a step failed.
     pub fn finish(&mut self) -> Vec<Value> {
         self.process.wait(Duration::from_secs(180));
-        let line = self.process.line_with("{\"ok\"", Duration::from_secs(5));
-        let result: Value = serde_json::from_str(&line).unwrap();
+        // Standard output is another stream than that of the steps: whoever waited for one may have
+        // read it.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let result: Value = loop {
+            let said = self.process.output();
+            match said.lines().find(|line| line.starts_with("{\"ok\"")) {
+                Some(line) => break serde_json::from_str(line).unwrap(),
+                None => assert!(Instant::now() < deadline, "no result; it said:\n{said}"),
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        };
         assert_eq!(result["ok"], json!(true), "{result:#}");
         result["saw"].as_array().unwrap().clone()
     }

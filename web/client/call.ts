@@ -97,6 +97,8 @@ export class Call extends Target<CallEventMap> {
   private now: CallState;
   /** The state as the gateway knows it. */
   private told: CallState;
+  /** The number of the last event of a type that tells how something is. */
+  private newest: Record<string, number> = {};
   private peer: Peer;
   private ownTrack = false;
   private sink = new Sink();
@@ -367,7 +369,13 @@ export class Call extends Target<CallEventMap> {
 
   /** An event of the gateway about this call. @internal */
   _event(body: Body): void {
-    switch (body["type"]) {
+    // The channel and the socket overtake each other: what was so before it was otherwise is no news.
+    const { type, seq } = body;
+    if (typeof seq === "number" && ["call.state", "call.held", "dtmf.mode"].includes(type)) {
+      if (seq < (this.newest[type] ?? 0)) return;
+      this.newest[type] = seq;
+    }
+    switch (type) {
       case "call.state":
         this.told = body["state"] as CallState;
         this.trunkCodec = String(body["codec"] ?? this.trunkCodec);

@@ -510,6 +510,8 @@ declare class Call extends Target<CallEventMap> {
     private now;
     /** The state as the gateway knows it. */
     private told;
+    /** The number of the last event of a type that tells how something is. */
+    private newest;
     private peer;
     private ownTrack;
     private sink;
