@@ -132,9 +132,9 @@ fn words(target: &str, rest: &str) -> String {
 /// How long a prompt went on after a key, by the note of the step.
 fn went_on(result: &CaseResult) -> u64 {
     let notes = result.steps.iter().flat_map(|step| &step.notes);
-    let ms =
+    let mut ms =
         notes.filter_map(|note| note.strip_prefix("it stopped ")?.split(' ').next()?.parse().ok());
-    ms.last().unwrap()
+    ms.next_back().unwrap()
 }
 
 const TOP: &str = "+493012345670";

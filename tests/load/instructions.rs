@@ -27,11 +27,11 @@ fn tests() -> String {
         .expect("cargo runs");
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-    let programs = messages.filter_map(|message: serde_json::Value| {
+    let mut programs = messages.filter_map(|message: serde_json::Value| {
         let is_test = message["profile"]["test"] == true;
         is_test.then(|| message["executable"].as_str().map(str::to_owned)).flatten()
     });
-    programs.last().expect("cargo builds the tests")
+    programs.next_back().expect("cargo builds the tests")
 }
 
 /// What callgrind counts in a function of a test.
