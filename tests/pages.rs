@@ -48,6 +48,8 @@ fn two_pages_ring_and_the_first_answer_wins() {
     let slow = json!([{"do": "rings"}, {"do": "ended"}]);
     let fast = json!([
         {"do": "rings"},
+        // The other page has to see that it rings.
+        {"do": "wait", "seconds": 2},
         {"do": "answer"},
         {"do": "active"},
         {"do": "hear", "hz": 880},
@@ -64,7 +66,7 @@ fn two_pages_ring_and_the_first_answer_wins() {
     let fast = fast.finish();
     let slow = slow.finish();
     assert_eq!(slow[1]["code"], "answered-elsewhere", "{}", slow[1]);
-    assert_eq!(fast[5]["code"], "hangup", "{}", fast[5]);
+    assert_eq!(fast[6]["code"], "hangup", "{}", fast[6]);
 }
 
 #[test]
