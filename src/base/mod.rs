@@ -16,6 +16,7 @@ mod network;
 mod party;
 mod permission;
 mod pii;
+mod reach;
 
 pub use cause::{Cause, EndCode, EndedBy, SipStatus};
 pub use dial_string::{DialString, DialStringError};
@@ -29,6 +30,7 @@ pub use network::{Network, NetworkError};
 pub use party::Party;
 pub use permission::{Permission, PermissionError};
 pub use pii::{Pii, Secret, mask_numbers};
+pub use reach::Reach;
 
 /// A fixed moment of this process, for virtual clocks in tests: every pure test counts from here,
 /// so that no pure file reads the clock.

@@ -134,7 +134,7 @@ impl Phones {
             called.push(Network::host(address));
             called.clone()
         };
-        self.handle.accept(networks).await.map_err(|error| error.to_string())
+        self.handle.accept(networks, Vec::new()).await.map_err(|error| error.to_string())
     }
 
     async fn invite(&self, case: &Case) -> Result<Invite, String> {

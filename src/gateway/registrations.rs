@@ -45,7 +45,7 @@ pub(super) async fn run(
                 let before = trunk.set_registered(Ok(Registered { destination, until }));
                 if before != Some(destination.address.ip()) {
                     // Its calls come from there: the registrar is as good as an address of the trunk.
-                    let _ = gateway.sip.accept(gateway.trunks.networks()).await;
+                    accept(&gateway).await;
                     tracing::info!(
                         trunk.id = %id,
                         registrar = %destination.address,
@@ -60,9 +60,15 @@ pub(super) async fn run(
             }
             RegistrationOutput::Down(why) => {
                 trunk.set_registered(Err(why));
-                let _ = gateway.sip.accept(gateway.trunks.networks()).await;
+                accept(&gateway).await;
                 tracing::warn!(trunk.id = %id, %why, "trunk is not registered");
             }
+            RegistrationOutput::NotRefreshed(why, left) => tracing::warn!(
+                trunk.id = %id,
+                %why,
+                holds_s = left.as_secs(),
+                "registration not refreshed; it still holds, and is tried again"
+            ),
             RegistrationOutput::Timeout(due) => {
                 let wake = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
                 // Cancellation safe: a channel, a watch and a timer lose nothing.
@@ -75,6 +81,12 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// Tells the endpoint where trunks are.
+async fn accept(gateway: &Inner) {
+    // An endpoint that has stopped accepts nobody.
+    let _ = gateway.sip.accept(gateway.trunks.networks(), gateway.trunks.peers()).await;
 }
 
 /// Asks one destination after the other until somebody answers.

@@ -89,10 +89,11 @@ impl Gateway {
         let sip_trace = Arc::new(SipTrace::default());
         let own = sip_trace.clone();
         let tap = Tap::new(move |passed| drop(own.passed(Timestamp::now(), passed)));
-        let driver = DriverConfig { tap: Some(tap), ..sip_config(config, &trunks)? };
+        let driver = sip_config(config, &trunks)?;
+        let dns = Dns::start(&config.sip.dns_servers, reachable(&driver.listen))?;
+        let driver = DriverConfig { tap: Some(tap), dns: Some(dns.clone()), ..driver };
         let (sip, sip_events) = sip::driver::start(driver).await?;
         let sip_addresses = sip.local_addrs().to_vec();
-        let dns = Dns::start(&config.sip.dns_servers, reachable(&sip_addresses))?;
         let metrics = Arc::new(Metrics::new());
         let (known, own) = (config.known(), metrics.clone());
         // The number library's tables take tens of ms each.
@@ -300,6 +301,7 @@ fn sip_config(config: &Config, trunks: &Trunks) -> Result<DriverConfig, StartErr
     let advertise = config.sip.address.or_else(|| own_address().filter(|_| everywhere));
     let endpoint = EndpointConfig {
         accept: trunks.networks(),
+        peers: trunks.peers(),
         challenged: trunks.challenged(),
         session_timer: SessionTimer {
             interval: config.sip.session_expires,

@@ -163,6 +163,17 @@ impl Trunks {
             .collect()
     }
 
+    /// All addresses of each trunk, at the place that it knows.
+    pub fn peers(&self) -> Vec<Vec<Network>> {
+        let mut trunks: Vec<&Arc<Trunk>> = self.0.values().collect();
+        trunks.sort_by_key(|trunk| trunk.tls);
+        let networks = |trunk: &Arc<Trunk>| {
+            let registrar = trunk.registered().map(|own| own.destination.address.ip());
+            trunk.own_networks().into_iter().chain(registrar.map(Network::host)).collect()
+        };
+        trunks.into_iter().map(networks).collect()
+    }
+
     /// The peers of TLS, each at the place that its trunk knows.
     pub fn tls_peers(&self, directory: &Path) -> Vec<TlsPeerConfig> {
         let mut trunks: Vec<&Arc<Trunk>> = self.0.values().collect();

@@ -240,8 +240,8 @@ pub struct Invite {
     pub call_id: Option<String>,
     /// The request URI.
     pub target: Uri,
-    /// The next hop. Requests of this session never leave for another IP address than this one,
-    /// except to an accepted one that the peer names in Contact or Record-Route.
+    /// The next hop. Requests within the session go where the peer says in Contact or Record-Route, in
+    /// the bounds of docs/decisions/0024.
     pub destination: Destination,
     /// Where the same request goes next, in this order, when the destination before says nothing, cannot
     /// be reached, or answers 503 (RFC 3263 4.3).

@@ -3,8 +3,6 @@
 //! A dialog begins with the first response that has a To tag (early) or with the 2xx (confirmed).
 //! From and To are kept as text and go back octet for octet.
 
-use std::net::SocketAddr;
-
 use super::{Host, Method, NameAddr, Scheme, Transport, Uri};
 
 /// One dialog from our side.
@@ -43,6 +41,32 @@ pub(super) enum Sequence {
     Forward,
     /// It is old: 500.
     Stale,
+}
+
+/// Who gets a request, as a URI names him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hop {
+    /// A name or an address.
+    pub(super) host: Host,
+    /// Where one is written.
+    pub(super) port: Option<u16>,
+    /// Where one is written; TLS for `sips:`.
+    pub(super) transport: Option<Transport>,
+}
+
+impl Hop {
+    /// `None` for `tel:` and others without a host.
+    pub(super) fn of(uri: &Uri) -> Option<Hop> {
+        let transport = match uri.param("transport") {
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Some(Transport::Tcp),
+            Some(name) if name.eq_ignore_ascii_case("tls") => Some(Transport::Tls),
+            Some(name) if name.eq_ignore_ascii_case("udp") => Some(Transport::Udp),
+            _ => None,
+        };
+        // RFC 3261 26.2.2: `sips:` by TCP is TLS.
+        let transport = if uri.scheme() == Scheme::Sips { Some(Transport::Tls) } else { transport };
+        Some(Hop { host: uri.host()?.clone(), port: uri.port(), transport })
+    }
 }
 
 impl Dialog {
@@ -86,20 +110,9 @@ impl Dialog {
         }
     }
 
-    /// The next hop, where route set or Contact name it by an IP address.
-    pub(super) fn next_hop(&self) -> Option<(Option<Transport>, SocketAddr)> {
-        let uri = self.routes.first().map_or(&self.target, |route| &route.uri);
-        let ip = uri.host().and_then(Host::ip)?;
-        let transport = match uri.param("transport") {
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Some(Transport::Tcp),
-            Some(name) if name.eq_ignore_ascii_case("tls") => Some(Transport::Tls),
-            Some(name) if name.eq_ignore_ascii_case("udp") => Some(Transport::Udp),
-            _ if uri.scheme() == Scheme::Sips => Some(Transport::Tls),
-            _ => None,
-        };
-        // RFC 3261 19.1.2, 26.2.2.
-        let usual = if transport == Some(Transport::Tls) { 5061 } else { 5060 };
-        Some((transport, SocketAddr::new(ip, uri.port().unwrap_or(usual))))
+    /// The next hop: the first route, else the peer's Contact (RFC 3261 12.2.1.1, 8.1.2).
+    pub(super) fn next_hop(&self) -> Option<Hop> {
+        Hop::of(self.routes.first().map_or(&self.target, |route| &route.uri))
     }
 
     /// The number of our next request; ACK and CANCEL take the one of their INVITE instead.
@@ -143,13 +156,27 @@ mod tests {
         Dialog::new("id", "<sip:a@h>;tag=l", &remote, target, routes)
     }
 
+    fn hop(dialog: &Dialog) -> (String, Option<u16>, Option<Transport>) {
+        let Hop { host, port, transport } = dialog.next_hop().unwrap();
+        (host.to_string(), port, transport)
+    }
+
+    #[test]
+    fn a_hop_is_a_name_or_an_address_with_the_transport_that_is_written() {
+        let hop = |text: &str| self::hop(&dialog(&[text]));
+        let tls = Some(Transport::Tls);
+        assert_eq!(hop("<sip:sbc.example;lr>"), ("sbc.example".to_owned(), None, None));
+        assert_eq!(hop("<sip:[2001:db8::1]:5080;transport=TLS;lr>").2, tls);
+        assert_eq!(hop("<sips:sbc.example;transport=tcp;lr>").2, tls, "RFC 3261 26.2.2");
+    }
+
     #[test]
     fn loose_routes_keep_the_target_in_the_request_uri() {
         let dialog = dialog(&["<sip:192.0.2.9;lr>", "<sip:p2.example;lr>"]);
         let routed = dialog.routed();
         assert_eq!(routed.uri.as_str(), "sip:b@192.0.2.1:5070");
         assert_eq!(routed.routes, ["<sip:192.0.2.9;lr>", "<sip:p2.example;lr>"]);
-        assert_eq!(dialog.next_hop(), Some((None, "192.0.2.9:5060".parse().unwrap())));
+        assert_eq!(hop(&dialog), ("192.0.2.9".to_owned(), None, None));
     }
 
     #[test]
@@ -162,7 +189,7 @@ mod tests {
     #[test]
     fn without_routes_the_contact_is_the_next_hop() {
         let dialog = dialog(&[]);
-        assert_eq!(dialog.next_hop(), Some((None, "192.0.2.1:5070".parse().unwrap())));
+        assert_eq!(hop(&dialog), ("192.0.2.1".to_owned(), Some(5070), None));
         assert!(dialog.routed().routes.is_empty());
     }
 

@@ -26,6 +26,7 @@ use super::endpoint::{
     Transmit,
 };
 use super::event::Event;
+use super::locate::Wanted;
 use super::transport::{
     self, Arrival, Connection, Stream, StreamLimits, Tls, TlsConfig, TlsError, Unsent,
 };
@@ -62,6 +63,8 @@ pub struct DriverConfig {
     pub tls_look: Duration,
     /// Who looks at what passes.
     pub tap: Option<Tap>,
+    /// Who finds the hosts that peers name; without it none is found.
+    pub dns: Option<Dns>,
 }
 
 impl Default for DriverConfig {
@@ -82,6 +85,7 @@ impl Default for DriverConfig {
             tls: TlsConfig::default(),
             tls_look: Duration::from_secs(5),
             tap: None,
+            dns: None,
         }
     }
 }
@@ -126,7 +130,7 @@ pub struct Handle {
 #[derive(Debug)]
 enum Ask {
     Command(Command),
-    Accept(Vec<Network>),
+    Accept(Vec<Network>, Vec<Vec<Network>>),
     Stop,
 }
 
@@ -141,9 +145,13 @@ impl Handle {
         self.requests.send(Ask::Command(command)).await.map_err(|_| Stopped)
     }
 
-    /// Replaces the accepted networks. Sessions that run go on.
-    pub async fn accept(&self, networks: Vec<Network>) -> Result<(), Stopped> {
-        self.requests.send(Ask::Accept(networks)).await.map_err(|_| Stopped)
+    /// Replaces [`EndpointConfig::accept`] and [`EndpointConfig::peers`]. Sessions that run go on.
+    pub async fn accept(
+        &self,
+        networks: Vec<Network>,
+        peers: Vec<Vec<Network>>,
+    ) -> Result<(), Stopped> {
+        self.requests.send(Ask::Accept(networks, peers)).await.map_err(|_| Stopped)
     }
 
     /// Where it listens, in the order of the configuration, with the ports that the system chose.
@@ -228,7 +236,6 @@ pub async fn start(config: DriverConfig) -> Result<(Handle, mpsc::Receiver<Event
     let (events, receiver) = mpsc::channel(EVENTS);
     let (counts_in, counts) = watch::channel(Counts::default());
     let driver = Driver {
-        accept: config.endpoint.accept.clone(),
         endpoint: Endpoint::new(config.endpoint.clone(), listeners, seed),
         config,
         tls: tls.clone(),
@@ -249,7 +256,6 @@ pub async fn start(config: DriverConfig) -> Result<(Handle, mpsc::Receiver<Event
 struct Driver {
     config: DriverConfig,
     tls: Arc<Tls>,
-    accept: Vec<Network>,
     endpoint: Endpoint,
     sockets: HashMap<SocketAddr, Arc<UdpSocket>>,
     connections: HashMap<ConnectionId, Connection>,
@@ -303,10 +309,7 @@ impl Driver {
     fn asked(&mut self, now: Instant, ask: Ask) {
         match ask {
             Ask::Command(command) => self.input(now, Input::Command(command)),
-            Ask::Accept(networks) => {
-                self.accept.clone_from(&networks);
-                self.input(now, Input::Accept(networks));
-            }
+            Ask::Accept(accept, peers) => self.input(now, Input::Accept { accept, peers }),
             Ask::Stop => {}
         }
     }
@@ -335,6 +338,9 @@ impl Driver {
                 self.look(false, path, &bytes);
                 self.input(now, Input::Message { path, bytes: &bytes });
             }
+            Arrival::Located { wanted, found } => {
+                self.input(now, Input::Located(wanted, found));
+            }
             Arrival::Closed { connection, unsent } => {
                 let Some(own) = self.connections.remove(&connection) else { return };
                 self.tell(Event::FlowLost { remote: own.remote });
@@ -354,7 +360,7 @@ impl Driver {
         remote: SocketAddr,
         stream: TcpStream,
     ) {
-        let known = self.accept.iter().any(|network| network.contains(remote.ip()));
+        let known = self.endpoint.knows(remote.ip());
         let same = self.connections.values().filter(|own| own.remote.ip() == remote.ip()).count();
         let full = self.connections.len() >= self.config.max_connections;
         if !known || full || same >= self.config.connections_per_source {
@@ -414,6 +420,7 @@ impl Driver {
             match self.endpoint.poll_output() {
                 Output::Transmit(transmit) => self.transmit(now, transmit),
                 Output::Event(event) => self.tell(event),
+                Output::Locate(wanted) => self.locate(wanted),
                 Output::Timeout(due) => return due,
             }
         }
@@ -422,7 +429,7 @@ impl Driver {
     /// Shows a message to who looks on. Strangers' datagrams are not shown: they are no call's.
     fn look(&self, sent: bool, path: Path, bytes: &[u8]) {
         let Some(tap) = &self.config.tap else { return };
-        if sent || self.accept.iter().any(|network| network.contains(path.remote.ip())) {
+        if sent || self.endpoint.knows(path.remote.ip()) {
             let Path { transport, local, remote, .. } = path;
             tap.look(&Passed { sent, transport, local, remote, bytes });
         }
@@ -448,6 +455,19 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Asks the DNS; what it says comes like a message does.
+    fn locate(&mut self, wanted: Wanted) {
+        let (dns, arrivals) = (self.config.dns.clone(), self.arrivals_in.clone());
+        self.tasks.spawn(async move {
+            let found = match dns {
+                Some(dns) => dns.locate(wanted.clone()).await.unwrap_or_default(),
+                None => Vec::new(),
+            };
+            // A driver that is gone needs no address.
+            let _ = arrivals.send(Arrival::Located { wanted, found }).await;
+        });
     }
 
     /// The stream that the path names, else one to its peer, else a new one.

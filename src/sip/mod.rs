@@ -31,6 +31,8 @@ mod call_flow_tests;
 #[cfg(test)]
 mod failover_tests;
 #[cfg(test)]
+mod hop_tests;
+#[cfg(test)]
 mod refer_tests;
 #[cfg(test)]
 mod reinvite_tests;

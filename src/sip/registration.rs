@@ -5,7 +5,8 @@
 //! Trying --2xx--> Registered --at 80-90 % of the time granted--> Trying
 //! Trying --423--> Trying, with Min-Expires       Trying --no answer--> Waiting (4 s, doubled to 5 min)
 //! Trying --401, 403, 404--> Waiting (1 min, doubled to 30 min)
-//! Waiting --its end, or a new flow--> Trying     Registered --flow lost--> Trying
+//! Waiting --its end--> Trying                    Registered --flow lost--> Trying
+//! Trying, Waiting --the time granted last is over--> the same, and not registered any more
 //! * --Stop--> Leaving (REGISTER with 0 seconds) --answer--> Gone
 //! ```
 
@@ -51,6 +52,8 @@ pub enum RegistrationOutput {
     Up(Duration),
     /// Not registered, and why.
     Down(NotRegistered),
+    /// A refresh failed, and why; what was granted last holds for so much longer.
+    NotRefreshed(NotRegistered, Duration),
     /// Nothing more; call again at this moment, if any.
     Timeout(Option<Instant>),
 }
@@ -110,6 +113,10 @@ pub struct Registration {
     /// What is asked for now: the configured time, or what a 423 said.
     expires: u32,
     state: State,
+    /// Until when the registrar keeps what it granted last.
+    holds: Option<Instant>,
+    /// What a refresh failed with.
+    last_failure: NotRegistered,
     failures: u32,
     /// Since when nothing but 423 came.
     too_brief: u32,
@@ -136,6 +143,8 @@ impl Registration {
             cseq: random.cseq(),
             expires: expires.clamp(SHORTEST, LONGEST),
             state: State::Trying,
+            holds: None,
+            last_failure: NotRegistered::NotYet,
             failures: 0,
             too_brief: 0,
             outputs: std::collections::VecDeque::new(),
@@ -164,18 +173,25 @@ impl Registration {
                 self.outputs.push_back(RegistrationOutput::Down(NotRegistered::Gone));
             }
             (State::Registered { .. }, RegistrationInput::FlowLost) => self.ask(),
+            (_, RegistrationInput::Timeout) if self.holds.is_some_and(|end| end <= now) => {
+                self.holds = None;
+                self.outputs.push_back(RegistrationOutput::Down(self.last_failure));
+                self.handle_input(now, RegistrationInput::Timeout);
+            }
             (State::Registered { refresh: due }, RegistrationInput::Timeout)
             | (State::Waiting { until: due }, RegistrationInput::Timeout)
                 if due <= now =>
             {
                 self.ask();
             }
-            (State::Registered { .. }, RegistrationInput::Stop) => {
+            (State::Registered { .. } | State::Waiting { .. }, RegistrationInput::Stop)
+                if self.holds.is_some() =>
+            {
                 self.expires = 0;
                 self.ask();
                 self.state = State::Leaving;
             }
-            (State::Trying | State::Waiting { .. }, RegistrationInput::Stop) => {
+            (_, RegistrationInput::Stop) if self.state != State::Leaving => {
                 self.state = State::Gone;
                 self.outputs.push_back(RegistrationOutput::Down(NotRegistered::Gone));
             }
@@ -186,7 +202,8 @@ impl Registration {
     /// The next thing to do; `Timeout` is the last one.
     pub fn poll_output(&mut self) -> RegistrationOutput {
         self.outputs.pop_front().unwrap_or(RegistrationOutput::Timeout(match self.state {
-            State::Registered { refresh: due } | State::Waiting { until: due } => Some(due),
+            State::Registered { refresh: due } => Some(due),
+            State::Waiting { until } => Some(self.holds.map_or(until, |end| end.min(until))),
             State::Trying | State::Leaving | State::Gone => None,
         }))
     }
@@ -239,6 +256,7 @@ impl Registration {
         self.too_brief = 0;
         let granted = self.granted(response);
         if granted == 0 {
+            self.holds = None;
             let wait = self.backoff(FIRST_WAIT, LONGEST_WAIT);
             return self.failed(now, NotRegistered::Failed(response.status()), wait);
         }
@@ -246,6 +264,7 @@ impl Registration {
         // Early enough for two lost requests, and not at the same moment as all other trunks.
         let part = 80 + self.random.up_to(10);
         self.state = State::Registered { refresh: now + granted * part / 100 };
+        self.holds = Some(now + granted);
         self.outputs.push_back(RegistrationOutput::Up(granted));
     }
 
@@ -267,7 +286,13 @@ impl Registration {
     fn failed(&mut self, now: Instant, why: NotRegistered, wait: Duration) {
         self.failures = self.failures.saturating_add(1);
         self.state = State::Waiting { until: now + wait };
-        self.outputs.push_back(RegistrationOutput::Down(why));
+        self.last_failure = why;
+        // What the registrar granted it keeps, whatever it says to a refresh (RFC 3261 10.2.4, 10.3).
+        self.holds = self.holds.filter(|end| *end > now);
+        self.outputs.push_back(match self.holds {
+            Some(end) => RegistrationOutput::NotRefreshed(why, end - now),
+            None => RegistrationOutput::Down(why),
+        });
     }
 
     /// `first`, doubled with each failure up to `longest`, and of that 50 to 100 % (RFC 5626 4.5).
@@ -424,6 +449,53 @@ mod tests {
             assert_eq!(registration.poll_output(), down);
             assert!(due(&mut registration) >= Duration::from_secs(30));
         }
+    }
+
+    #[test]
+    fn registered_refresh_failed_holds_until_its_end_and_is_tried_again() {
+        let mut registration = start(600);
+        asked(&mut registration);
+        answer(&mut registration, 200, None);
+        registration.poll_output();
+        let mut at = due(&mut registration);
+        let granted = Duration::from_secs(600);
+        let mut tries = 0;
+        loop {
+            registration.handle_input(epoch() + at, RegistrationInput::Timeout);
+            if at == granted {
+                break;
+            }
+            asked(&mut registration);
+            tries += 1;
+            registration.handle_input(epoch() + at, RegistrationInput::Failed);
+            let held = RegistrationOutput::NotRefreshed(NotRegistered::NoAnswer, granted - at);
+            assert_eq!(registration.poll_output(), held);
+            at = due(&mut registration);
+            assert!(at <= granted, "told at its end");
+        }
+        assert!(tries >= 2, "tried again while it holds: {tries}");
+        let down = RegistrationOutput::Down(NotRegistered::NoAnswer);
+        assert_eq!(registration.poll_output(), down, "RFC 3261 10.2.4: now it is over");
+        at = due(&mut registration);
+        registration.handle_input(epoch() + at, RegistrationInput::Timeout);
+        asked(&mut registration);
+        answer(&mut registration, 200, None);
+        assert_eq!(registration.poll_output(), RegistrationOutput::Up(granted));
+    }
+
+    #[test]
+    fn a_registration_that_still_holds_is_taken_back_while_its_refresh_waits() {
+        let mut registration = start(600);
+        asked(&mut registration);
+        answer(&mut registration, 200, None);
+        registration.poll_output();
+        let at = epoch() + due(&mut registration);
+        registration.handle_input(at, RegistrationInput::Timeout);
+        asked(&mut registration);
+        registration.handle_input(at, RegistrationInput::Failed);
+        registration.poll_output();
+        registration.handle_input(at, RegistrationInput::Stop);
+        assert_eq!(asked(&mut registration).expires, 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::command::{
 };
 use super::endpoint::{Endpoint, EndpointConfig, Input, Listener, Output, Path};
 use super::event::Event;
+use super::locate::Wanted;
 use super::{NameAddr, Uri};
 use crate::base::epoch;
 
@@ -48,10 +49,14 @@ pub(super) struct Network {
     pub(super) events: Vec<(Side, Event)>,
     /// First lines of all messages, as sent: `A INVITE`, `B 180`, with lost ones too.
     pub(super) sent: Vec<String>,
+    /// Where to, in the order of `texts`.
+    pub(super) to: Vec<std::net::SocketAddr>,
     /// Texts as sent.
     pub(super) texts: Vec<String>,
     /// The next messages of these names are lost: `A ACK`.
     pub(super) lose: Vec<&'static str>,
+    /// What the sides want to have located.
+    pub(super) wanted: Vec<(Side, Wanted)>,
     random: ChaCha12Rng,
     transport: Transport,
     flying: Vec<Flying>,
@@ -80,8 +85,10 @@ impl Network {
             faults: Faults::default(),
             events: Vec::new(),
             sent: Vec::new(),
+            to: Vec::new(),
             texts: Vec::new(),
             lose: Vec::new(),
+            wanted: Vec::new(),
             random: ChaCha12Rng::seed_from_u64(seed),
             transport,
             flying: Vec::new(),
@@ -177,6 +184,20 @@ impl Network {
         done
     }
 
+    /// Answers all that a side wants to have located.
+    pub(super) fn located(&mut self, side: Side, found: &[&str]) {
+        let found = |_: &Wanted| {
+            found.iter().map(|text| Destination::udp(text.parse().unwrap())).collect::<Vec<_>>()
+        };
+        let asked: Vec<_> = self.wanted.extract_if(.., |(own, _)| *own == side).collect();
+        for (_, wanted) in asked {
+            let (now, found) = (self.now, found(&wanted));
+            let input = Input::Located(wanted, found);
+            self.endpoint(side).handle_input(now, input).unwrap();
+            self.drain(side);
+        }
+    }
+
     /// Puts a message of a third party on the wire, from `source` to a side.
     pub(super) fn inject(&mut self, to: Side, source: &str, bytes: &[u8]) {
         let path = Path {
@@ -260,6 +281,7 @@ impl Network {
             match self.endpoint(side).poll_output() {
                 Output::Transmit(transmit) => self.fly(side, transmit.path, &transmit.bytes),
                 Output::Event(event) => self.events.push((side, event)),
+                Output::Locate(wanted) => self.wanted.push((side, wanted)),
                 Output::Timeout(_) => return,
             }
         }
@@ -270,6 +292,7 @@ impl Network {
         let word = text.strip_prefix("SIP/2.0 ").unwrap_or(&text);
         let name = format!("{from:?} {}", word.split(' ').next().unwrap_or_default());
         self.sent.push(name.clone());
+        self.to.push(path.remote);
         self.texts.push(text);
         if let Some(index) = self.lose.iter().position(|own| *own == name) {
             self.lose.remove(index);

@@ -72,7 +72,7 @@ impl Endpoint {
         session.set_deadline(Deadline::NotAnswered, now + self.config.timing.answer);
         self.dialogs.insert((facts.call_id, tag), key);
         self.sessions.insert(key, Box::new(session));
-        self.learn_sources(key);
+        self.look_up_hops(now, key);
         self.schedule_session(key);
         self.emit(Event::Incoming(Box::new(incoming)));
     }
@@ -87,8 +87,7 @@ impl Endpoint {
         }
         let replaces = Replaces::parse(value).map_err(|_| 400_u16)?;
         let key = self.session_of(&replaces).ok_or(481_u16)?;
-        let own = self.sessions.get(&key).is_some_and(|s| s.sources.contains(&source));
-        if own { Ok(Some(key)) } else { Err(481) }
+        if self.is_source(key, source) { Ok(Some(key)) } else { Err(481) }
     }
 
     pub(super) fn open_invite(&self, transaction: u64, cseq: u32) -> OpenInvite {

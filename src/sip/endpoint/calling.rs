@@ -123,7 +123,7 @@ impl Endpoint {
                 None
             }
         };
-        self.learn_sources(key);
+        self.look_up_hops(now, key);
         self.schedule_session(key);
         let taken = answer.status > 100 && self.take_provisional(now, key, &answer);
         if let Some(reasons) = waiting {
@@ -165,7 +165,7 @@ impl Endpoint {
                 session.owed_ack = Some(OwedAck { fork: tag.clone(), cseq });
             }
         }
-        self.learn_sources(key);
+        self.look_up_hops(now, key);
         if wanted {
             self.timer_of_response(now, key, &answer.response);
         }
@@ -217,7 +217,6 @@ impl Endpoint {
         session.tried.push(session.path.remote.ip());
         session.destination = destination;
         session.path = path;
-        session.sources = vec![path.remote.ip()];
         session.stop_all_deadlines();
         session.restart_invite(unsent.draft.cseq);
         self.emit(Event::NextDestination { session: key, failed });

@@ -156,6 +156,7 @@ impl Endpoint {
         if path.transport == Transport::Udp
             && bytes.len() > LONGEST_DATAGRAM_REQUEST
             && long_requests == LongRequests::ByTcp
+            && self.may_have_stream(now, path.remote)
         {
             shorter = Some(path);
             path.transport = Transport::Tcp;
@@ -399,6 +400,7 @@ impl Endpoint {
                 identity: transaction.identity.clone(),
                 fork: transaction.fork.clone(),
             };
+            self.has_no_stream(now, shorter.remote);
             self.start(now, sending);
             return self.end_client(id);
         }

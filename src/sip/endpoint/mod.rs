@@ -7,6 +7,7 @@ mod called;
 mod caller;
 mod calling;
 mod client;
+mod hops;
 mod limits;
 mod receive;
 mod refer;
@@ -27,15 +28,17 @@ use std::time::{Duration, Instant};
 use crate::base::Network;
 
 use super::Limits;
-use super::command::{Challenged, Command, Session, TlsPeer, Transport};
+use super::command::{Challenged, Command, Destination, Session, TlsPeer, Transport};
 use super::digest;
 use super::event::{Event, Origin};
+use super::locate::Wanted;
 use super::make::Arrived;
 use super::random::Random;
 use super::schedule::Schedule;
 use super::transaction::Timing;
 
 use client::{ClientKey, ClientTransaction};
+use hops::Hops;
 use server::{ServerKey, ServerTransaction};
 use session::SessionState;
 
@@ -48,6 +51,9 @@ pub struct EndpointConfig {
     pub product: String,
     /// Who may start anything here. Others get no answer and leave no trace.
     pub accept: Vec<Network>,
+    /// All addresses of each peer, at the place that its [`TlsPeer`] names: a call with one of them may
+    /// go on with another one.
+    pub peers: Vec<Vec<Network>>,
     /// Who has to show a password to start a session. From where nobody else is accepted, all have to.
     pub challenged: Vec<Challenged>,
     /// What passwords are asked for in the name of.
@@ -85,6 +91,7 @@ impl Default for EndpointConfig {
             timing: Timing::default(),
             product: "crosspoint".to_owned(),
             accept: Vec::new(),
+            peers: Vec::new(),
             challenged: Vec::new(),
             realm: "crosspoint".to_owned(),
             // 2,000 calls are the design load of one host; half as many again may be setting up or ending.
@@ -153,8 +160,15 @@ pub enum Input<'a> {
     SendFailed(Path),
     /// The owner wants something.
     Command(Command),
-    /// The accepted networks have changed.
-    Accept(Vec<Network>),
+    /// The accepted networks, or those of the peers, have changed.
+    Accept {
+        /// As [`EndpointConfig::accept`].
+        accept: Vec<Network>,
+        /// As [`EndpointConfig::peers`].
+        peers: Vec<Vec<Network>>,
+    },
+    /// Where a host is that was to be located; empty where that is not known.
+    Located(Wanted, Vec<Destination>),
     /// New sessions of peers get 503, or are taken again.
     Admission(Admission),
     /// The moment of the last `Timeout` has come.
@@ -177,6 +191,8 @@ pub enum Output {
     Transmit(Transmit),
     /// Tell the owner.
     Event(Event),
+    /// Find out where this host is, and say so by `Located`.
+    Locate(Wanted),
     /// Nothing more; call again at this moment, if any.
     Timeout(Option<Instant>),
 }
@@ -244,6 +260,7 @@ pub struct Endpoint {
     /// Call-ID and our tag, which is ours alone.
     dialogs: HashMap<(String, String), Session>,
     schedule: Schedule<Owner>,
+    hops: Hops,
     outputs: VecDeque<Output>,
 }
 
@@ -266,6 +283,7 @@ impl Endpoint {
             challenges: None,
             dialogs: HashMap::new(),
             schedule: Schedule::new(),
+            hops: Hops::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -285,7 +303,11 @@ impl Endpoint {
                     None => Err(error),
                 });
             }
-            Input::Accept(networks) => self.config.accept = networks,
+            Input::Accept { accept, peers } => {
+                self.config.accept = accept;
+                self.config.peers = peers;
+            }
+            Input::Located(wanted, found) => self.hop_located(now, wanted, found),
             Input::Admission(admission) => self.admission = admission,
             Input::Timeout => self.run_timers(now),
         }
@@ -308,6 +330,11 @@ impl Endpoint {
             client_transactions: self.clients.len(),
             server_transactions: self.servers.len(),
         }
+    }
+
+    /// Whether streams from this address are taken, and its messages looked at.
+    pub(super) fn knows(&self, address: std::net::IpAddr) -> bool {
+        self.is_accepted(address)
     }
 
     /// A key for a session that the owner starts; those of peers have odd numbers.

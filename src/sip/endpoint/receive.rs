@@ -62,7 +62,9 @@ impl Endpoint {
             let status = response.status();
             let facts = Some(facts);
             let arrived = Arrived { status, facts, response, origin: Origin::Peer };
-            self.client_response(now, id, arrived);
+            if let Some(arrived) = self.with_hop(now, id, arrived) {
+                self.client_response(now, id, arrived);
+            }
         }
     }
 
@@ -121,12 +123,10 @@ impl Endpoint {
         let name = (received.facts.call_id.clone(), received.facts.to.tag.clone());
         let source = received.source.remote.ip();
         match self.dialogs.get(&name).copied() {
-            Some(key) => {
-                let own = |s: &super::SessionState| s.sources.contains(&source);
-                if self.sessions.get(&key).is_some_and(|session| own(session)) {
-                    self.receive_in_session(now, key, received);
-                }
+            Some(key) if self.is_source(key, source) => {
+                self.receive_in_session(now, key, received);
             }
+            Some(_) => {}
             None if self.is_accepted(source) => self.no_such_dialog(received),
             None => {}
         }

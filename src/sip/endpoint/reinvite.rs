@@ -65,7 +65,7 @@ impl Endpoint {
             session.incoming = Some(open);
             session.set_deadline(Deadline::NotAnswered, give_up);
         }
-        self.learn_sources(key);
+        self.look_up_hops(now, key);
         self.schedule_session(key);
         self.emit(Event::Reinvite { session: key, body });
     }
@@ -168,7 +168,7 @@ impl Endpoint {
         }
         session.describe(offered);
         session.hear_allow(make::allow(&answer.response));
-        self.learn_sources(key);
+        self.look_up_hops(now, key);
         self.timer_of_response(now, key, &answer.response);
         self.schedule_session(key);
         if over || offer == OfferIn::Invite {

@@ -141,13 +141,11 @@ pub(super) struct SessionState {
     /// Our From (caller) or To (called) value, with our tag.
     pub(super) local: String,
     pub(super) local_tag: String,
-    /// Where requests go when Contact and routes name no accepted address.
+    /// Where requests go when Contact and routes name no address that the peer may name.
     pub(super) path: Path,
     pub(super) destination: Destination,
     /// Where our INVITE goes when `destination` fails.
     pub(super) alternatives: VecDeque<Destination>,
-    /// Addresses that requests within the session's dialogs may come from.
-    pub(super) sources: Vec<IpAddr>,
     /// Where our INVITE was given up: a late 2xx from there is ended.
     pub(super) tried: Vec<IpAddr>,
     pub(super) digest: Option<digest::Client>,
@@ -238,7 +236,6 @@ impl SessionState {
             path,
             destination,
             alternatives: VecDeque::new(),
-            sources: vec![path.remote.ip()],
             tried: Vec::new(),
             digest: None,
             forks: Vec::new(),

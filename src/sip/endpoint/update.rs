@@ -69,7 +69,7 @@ impl Endpoint {
             fork.dialog.target = contact;
         }
         session.granted = granted;
-        self.learn_sources(key);
+        self.look_up_hops(now, key);
         let Some(body) = make::take_body(&mut received.request) else {
             let headers = self.grant_timer(now, key);
             let reply = Reply { headers, ..Reply::status(200) };
@@ -181,7 +181,7 @@ impl Endpoint {
             if let (Some(fork), Some(contact)) = (session.fork_mut(answer.fork()), contact) {
                 fork.dialog.target = contact;
             }
-            self.learn_sources(key);
+            self.look_up_hops(now, key);
             self.timer_of_response(now, key, &answer.response);
         } else if matches!(answer.status, 405 | 501) {
             session.takes_update = false;

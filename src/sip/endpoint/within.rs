@@ -5,11 +5,9 @@ use std::time::Instant;
 use super::client::{Identity, Sending, User};
 use super::receive::Received;
 use super::session::{ForkState, Phase};
-use super::{Endpoint, Error, Path};
+use super::{Endpoint, Error};
 use crate::sip::codec::check;
-use crate::sip::command::{
-    Body, Destination, ExtraHeader, LongRequests, Options, RequestKey, Session,
-};
+use crate::sip::command::{Body, ExtraHeader, LongRequests, Options, RequestKey, Session};
 use crate::sip::dialog::Sequence;
 use crate::sip::event::{End, Event};
 use crate::sip::make::{self, Arrived, Draft, Reply, WithContact};
@@ -243,43 +241,6 @@ impl Endpoint {
         }
         let (user, fork) = (User::Bye(key), tag.to_owned());
         Some(Sending { draft, path, long_requests, user, challenges: 0, identity, fork })
-    }
-
-    /// Where requests within a dialog go: what route set or Contact name, where that is the peer's own
-    /// or an accepted address; else where the session's first message went or came from.
-    fn dialog_path(&self, key: Session, tag: &str) -> Option<Path> {
-        let session = self.sessions.get(&key)?;
-        let (transport, address) = match session.fork(tag)?.dialog.next_hop() {
-            Some((transport, address))
-                if self.may_send(session.path, address.ip())
-                    || session.tried.contains(&address.ip()) =>
-            {
-                (transport.unwrap_or(session.path.transport), address)
-            }
-            _ => return Some(session.path),
-        };
-        let long_requests = session.destination.long_requests;
-        let tls = session.destination.tls;
-        let path = self.path_to(&Destination { transport, tls, address, long_requests })?;
-        Some(Path { connection: session.path.connection, ..path })
-    }
-
-    fn may_send(&self, path: Path, address: std::net::IpAddr) -> bool {
-        address == path.remote.ip() || self.is_accepted(address)
-    }
-
-    /// Takes the next hops of a session's dialogs as sources of its requests.
-    pub(super) fn learn_sources(&mut self, key: Session) {
-        let Some(session) = self.sessions.get(&key) else { return };
-        let hops = session.forks.iter().filter_map(|fork| fork.dialog.next_hop());
-        let mut sources: Vec<_> = hops
-            .map(|(_, address)| address.ip())
-            .filter(|address| self.is_accepted(*address))
-            .collect();
-        sources.push(session.path.remote.ip());
-        if let Some(session) = self.sessions.get_mut(&key) {
-            session.sources = sources;
-        }
     }
 }
 

@@ -91,8 +91,12 @@ impl<'a> Plan<'a> {
         let transport = wanted.transport.unwrap_or(first);
         if let Ok(ip) = name.parse::<IpAddr>() {
             let port = wanted.port.unwrap_or_else(|| default_port(transport));
-            let address = SocketAddr::new(ip, port);
-            return Step::Done(Ok(vec![destination(transport, address)]));
+            let mut found = destination(transport, SocketAddr::new(ip, port));
+            // Nobody says that it takes no streams (RFC 3261 18.1.1).
+            if wanted.transport.is_none() {
+                found.long_requests = LongRequests::ByTcp;
+            }
+            return Step::Done(Ok(vec![found]));
         }
         let found = match (wanted.port, wanted.transport) {
             (Some(port), _) => self.hosts(&name, port, transport),

@@ -14,8 +14,9 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-use super::command::Transport;
+use super::command::{Destination, Transport};
 use super::endpoint::ConnectionId;
+use super::locate::Wanted;
 
 /// What the sockets tell the driver.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) enum Arrival {
     Accepted { transport: Transport, local: SocketAddr, remote: SocketAddr, stream: TcpStream },
     /// One framed message of a stream.
     Message { connection: ConnectionId, bytes: Vec<u8> },
+    /// Where a host is; empty where that is not known.
+    Located { wanted: Wanted, found: Vec<Destination> },
     /// A stream has ended, or never began.
     Closed { connection: ConnectionId, unsent: Unsent },
 }
