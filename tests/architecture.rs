@@ -60,6 +60,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "base",
             "dialplan",
+            "dtmf",
             "signaling",
             "sip",
             "telemetry",

@@ -15,9 +15,10 @@ use super::observed::{Observer, ReceivedDigit};
 use super::port::PortPair;
 use super::program::{Action, Frame, Program};
 use super::prompt::Prompts;
-use super::stream::{Agreed, Beginnings, EventTypes, Returns, Stream, StreamOutput};
+use super::stream::{Agreed, Beginnings, Ears, EventTypes, Returns, Stream, StreamOutput};
+use crate::base::Digit;
 use crate::codec::{Codec, FRAME};
-use crate::dtmf::{DigitEvent, DigitId, InfoDigit, Mode, Phase, write_info};
+use crate::dtmf::{DigitId, InfoDigit, Mode, Phase, write_info};
 use crate::sdp::{
     AddressPolicy, AudioCodec, ComfortNoise, Direction, LocalAudio, Negotiated, Numbers,
     TelephoneEvents, accept, answer, offer, parse,
@@ -100,7 +101,11 @@ impl Call {
             address: self.address,
             port,
             codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],
-            telephone_events: TelephoneEvents::Spoken,
+            telephone_events: match self.line {
+                // What is not offered is not used by mistake.
+                Line::Presses(Mode::Info | Mode::Inband) => TelephoneEvents::Off,
+                _ => TelephoneEvents::Spoken,
+            },
             comfort_noise: ComfortNoise::Off,
             ptime_ms: 20,
             direction: Direction::SendRecv,
@@ -132,7 +137,9 @@ impl Call {
         };
         let beginnings =
             Beginnings { ssrc: random_u32(), seq: random_u32() as u16, timestamp: random_u32() };
-        let stream = agreed(&negotiated).and_then(|agreed| Stream::new(agreed, beginnings).ok());
+        let ears = if self.line.hears_all() { Ears::Always } else { Ears::WithoutEvents };
+        let stream = agreed(&negotiated);
+        let stream = stream.and_then(|agreed| Stream::new(agreed, beginnings, ears).ok());
         match stream {
             Some(stream) => Some(Media { local, negotiated, stream }),
             None => {
@@ -258,7 +265,7 @@ impl Call {
                             });
                             if event.mode == Mode::Info && program.is_echo() {
                                 infos_back += 1;
-                                self.send_info(infos_back, &event).await;
+                                self.send_info(infos_back, event.digit, event.duration).await;
                             }
                         }
                     },
@@ -266,6 +273,10 @@ impl Call {
             }
             match program.poll_action() {
                 Some(Action::SendDigits(digits)) => media.stream.send_digits(now, &digits),
+                Some(Action::SendInfo(digit)) => {
+                    infos_back += 1;
+                    self.send_info(infos_back, digit, PRESSED).await;
+                }
                 Some(Action::Finish) => {
                     self.finish().await;
                     return Outcome::Finished;
@@ -275,11 +286,10 @@ impl Call {
         }
     }
 
-    /// A digit that came as SIP INFO goes back as one.
-    async fn send_info(&mut self, request: u64, event: &DigitEvent) {
+    async fn send_info(&mut self, request: u64, digit: Digit, duration: Duration) {
         let body = Body {
             content_type: "application/dtmf-relay".to_owned(),
-            bytes: write_info(event.digit, event.duration).into_bytes(),
+            bytes: write_info(digit, duration).into_bytes(),
         };
         let (session, request) = (self.session, RequestKey(request));
         self.send(Command::Info { session, request, body }).await;
@@ -411,6 +421,8 @@ fn random_u32() -> u32 {
 }
 
 const FRAME_TIME: Duration = Duration::from_millis(20);
+/// The length in an INFO of our own.
+const PRESSED: Duration = Duration::from_millis(100);
 /// How long a call of ours may ring, and an ACK take.
 const RING: Duration = Duration::from_secs(30);
 /// How late 625 answers.

@@ -11,9 +11,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::call::{Beginning, Call, CallInput, Outcome};
 use super::config::{CarrierConfig, Error};
 use super::line::Line;
-use super::observed::{Observations, Observer};
+use super::observed::{Observations, Observer, ReceivedDigit};
 use super::prompt::Prompts;
-use crate::dtmf::parse_info;
+use crate::dtmf::{Mode, parse_info};
 use crate::sip::driver::{self, DriverConfig, StartError};
 use crate::sip::{
     Command, Destination, EndpointConfig, Event, Handle, Host, Incoming, Invite, NameAddr, Session,
@@ -26,6 +26,7 @@ pub struct Carrier {
     sip_addr: SocketAddr,
     gateway: Arc<Mutex<Option<SocketAddr>>>,
     observer: Observer,
+    orders: mpsc::Sender<(String, Line)>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -41,6 +42,7 @@ pub async fn start(config: CarrierConfig) -> Result<Carrier, Error> {
     let gateway = Arc::new(Mutex::new(config.gateway));
     let observer = Observer::default();
     let (stop, stopped) = oneshot::channel();
+    let (orders, ordered) = mpsc::channel(QUEUE);
     let driver = Driver {
         config,
         sip_addr,
@@ -51,8 +53,8 @@ pub async fn start(config: CarrierConfig) -> Result<Carrier, Error> {
         calls: HashMap::new(),
         tasks: JoinSet::new(),
     };
-    let task = tokio::spawn(driver.run(events, stopped));
-    Ok(Carrier { sip_addr, gateway, observer, stop, task })
+    let task = tokio::spawn(driver.run(events, ordered, stopped));
+    Ok(Carrier { sip_addr, gateway, observer, orders, stop, task })
 }
 
 async fn listen(config: &CarrierConfig) -> Result<(Handle, mpsc::Receiver<Event>), Error> {
@@ -83,6 +85,17 @@ impl Carrier {
     /// What it has seen so far.
     pub fn observations(&self) -> Observations {
         self.observer.read()
+    }
+
+    /// Takes out what [`Observations::digits`] has.
+    pub fn take_digits(&self) -> Vec<ReceivedDigit> {
+        self.observer.take_digits()
+    }
+
+    /// Calls the gateway's number and presses every key in it, 100 ms each with 100 ms between them.
+    pub fn press_keys(&self, number: &str, mode: Mode) {
+        // A carrier that has stopped, or has this many calls to place, calls nobody.
+        let _ = self.orders.try_send((number.to_owned(), Line::Presses(mode)));
     }
 
     /// Hangs up all calls and ends.
@@ -120,15 +133,21 @@ enum Done {
 }
 
 impl Driver {
-    async fn run(mut self, mut events: mpsc::Receiver<Event>, mut stopped: oneshot::Receiver<()>) {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        mut ordered: mpsc::Receiver<(String, Line)>,
+        mut stopped: oneshot::Receiver<()>,
+    ) {
         loop {
-            // All three are cancel safe.
+            // All four are cancel safe.
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.event(event).await,
                     None => break,
                 },
                 Some(done) = self.tasks.join_next() => self.done(done.ok()).await,
+                Some((number, line)) = ordered.recv() => self.call(&number, line),
                 _ = &mut stopped => break,
             }
         }
@@ -232,7 +251,10 @@ impl Driver {
                     Done::CallBackDue
                 });
             }
-            Some(Done::CallBackDue) => self.call_back(),
+            Some(Done::CallBackDue) => {
+                let number = self.config.did.clone();
+                self.call(&number, Line::Greeting);
+            }
             Some(Done::RangLong(session)) => {
                 if matches!(self.calls.get(&session), Some(Entry::Ringing)) {
                     self.send(reject(session, 480)).await;
@@ -243,16 +265,19 @@ impl Driver {
         }
     }
 
-    fn call_back(&mut self) {
+    /// Calls a number of the gateway and does there what the line does.
+    fn call(&mut self, number: &str, line: Line) {
         let gateway = *self.gateway.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(gateway) = gateway.filter(|_| self.calls.len() < self.config.max_calls) else {
-            return tracing::warn!("the demo carrier cannot call back: no gateway is known");
+            return tracing::warn!(
+                "the demo carrier cannot call: no gateway is known, or too many calls are on"
+            );
         };
         let uri = |user: &str, address: SocketAddr| {
             Uri::sip(Some(user), &Host::from(address.ip()), Some(address.port())).ok()
         };
         let (Some(target), Some(from)) =
-            (uri(&self.config.did, gateway), uri(&self.config.callback_number, self.sip_addr))
+            (uri(number, gateway), uri(&self.config.callback_number, self.sip_addr))
         else {
             return tracing::warn!("the numbers of the demo carrier are no SIP users");
         };
@@ -273,7 +298,7 @@ impl Driver {
             body: None,
             credentials: None,
         };
-        self.spawn(session, Line::Greeting, Beginning::Calling(Box::new(invite)));
+        self.spawn(session, line, Beginning::Calling(Box::new(invite)));
     }
 
     fn enter(&mut self, session: Session, entry: Entry) {

@@ -2,6 +2,7 @@
 
 use super::bank::Fault;
 use super::prompt::Prompt;
+use crate::dtmf::Mode;
 
 /// A line that can be dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,8 +29,14 @@ pub enum Line {
     Clicks,
     /// 620: a bank with a PIN; 621 to 626: the same with a fault of one kind each.
     Bank(Fault),
+    /// +49 30 23125614 to 616: takes digits in every way, says nothing and sends nothing back. The demo's
+    /// numbers +49 30 23125611 to 613 lead there from the carrier's own calls: from trunk to trunk.
+    /// The number is their last digit.
+    Listens(u8),
     /// The call that 607 makes; not to be dialled.
     Greeting,
+    /// A call that presses every key once, in this way; not to be dialled.
+    Presses(Mode),
 }
 
 impl Line {
@@ -45,6 +52,9 @@ impl Line {
             "606" => Line::EarlyMedia,
             "607" => Line::CallBack,
             "608" => Line::Clicks,
+            "+493023125614" => Line::Listens(4),
+            "+493023125615" => Line::Listens(5),
+            "+493023125616" => Line::Listens(6),
             "620" => Line::Bank(Fault::None),
             "621" => Line::Bank(Fault::WrongPrompt),
             "622" => Line::Bank(Fault::SilentBranch),
@@ -54,6 +64,12 @@ impl Line {
             "626" => Line::Bank(Fault::DeadEnd),
             _ => return None,
         })
+    }
+
+    /// Whether tones in its caller's sound are listened to where events were agreed on, too: who measures
+    /// what the gateway sends must hear all of it.
+    pub(super) fn hears_all(self) -> bool {
+        matches!(self, Line::Echo | Line::Listens(_))
     }
 
     /// What is said before anything else.

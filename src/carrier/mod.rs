@@ -5,6 +5,7 @@ mod bank;
 mod call;
 mod config;
 mod driver;
+mod keypad;
 mod line;
 mod observed;
 mod player;

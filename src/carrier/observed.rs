@@ -1,4 +1,4 @@
-//! What the carrier saw, for tests in the same process.
+//! What the carrier saw, for tests and the self-test in the same process.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -48,6 +48,11 @@ impl Observer {
 
     pub fn note(&self, change: impl FnOnce(&mut Observations)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes out the digits.
+    pub fn take_digits(&self) -> Vec<ReceivedDigit> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).digits)
     }
 
     pub fn digit(&self, digit: ReceivedDigit) {

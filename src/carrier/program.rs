@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bank::Bank;
+use super::keypad::Keypad;
 use super::line::Line;
 use super::player::{Player, Sound};
 use super::prompt::{Prompt, Prompts};
@@ -16,6 +17,8 @@ use crate::codec::{FRAME, SAMPLE_RATE, Tone, Tones};
 pub(super) enum Action {
     /// Send these as telephone events; no frame is asked for meanwhile.
     SendDigits(Vec<Digit>),
+    /// Send this key as SIP INFO.
+    SendInfo(Digit),
     /// The line is done: hang up, or refuse where it was never answered.
     Finish,
 }
@@ -42,6 +45,9 @@ enum State {
     Echo,
     Tone(Tones),
     Clicks,
+    /// Nothing is said.
+    Quiet,
+    Keypad(Box<Keypad>),
     Menu(Menu),
     Bank(Bank),
     ReadBack {
@@ -87,6 +93,8 @@ impl Program {
             Line::Echo => State::Echo,
             Line::Tone => State::Tone(Tones::new(&[MILLIWATT])),
             Line::Clicks => State::Clicks,
+            Line::Listens(_) => State::Quiet,
+            Line::Presses(mode) => State::Keypad(Box::new(Keypad::new(mode))),
             Line::Menu => {
                 player.play([Sound::Say(Prompt::Menu)]);
                 State::Menu(Menu::Asking { quiet_since: None })
@@ -132,6 +140,8 @@ impl Program {
             | State::Echo
             | State::Tone(_)
             | State::Clicks
+            | State::Quiet
+            | State::Keypad(_)
             | State::Announcement(_)
             | State::Done => {}
         }
@@ -152,10 +162,15 @@ impl Program {
                 }
                 return Frame::Sound;
             }
+            State::Keypad(keypad) => {
+                self.action = keypad.frame(now, pcm);
+                return Frame::Sound;
+            }
             State::Menu(_)
             | State::Bank(_)
             | State::ReadBack { .. }
             | State::Announcement(_)
+            | State::Quiet
             | State::Done => {}
         }
         self.player.fill(pcm);
@@ -199,7 +214,12 @@ impl Program {
             },
             State::Announcement(After::Echo) => self.state = State::Echo,
             State::Announcement(After::Finish) => self.finish(),
-            State::Echo | State::Tone(_) | State::Clicks | State::Done => {}
+            State::Echo
+            | State::Tone(_)
+            | State::Clicks
+            | State::Quiet
+            | State::Keypad(_)
+            | State::Done => {}
         }
     }
 

@@ -55,14 +55,23 @@ pub(super) enum Returns {
     Kept,
 }
 
+/// When tones in the caller's sound are digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ears {
+    /// Where no events were agreed on.
+    WithoutEvents,
+    Always,
+}
+
 #[derive(Debug)]
 pub(super) struct Stream {
     agreed: Agreed,
+    ears: Ears,
     encoder: Encoder,
     decoder: Rfc4733Decoder,
     arbiter: Arbiter,
     events: Rfc4733Encoder,
-    /// Where the caller has no telephone events its digits may be tones.
+    /// Digits may be tones.
     tones: Option<(Decoder, InbandDetector)>,
     pcm: Vec<i16>,
     ssrc: Ssrc,
@@ -87,10 +96,11 @@ enum Echo {
 impl Stream {
     /// # Errors
     /// [`CodecError`] when the codec cannot be set up.
-    pub fn new(agreed: Agreed, beginnings: Beginnings) -> Result<Stream, CodecError> {
+    pub fn new(agreed: Agreed, beginnings: Beginnings, ears: Ears) -> Result<Stream, CodecError> {
         let types = event_types(&agreed);
         Ok(Stream {
             agreed,
+            ears,
             encoder: Encoder::new(agreed.codec)?,
             decoder: Rfc4733Decoder::new(&types),
             arbiter: Arbiter::new(),
@@ -98,7 +108,7 @@ impl Stream {
                 agreed.events.map_or(DEFAULT_EVENT_TYPE, |e| e.send),
                 CLOCK_RATE,
             )),
-            tones: tones(&agreed)?,
+            tones: tones(&agreed, ears)?,
             pcm: Vec::with_capacity(FRAME),
             ssrc: Ssrc(beginnings.ssrc),
             seq: Seq(beginnings.seq),
@@ -119,7 +129,7 @@ impl Stream {
         if agreed.codec != self.agreed.codec {
             self.encoder = Encoder::new(agreed.codec)?;
         }
-        self.tones = tones(&agreed)?;
+        self.tones = tones(&agreed, self.ears)?;
         self.decoder.set_types(&event_types(&agreed));
         if let Some(events) = agreed.events {
             // Only a full queue refuses, and this queues nothing.
@@ -239,7 +249,8 @@ impl Stream {
         }
         while let Output::Digit(event) = self.arbiter.poll_output() {
             // The end of a press that began before the line turned into an echo finds no start.
-            let echoed = returns == Returns::Echoed && event.mode != Mode::Info;
+            // A tone goes back as the sound that it is.
+            let echoed = returns == Returns::Echoed && event.mode == Mode::Rfc4733;
             let known = echoed && self.agreed.events.is_some();
             if known && self.events.handle_input(now, EncoderInput::Digit(event)).is_err() {
                 tracing::debug!("too many digits are waiting; one was not echoed");
@@ -282,10 +293,10 @@ impl Stream {
     }
 }
 
-fn tones(agreed: &Agreed) -> Result<Option<(Decoder, InbandDetector)>, CodecError> {
-    match agreed.events {
-        Some(_) => Ok(None),
-        None => Ok(Some((Decoder::new(agreed.codec)?, InbandDetector::new()))),
+fn tones(agreed: &Agreed, ears: Ears) -> Result<Option<(Decoder, InbandDetector)>, CodecError> {
+    match (agreed.events, ears) {
+        (Some(_), Ears::WithoutEvents) => Ok(None),
+        _ => Ok(Some((Decoder::new(agreed.codec)?, InbandDetector::new()))),
     }
 }
 
@@ -316,7 +327,12 @@ mod tests {
     };
 
     fn stream() -> Stream {
-        Stream::new(AGREED, Beginnings { ssrc: 7, seq: 65_534, timestamp: u32::MAX - 10 }).unwrap()
+        Stream::new(
+            AGREED,
+            Beginnings { ssrc: 7, seq: 65_534, timestamp: u32::MAX - 10 },
+            Ears::WithoutEvents,
+        )
+        .unwrap()
     }
 
     fn at(ms: u64) -> Instant {
@@ -387,6 +403,7 @@ mod tests {
         let mut caller = Stream::new(
             Agreed { events: Some(EventTypes { send: 96, receive: 101 }), ..AGREED },
             Beginnings { ssrc: 1, seq: 1, timestamp: 1 },
+            Ears::WithoutEvents,
         )
         .unwrap();
         let mut echo = stream();

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::port::PortPair;
-use super::stream::{Agreed, Beginnings, EventTypes, Returns, Stream, StreamOutput};
+use super::stream::{Agreed, Beginnings, Ears, EventTypes, Returns, Stream, StreamOutput};
 use crate::base::{Digit, Network};
 use crate::codec::{Codec, Decoder, FRAME, Tones};
 use crate::dtmf::Phase;
@@ -173,7 +173,7 @@ impl Phone {
         let beginnings = Beginnings { ssrc: 0xABCD, seq: 1, timestamp: 1 };
         Talk {
             session,
-            stream: Stream::new(agreed, beginnings).unwrap(),
+            stream: Stream::new(agreed, beginnings, Ears::WithoutEvents).unwrap(),
             remote: negotiated.remote,
             heard: Vec::new(),
             arrivals: Vec::new(),

@@ -18,6 +18,9 @@ use crate::sip::Transport;
 
 pub(super) async fn run(arguments: Demo) -> Result<ExitCode, Unusable> {
     serve::logging(&arguments.log, "warn")?;
+    std::fs::create_dir_all(&arguments.data).map_err(|error| {
+        Unusable::new(format_args!("--data {}: {error}", arguments.data.display()))
+    })?;
     let database = arguments.data.join("crosspoint-demo.db");
     let running = start(arguments.listen, &database).await?;
     println!("{}", running.screen());
@@ -31,7 +34,7 @@ pub(super) async fn run(arguments: Demo) -> Result<ExitCode, Unusable> {
 pub(super) struct Running {
     pub http: http::Http,
     pub gateway: Gateway,
-    carrier: Carrier,
+    pub carrier: Carrier,
     /// Where the operator's key is.
     key_file: String,
 }

@@ -7,8 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::arguments::{Output, Selftest};
 use super::{Unusable, demo, serve, token};
+use crate::carrier::{Carrier, Line};
 use crate::config;
-use crate::selftest::{Options, run as run_checks};
+use crate::dtmf::Mode;
+use crate::selftest::{FarDigit, FarSide, Options, run as run_checks};
 use crate::signaling::Claims;
 
 pub(super) async fn run(arguments: Selftest, output: Output) -> Result<ExitCode, Unusable> {
@@ -16,7 +18,7 @@ pub(super) async fn run(arguments: Selftest, output: Output) -> Result<ExitCode,
     let json = arguments.json || output == Output::Json;
     let progress: fn(&str) = if json { |_| {} } else { |what| eprintln!("  {what}") };
     let report = match &arguments.config {
-        Some(file) => run_checks(&running(file, progress)?).await,
+        Some(file) => run_checks(&running(file, progress)?, None).await,
         None => {
             let folder = Folder::new()?;
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -25,7 +27,7 @@ pub(super) async fn run(arguments: Selftest, output: Output) -> Result<ExitCode,
             let token = running.gateway.mint(&claims).map_err(Unusable::new)?;
             let base = format!("http://{}", running.http.address);
             let options = Options { base, token, bind: LOOPBACK, progress };
-            let report = run_checks(&options).await;
+            let report = run_checks(&options, Some(&Far(&running.carrier))).await;
             running.stop().await;
             report
         }
@@ -55,6 +57,30 @@ fn running(file: &Path, progress: fn(&str)) -> Result<Options, Unusable> {
 fn claims(user: crate::base::UserId) -> Claims {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Claims::new(user, now.as_secs() + 600)
+}
+
+/// The carrier that was started for the test.
+#[derive(Debug)]
+struct Far<'a>(&'a Carrier);
+
+impl FarSide for Far<'_> {
+    fn take_digits(&self) -> Vec<FarDigit> {
+        let listener = |line| match line {
+            Line::Listens(last) => Some(last),
+            _ => None,
+        };
+        let far = |heard: crate::carrier::ReceivedDigit| FarDigit {
+            listener: listener(heard.line),
+            digit: heard.digit,
+            mode: heard.mode,
+            duration: heard.duration,
+        };
+        self.0.take_digits().into_iter().map(far).collect()
+    }
+
+    fn press_keys(&self, number: &str, mode: Mode) {
+        self.0.press_keys(number, mode);
+    }
 }
 
 /// A folder that goes away with the test.

@@ -9,9 +9,10 @@ use tokio::time::sleep;
 
 use super::calls::Call;
 use super::digits as digit_table;
+use super::far::FarSide;
 use super::page::Page;
 use super::report::{Outcome, Report};
-use super::sound::Source;
+use super::sound::{Heard, Source};
 use crate::base::Digit;
 
 /// Where the gateway is and who calls.
@@ -28,7 +29,8 @@ pub struct Options {
 }
 
 /// Runs every check against a gateway that serves the demo's test lines.
-pub async fn run(options: &Options) -> Report {
+/// `far` is the far side of its trunk where that can be asked.
+pub async fn run(options: &Options, far: Option<&dyn FarSide>) -> Report {
     let mut report = Report::default();
     let mut page = match Page::connect(&options.base, &options.token).await {
         Ok(page) => page,
@@ -41,7 +43,7 @@ pub async fn run(options: &Options) -> Report {
     say("echo line: set-up, tone, click, digits");
     echo(&mut report, &mut page, options.bind).await;
     say("digits: every way in, every way out, every key");
-    digit_table::table(&mut report, &mut page, options.bind).await;
+    digit_table::table(&mut report, &mut page, options.bind, far).await;
     say("tone line");
     report.add("tone-phone-to-page", tone_line(&mut page, options.bind).await);
     say("busy line");
@@ -89,12 +91,9 @@ async fn set_up(page: &mut Page, bind: IpAddr) -> anyhow::Result<(Outcome, Call)
 /// A tone of the page's own comes back from the echo line at its frequency and level.
 async fn echo_tone(call: &Call) -> anyhow::Result<Outcome> {
     call.peer.play(Source::tone(ECHO_HZ, ECHO_DBM0)).await?;
-    // The first second is the buffers' and the codecs' to settle.
-    sleep(Duration::from_secs(1)).await;
-    clear(call);
-    sleep(Duration::from_secs(2)).await;
+    let outcome = listen(call, ECHO_HZ, ECHO_DBM0).await;
     call.peer.play(Source::Silence).await?;
-    Ok(judge_tone(call, ECHO_HZ, ECHO_DBM0))
+    Ok(outcome)
 }
 
 /// The milliwatt line's tone is heard at its frequency and level.
@@ -102,24 +101,49 @@ async fn tone_line(page: &mut Page, bind: IpAddr) -> anyhow::Result<Outcome> {
     let call = Call::start(page, bind, "602").await?;
     call.state(page, "active").await?;
     call.peer.connected(LIMIT).await.context("ICE and DTLS did not come up")?;
-    sleep(Duration::from_millis(500)).await;
-    clear(&call);
-    sleep(Duration::from_secs(2)).await;
-    let outcome = judge_tone(&call, 1004.0, -16.0);
+    let outcome = listen(&call, 1004.0, -16.0).await;
     call.hang_up(page).await?;
     Ok(outcome)
 }
 
-fn judge_tone(call: &Call, hz: f64, dbm0: f64) -> Outcome {
-    let heard = call.peer.heard.lock().expect("no holder panics");
-    let (seconds, strongest, level) = (heard.seconds(), heard.strongest(), heard.level_at(hz));
-    let ok = seconds > 1.5 && (strongest - hz).abs() <= 4.0 && (level - dbm0).abs() <= 1.0;
+/// Two seconds of a tone. What is judged is the sound on the sender's timeline, not when it came: a packet
+/// that this machine delivers late is no gap. A gateway that a busy machine keeps waiting for 100 ms does
+/// leave one, so it may try three times; one that loses sound by itself does so each time.
+async fn listen(call: &Call, hz: f64, dbm0: f64) -> Outcome {
+    // The first second is the buffers' and the codecs' to settle.
+    sleep(Duration::from_secs(1)).await;
+    for attempt in 1.. {
+        clear(call);
+        let from = Instant::now();
+        while heard(call, Heard::span) < LISTENED && from.elapsed() < LIMIT {
+            sleep(Duration::from_millis(20)).await;
+        }
+        let outcome = heard(call, |heard| judge_tone(heard, hz, dbm0));
+        if outcome.is_ok() || attempt == ATTEMPTS {
+            return outcome.fact("attempts", attempt);
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+fn heard<T>(call: &Call, of: impl Fn(&Heard) -> T) -> T {
+    of(&call.peer.heard.lock().expect("no holder panics"))
+}
+
+fn judge_tone(heard: &Heard, hz: f64, dbm0: f64) -> Outcome {
+    let (span, strongest, level) = (heard.span(), heard.strongest(), heard.level_at(hz));
+    let gaps = heard.gaps(hz, dbm0 - GAP_DB);
+    let ok = span >= LISTENED
+        && gaps <= MOST_GAPS
+        && (strongest - hz).abs() <= 4.0
+        && (level - dbm0).abs() <= 1.0;
     Outcome::new(ok)
         .figure("sent_hz", hz)
         .figure("strongest_hz", strongest)
         .figure("sent_dbm0", dbm0)
         .figure("level_dbm0", level)
-        .figure("longest_gap_ms", ms(heard.longest_gap()))
+        .figure("gaps_ms", ms(gaps))
+        .figure("latest_packet_ms", ms(heard.longest_gap()))
 }
 
 /// One-way delays: the clicking line clicks at each whole second of the system's clock, so the way
@@ -162,8 +186,19 @@ async fn click(page: &mut Page, bind: IpAddr, echo: &Call) -> anyhow::Result<Out
         .figure("page_to_phone_ms", to_phone))
 }
 
-/// The echo line sends every digit back: what was pressed is what the `dtmf` events say.
+/// The echo line sends every digit back: what was pressed is what the `dtmf` events say. A stall of this
+/// machine in a key may end it early (RFC 4733 2.5.2.2): then all are pressed again.
 async fn digits(page: &mut Page, call: &Call) -> anyhow::Result<Outcome> {
+    for attempt in 1.. {
+        let outcome = pressed(page, call).await?;
+        if outcome.is_ok() || attempt == ATTEMPTS {
+            return Ok(outcome.fact("attempts", attempt));
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+async fn pressed(page: &mut Page, call: &Call) -> anyhow::Result<Outcome> {
     let sent: Vec<Digit> = Digit::ALL.to_vec();
     let tone = Duration::from_millis(100);
     call.peer.press(sent.clone(), tone, Duration::from_millis(80)).await?;
@@ -334,6 +369,13 @@ const DELAY_LIMIT_MS: f64 = 150.0;
 const ECHO_HZ: f64 = 1400.0;
 const ECHO_DBM0: f64 = -20.0;
 const CLICKS: usize = 3;
+/// Of a tone, on the sender's timeline.
+const LISTENED: Duration = Duration::from_secs(2);
+/// A packet in which a tone is this much weaker is a gap in it, in dB.
+const GAP_DB: f64 = 6.0;
+/// In two seconds: two packets.
+const MOST_GAPS: Duration = Duration::from_millis(40);
+const ATTEMPTS: u32 = 3;
 /// SIP keeps a transaction for up to 64 * T1 = 32 s after its end (RFC 3261 17.1).
 const LEFT_LIMIT: Duration = Duration::from_secs(45);
 const LEFT_OVERS: &[&str] = &[

@@ -5,6 +5,7 @@
 mod calls;
 mod checks;
 mod digits;
+mod far;
 mod page;
 mod peer;
 mod report;
@@ -13,6 +14,7 @@ mod sound;
 pub use calls::Call;
 pub use checks::{Options, run};
 pub use digits::Cell;
+pub use far::{FarDigit, FarSide};
 pub use page::{Event, Page, get};
 pub use peer::Peer;
 pub use report::{Check, Report};

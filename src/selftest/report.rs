@@ -87,6 +87,10 @@ impl Outcome {
         Outcome { ok, measured: Map::new() }
     }
 
+    pub(super) fn is_ok(&self) -> bool {
+        self.ok
+    }
+
     /// Adds a figure, rounded to a tenth.
     pub(super) fn figure(mut self, name: &str, value: f64) -> Outcome {
         self.measured.insert(name.to_owned(), Value::from((value * 10.0).round() / 10.0));

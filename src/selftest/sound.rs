@@ -91,6 +91,13 @@ struct Frame {
     pcm: Vec<i16>,
 }
 
+impl Frame {
+    /// Its length at 48 kHz.
+    fn ticks(&self) -> u32 {
+        (self.pcm.len() * 6) as u32
+    }
+}
+
 impl Heard {
     /// Adds a decoded packet; `timestamp` is its RTP timestamp at 48 kHz.
     pub(super) fn add(&mut self, arrived: Instant, timestamp: u32, pcm: &[i16]) {
@@ -150,7 +157,28 @@ impl Heard {
         })
     }
 
-    /// The longest pause between two packets.
+    /// From the first packet to the end of the last on the sender's timeline.
+    pub fn span(&self) -> Duration {
+        seconds(self.span_ticks())
+    }
+
+    /// How much of that has no sound, or has the component at `hz` below `dbm0`.
+    pub fn gaps(&self, hz: f64, dbm0: f64) -> Duration {
+        let least = (FULL_SCALE * 10_f64.powf((dbm0 - FULL_SCALE_DBM0) / 20.0)).powi(2);
+        let sounds = |f: &&Frame| power_at(std::slice::from_ref(*f), hz) >= least;
+        let full: u32 = self.frames.iter().filter(sounds).map(Frame::ticks).sum();
+        seconds(self.span_ticks().saturating_sub(full))
+    }
+
+    fn span_ticks(&self) -> u32 {
+        let Some(first) = self.frames.first() else { return 0 };
+        let end = |f: &Frame| f.timestamp.wrapping_sub(first.timestamp).wrapping_add(f.ticks());
+        // What was overtaken by the first is before it.
+        let ends = self.frames.iter().map(end).filter(|end| *end < u32::MAX / 2);
+        ends.max().unwrap_or(0)
+    }
+
+    /// The longest pause between two arrivals.
     pub fn longest_gap(&self) -> Duration {
         self.frames
             .windows(2)
@@ -158,6 +186,10 @@ impl Heard {
             .max()
             .unwrap_or_default()
     }
+}
+
+fn seconds(ticks: u32) -> Duration {
+    Duration::from_secs_f64(f64::from(ticks) / CLOCK)
 }
 
 /// The square of the amplitude at `hz`, in units of a sample.
@@ -177,6 +209,8 @@ fn power_at(block: &[Frame], hz: f64) -> f64 {
 }
 
 const RATE: f64 = 8000.0;
+/// Ticks of RTP a second (RFC 7587 4.1).
+const CLOCK: f64 = 48_000.0;
 const FULL_SCALE: f64 = 32767.0;
 /// The level of a full-scale sine (ITU-T G.711 table 1: mu-law overload point).
 const FULL_SCALE_DBM0: f64 = 3.17;
@@ -204,6 +238,32 @@ mod tests {
         assert!((heard.level_at(700.0) + 20.0).abs() < 0.1, "{}", heard.level_at(700.0));
         assert!(heard.level_at(900.0) < -50.0);
         assert!((heard.strongest() - 700.0).abs() <= 4.0);
+    }
+
+    /// 2 s of a tone, one packet of which is lost, one silent, and all from the 40th on are 3 s late.
+    #[test]
+    fn lateness_is_no_gap_and_a_lost_or_silent_packet_is_one() {
+        let start = crate::base::epoch();
+        let heard = |lost: u32, silent: u32| {
+            let (mut source, mut heard) = (Source::tone(700.0, -20.0), Heard::default());
+            for i in 0..100_u32 {
+                let mut pcm = Vec::new();
+                source.fill(160, start, &mut pcm);
+                if i == silent {
+                    pcm.fill(0);
+                }
+                let late = Duration::from_secs(if i >= 40 { 3 } else { 0 });
+                if i != lost {
+                    let at = start + Duration::from_millis(20) * i + late;
+                    heard.add(at, (u32::MAX - 5_000).wrapping_add(i * 960), &pcm);
+                }
+            }
+            (heard.span(), heard.gaps(700.0, -26.0), heard.longest_gap())
+        };
+        let (second, packet) = (Duration::from_secs(1), Duration::from_millis(20));
+        assert_eq!(heard(200, 200), (2 * second, Duration::ZERO, 3 * second + packet));
+        assert_eq!(heard(50, 200).1, packet);
+        assert_eq!(heard(50, 60).1, 2 * packet);
     }
 
     #[test]
