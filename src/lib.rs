@@ -12,6 +12,7 @@ pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod dialplan;
+pub mod doctor;
 pub mod dtmf;
 pub mod gateway;
 pub mod ivr;

@@ -4,17 +4,16 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
+use support::TempDir;
 use support::browser::{Browser, Engine};
+use support::coturn::Coturn;
 use support::gateway::{Gateway, LEVELS, gateway_config};
 use support::http;
 use support::phones::Baresip;
-use support::process::Process;
 use support::sound::write_tone;
-use support::{TempDir, free_port};
 
 const PLAN: &str = r#"
 version = 1
@@ -167,35 +166,4 @@ fn a_page_calls_another_by_its_extension() {
     let record = &records["items"][0];
     assert_eq!(record["direction"], "internal", "{records:#}");
     assert_eq!(record["codec"], "opus", "{records:#}");
-}
-
-/// coturn on loopback that knows nobody but by a secret.
-struct Coturn {
-    port: u16,
-    _process: Process,
-    _dir: TempDir,
-}
-
-impl Coturn {
-    fn start(secret: &str) -> Coturn {
-        let dir = TempDir::new("coturn");
-        let port = free_port();
-        let mut command = Command::new("turnserver");
-        command.current_dir(dir.path()).args([
-            "-n",
-            "--log-file",
-            "stdout",
-            "--realm",
-            "crosspoint",
-        ]);
-        command.args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"]);
-        command.args(["--listening-port", &port.to_string(), "--no-tls", "--no-dtls", "--no-cli"]);
-        command.args(["--use-auth-secret", "--static-auth-secret", secret]);
-        command.args(["--allow-loopback-peers", "--no-multicast-peers"]);
-        command.arg("--pidfile").arg(dir.join("pid"));
-        command.arg("--db").arg(dir.join("turndb"));
-        let process = Process::start("turnserver", &mut command);
-        process.line_with("Total General servers", Duration::from_secs(20));
-        Coturn { port, _process: process, _dir: dir }
-    }
 }

@@ -11,9 +11,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use sqlx::Connection;
 use support::TempDir;
 use support::bystander::PLAN;
+use support::certificates::Authority;
+use support::coturn::Coturn;
 use support::gateway::Gateway;
 use support::process::{Finished, run};
 use support::socket::Socket;
@@ -244,6 +247,103 @@ async fn a_token_of_the_command_signs_in_and_a_stop_without_calls_is_quick() {
     let status = gateway.process.wait(Duration::from_secs(10));
     assert!(status.success(), "{status}");
     assert!(begun.elapsed() < Duration::from_secs(3), "{} ms", begun.elapsed().as_millis());
+}
+
+/// What a check of the doctor found, and how it judged.
+fn judged(lines: &Value, check: &str) -> (String, String) {
+    let line = lines["lines"].as_array().unwrap().iter().find(|line| line["check"] == check);
+    let line = line.unwrap_or_else(|| panic!("no {check:?} in {lines:#}"));
+    let fix = line["fix"].as_str().unwrap_or_default();
+    assert_eq!(fix.is_empty(), line["verdict"] == "ok", "a fault says what to do: {line}");
+    (line["verdict"].as_str().unwrap().to_owned(), line["found"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
+    let doctor = |dir: &TempDir, more: &[&str]| {
+        let finished = run(crosspoint(dir.path()).args(["doctor", "--json"]).args(more));
+        let report = serde_json::from_str::<Value>(&finished.stdout);
+        let report =
+            report.unwrap_or_else(|e| panic!("{e}: {}{}", finished.stdout, finished.stderr));
+        assert!(!finished.stdout.contains("hunter2"), "{}", finished.stdout);
+        (finished.code, report)
+    };
+    // Real peers: coturn, the demo's carrier, an authority's certificate.
+    let coturn = Coturn::start("hunter2-of-coturn");
+    let demo = Gateway::demo();
+    // It says where its carrier is before it says that it is ready.
+    let screen = demo.process.output();
+    let carrier = screen.split("sip:601@").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let authority = Authority::new();
+    let (cert, key) = authority.issue("phone", "DNS:localhost");
+    let (_, other_key) = authority.issue("other", "DNS:localhost");
+    let tls = |key: &Path| {
+        let (cert, key) = (cert.display(), key.display());
+        format!("tls = {{ cert = \"{cert}\", key = \"{key}\" }}\n[sip]")
+    };
+    let ice = |secret: &str| {
+        let port = coturn.port;
+        format!(
+            "[ice]\nservers = [{{ urls = [\"turn:127.0.0.1:{port}\"], secret = \"{secret}\" }}]\n[auth]"
+        )
+    };
+    let target = format!("\"sip:{carrier}\"");
+    let target = ("\"sip:127.0.0.1:9\"", target.as_str());
+
+    let (right_tls, right_ice) = (tls(&key), ice("hunter2-of-coturn"));
+    let fine = folder(&[target, ("[sip]", &right_tls), ("[auth]", &right_ice)]);
+    let (code, report) = doctor(&fine, &["--host", "localhost"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    for (check, words) in [
+        ("token secret", "long enough"),
+        ("database", "empty"),
+        ("port: http", "free"),
+        (&*format!("ice turn:127.0.0.1:{}", coturn.port), "took the secret, relays by 127.0.0.1"),
+        (&*format!("trunk phone: udp:{carrier}"), "answers OPTIONS with 200"),
+        ("trunk phone: our address", "can be sent to"),
+        ("call on loopback: tone", "level_dbm0"),
+        ("call on loopback: hang-up", "took_ms"),
+    ] {
+        let (verdict, found) = judged(&report, check);
+        assert!(verdict == "ok" && found.contains(words), "{check}: {verdict} {found}");
+    }
+    // A day is left of it.
+    let (verdict, found) = judged(&report, "certificate: http");
+    assert!(verdict == "warn" && found.contains("its key fits"), "{verdict} {found}");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen = \"{}\"", taken.local_addr().unwrap());
+    let (wrong_tls, wrong_ice) = (tls(&other_key), ice("hunter2"));
+    let wrong = folder(&[
+        ("listen = \"127.0.0.1:0\"", &listen),
+        ("[sip]", &wrong_tls),
+        ("[auth]", &wrong_ice),
+        ("sqlite:calls.db", "sqlite:no/such/folder/calls.db"),
+        ("\"sip:127.0.0.1:9\"", "\"sip:127.0.0.1:9;transport=tcp\""),
+    ]);
+    let (code, report) = doctor(&wrong, &["--no-call"]);
+    assert_eq!(code, Some(1), "{report:#}");
+    for (check, words) in [
+        ("port: http", "taken by another program"),
+        ("certificate: http", "does not fit"),
+        ("database", "its folder does not exist"),
+        (&*format!("ice turn:127.0.0.1:{}", coturn.port), "does not take our credentials (401)"),
+        ("trunk phone: tcp:127.0.0.1:9", "is not reached"),
+    ] {
+        let (verdict, found) = judged(&report, check);
+        assert!(verdict == "fail" && found.contains(words), "{check}: {verdict} {found}");
+    }
+    // Beside a gateway that runs its ports are its own, and its tables are there.
+    let running = Gateway::serve(9, PLAN);
+    let finished = run(crosspoint(running.dir.path()).args(["doctor", "--json", "--no-call"]));
+    let report: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(judged(&report, "database").0, "ok", "{report:#}");
+    assert!(judged(&report, "database").1.contains("of this version"), "{report:#}");
+
+    let empty = TempDir::new("start-up");
+    let finished = run(crosspoint(empty.path()).arg("doctor").arg("--no-call"));
+    assert_eq!(finished.code, Some(2), "{}", finished.stdout);
+    assert!(finished.stdout.starts_with("FAIL  configuration"), "{}", finished.stdout);
 }
 
 /// Lines of the configuration and what they are replaced by.

@@ -30,6 +30,8 @@ pub(super) enum Command {
     Demo(Demo),
     /// The gateway
     Serve(Serve),
+    /// Find what keeps calls from working here, or makes sound one-way, and say what to do
+    Doctor(Doctor),
     /// Place real calls through a gateway and print what was measured
     Selftest(Selftest),
     /// Check a configuration, or show what is in force and why
@@ -88,6 +90,25 @@ pub(super) struct Log {
 pub(super) enum LogFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub(super) struct Doctor {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
+    pub config: PathBuf,
+    /// The name that browsers will use: whether it is found, and the certificate is for it
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Leave out the call on loopback, which takes some seconds
+    #[arg(long)]
+    pub no_call: bool,
+    /// The same as `--output json`
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub log: Log,
 }
 
 #[derive(Debug, Args)]
@@ -417,6 +438,16 @@ pub(super) struct IvrCrawl {
     #[command(flatten)]
     pub log: Log,
 }
+
+const DOCTOR_HELP: &str = "\
+Looks at the configuration, clock, limits and disks, certificates, ports, the database, STUN and TURN \
+servers, the addresses that peers are told, and the trunks (DNS, OPTIONS, TLS); then makes a call on \
+loopback. It changes nothing and may run beside the gateway, as the gateway's own user.
+
+Each line is ok, warn (may be meant so) or FAIL, with what to do behind ->.
+Exit status: 0 nothing failed, 1 something did, 2 no configuration.
+
+Example:  crosspoint doctor --config /etc/crosspoint/crosspoint.toml --host phone.example.com";
 
 const AFTER_HELP: &str = "\
 First call in a minute:  crosspoint demo, then open http://localhost:8080 and dial 600.

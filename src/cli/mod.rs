@@ -5,6 +5,7 @@
 
 mod arguments;
 mod demo;
+mod doctor;
 mod files;
 mod http;
 mod ivr;
@@ -28,6 +29,7 @@ pub fn run() -> ExitCode {
     match cli.command {
         Command::Demo(demo) => blocking(demo::run(demo)),
         Command::Serve(serve) => blocking(serve::run(serve)),
+        Command::Doctor(arguments) => blocking(doctor::run(arguments, output)),
         Command::Selftest(selftest) => blocking(selftest::run(selftest, output)),
         Command::Config(command) => files::config(&command, output),
         Command::Dialplan(command) => files::dialplan(&command, output),

@@ -20,14 +20,10 @@ pub(super) async fn run(arguments: Selftest, output: Output) -> Result<ExitCode,
     let report = match &arguments.config {
         Some(file) => run_checks(&running(file, progress)?, None).await,
         None => {
-            let folder = Folder::new()?;
+            let folder = Folder::new("selftest")?;
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let running = demo::start(any, &folder.0.join("selftest.db")).await?;
-            let claims = claims(demo::user()?);
-            let token = running.gateway.mint(&claims).map_err(Unusable::new)?;
-            let base = format!("http://{}", running.http.address);
-            let options = Options { base, token, bind: LOOPBACK, progress };
-            let report = run_checks(&options, Some(&Far(&running.carrier))).await;
+            let report = run_checks(&own(&running, progress)?, Some(&Far(&running.carrier))).await;
             running.stop().await;
             report
         }
@@ -39,6 +35,14 @@ pub(super) async fn run(arguments: Selftest, output: Output) -> Result<ExitCode,
         print!("{}", report.text());
     }
     Ok(ExitCode::from(u8::from(!report.ok)))
+}
+
+/// How to reach a demo that was started for the test.
+pub(super) fn own(running: &demo::Running, progress: fn(&str)) -> Result<Options, Unusable> {
+    let claims = claims(demo::user()?);
+    let token = running.gateway.mint(&claims).map_err(Unusable::new)?;
+    let base = format!("http://{}", running.http.address);
+    Ok(Options { base, token, bind: LOOPBACK, progress })
 }
 
 /// How to reach the gateway that runs with this configuration.
@@ -84,11 +88,11 @@ impl FarSide for Far<'_> {
 }
 
 /// A folder that goes away with the test.
-struct Folder(std::path::PathBuf);
+pub(super) struct Folder(pub std::path::PathBuf);
 
 impl Folder {
-    fn new() -> Result<Folder, Unusable> {
-        let name = format!("crosspoint-selftest-{}", std::process::id());
+    pub(super) fn new(name: &str) -> Result<Folder, Unusable> {
+        let name = format!("crosspoint-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path)
             .map_err(|error| Unusable::new(format_args!("{}: {error}", path.display())))?;

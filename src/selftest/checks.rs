@@ -61,6 +61,27 @@ pub async fn run(options: &Options, far: Option<&dyn FarSide>) -> Report {
     report
 }
 
+/// One call to the echo line: set-up, a tone there and back, hang-up. Some four seconds.
+pub async fn brief(options: &Options) -> Report {
+    let mut report = Report::default();
+    let mut page = match Page::connect(&options.base, &options.token).await {
+        Ok(page) => page,
+        Err(error) => {
+            report.add("connect", Err(error));
+            return report;
+        }
+    };
+    match set_up(&mut page, options.bind).await {
+        Ok((outcome, call)) => {
+            report.add("set-up", Ok(outcome));
+            report.add("tone", echo_tone(&call).await);
+            report.add("hang-up", hang_up_by_page(&mut page, &call).await);
+        }
+        Err(error) => report.add("set-up", Err(error)),
+    }
+    report
+}
+
 /// Everything that one call to the echo line shows.
 async fn echo(report: &mut Report, page: &mut Page, bind: IpAddr) {
     let call = match set_up(page, bind).await {

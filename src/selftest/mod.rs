@@ -12,7 +12,7 @@ mod report;
 mod sound;
 
 pub use calls::Call;
-pub use checks::{Options, run};
+pub use checks::{Options, brief, run};
 pub use digits::Cell;
 pub use far::{FarDigit, FarSide};
 pub use page::{Event, Page, get};

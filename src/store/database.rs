@@ -427,6 +427,16 @@ fn migrations(list: &[(i64, &'static str, &'static str)]) -> Vec<Migration> {
         .collect()
 }
 
+/// The migrations that this program has for `sqlite` or `postgres`; none for anything else.
+pub(super) fn migrated_versions(kind: &str) -> Vec<i64> {
+    let list = match kind {
+        "sqlite" => SQLITE,
+        "postgres" => POSTGRES,
+        _ => &[],
+    };
+    list.iter().map(|(version, _, _)| *version).collect()
+}
+
 fn parse(json: String) -> Result<Record, ReadError> {
     serde_json::from_str(&json).map_err(|error| ReadError(error.to_string()))
 }

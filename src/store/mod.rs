@@ -9,6 +9,7 @@ mod database;
 mod filter;
 mod frame;
 mod history;
+mod inspect;
 mod journal;
 mod open_calls;
 mod settings;
@@ -30,6 +31,7 @@ pub use cursor::{Cursor, CursorError};
 pub use database::{OpenError, ReadError};
 pub use filter::Filter;
 pub use history::{Past, PastCall};
+pub use inspect::{Inspection, inspect, is_held};
 pub use settings::Settings;
 pub use spool::AppendError;
 

@@ -7,6 +7,7 @@ pub mod browser;
 pub mod bystander;
 pub mod cable;
 pub mod certificates;
+pub mod coturn;
 pub mod gateway;
 pub mod http;
 pub mod interop;

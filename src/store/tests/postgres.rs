@@ -13,6 +13,10 @@ async fn records_survive_a_server_that_stops_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { url: server.url.clone(), spool: Some(folder.path().join("spool")) };
     let store = Store::open(&settings).await.unwrap();
+    let seen = inspect(&settings).await.unwrap();
+    assert!(seen.server.starts_with("PostgreSQL 1"), "{seen:?}");
+    assert!(!seen.is_new && seen.missing.is_empty() && seen.unknown.is_empty(), "{seen:?}");
+    assert!(seen.now_unix.unwrap().as_secs() > 1_700_000_000, "{seen:?}");
     let answered = Record { ended_at: None, cause: None, duration_ms: 0, ..record(0) };
     store.append(&answered).await.unwrap();
     for n in 0..20 {
