@@ -86,6 +86,157 @@ fn prometheus_scrapes_and_the_rules_are_about_what_there_is() {
     assert!(panels.len() >= 12 && names(&queries[queries.len() - 1]).len() >= 8);
 }
 
+/// Every text in a piece of YAML.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(list) => list.iter().flat_map(texts).collect(),
+        Value::Object(table) => table.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_containers_fit_together() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    let compose: Value = serde_saphyr::from_str(&read("docker-compose.yml")).unwrap();
+    let services = compose["services"].as_object().unwrap();
+    let volumes = compose["volumes"].as_object().unwrap();
+    for (name, service) in services {
+        // What is mounted is there, or is a volume.
+        for volume in texts(&service["volumes"]) {
+            let source = volume.split(':').next().unwrap();
+            let there = match source.strip_prefix("./") {
+                Some(file) => root.join(file).is_file(),
+                None => volumes.contains_key(source),
+            };
+            assert!(there, "{name}: {volume}");
+        }
+        assert!(service["healthcheck"].is_object(), "{name} has no health check");
+        for needed in service["depends_on"].as_object().into_iter().flat_map(|own| own.keys()) {
+            assert!(services.contains_key(needed), "{name} needs {needed}");
+            // A service of one network cannot wait for one of the other.
+            let profile = &services[needed]["profiles"];
+            assert!(profile.is_null() || *profile == service["profiles"], "{name}: {needed}");
+        }
+    }
+    // Both networks have the same parts; `docker compose up` takes the first without a word.
+    for part in ["gateway", "coturn", "prometheus", "grafana"] {
+        let (bridge, host) = (&services[part], &services[&format!("{part}-host")]);
+        assert_eq!(bridge["profiles"][0], "bridge");
+        assert_eq!((&host["profiles"][0], &host["network_mode"]), (&"host".into(), &"host".into()));
+        assert_eq!(
+            (&bridge["image"], &bridge["healthcheck"]),
+            (&host["image"], &host["healthcheck"])
+        );
+    }
+    assert!(read(".env").lines().any(|line| line == "COMPOSE_PROFILES=bridge"));
+
+    // The secrets are made once, and nobody else reads the gateway's own.
+    let dir = TempDir::new("compose");
+    let secrets = dir.join("secrets");
+    fs::create_dir(&secrets).unwrap();
+    let script = root.join("deploy/compose/make-secrets.sh");
+    let make = || run(Command::new("bash").arg(&script).arg(&secrets));
+    assert_eq!(make().code, Some(0), "{}", make().stderr);
+    let token = fs::read_to_string(secrets.join("token.key")).unwrap();
+    assert_eq!(make().code, Some(0));
+    assert_eq!(fs::read_to_string(secrets.join("token.key")).unwrap(), token);
+    assert_eq!(token.len(), 48, "192 bits in hex");
+    let pass = fs::metadata(secrets.join("pgpass")).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&pass.permissions()) & 0o777, 0o600);
+    for text in texts(&compose).into_iter().filter(|text| text.starts_with("/secrets/")) {
+        assert!(secrets.join(&text["/secrets/".len()..]).is_file(), "{text} is not made");
+    }
+
+    // The gateway takes its configuration and environment, and its health check finds it healthy.
+    let place = |text: &str| {
+        let data = dir.path().display().to_string();
+        text.replace("/secrets", &secrets.display().to_string())
+            .replace("/var/lib/crosspoint", &data)
+    };
+    let config = place(&read("deploy/compose/crosspoint.toml"));
+    let plan = read("deploy/compose/dialplan.toml");
+    let own = services["gateway"]["environment"].as_object().unwrap();
+    for service in ["gateway", "gateway-host"] {
+        fs::write(dir.join("crosspoint.toml"), &config).unwrap();
+        fs::write(dir.join("dialplan.toml"), &plan).unwrap();
+        let environment = services[service]["environment"].as_object().unwrap();
+        let mut check = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+        check.current_dir(dir.path()).args(["config", "show"]);
+        check.envs(environment.iter().map(|(key, value)| (key, place(value.as_str().unwrap()))));
+        let shown = run(&mut check);
+        assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+        for line in ["http.listen", "ice.servers"] {
+            let setting = shown.stdout.lines().find(|shown| shown.starts_with(line)).unwrap();
+            assert!(setting.contains("# environment CROSSPOINT_"), "{setting}");
+        }
+    }
+    let tests = run(Command::new(env!("CARGO_BIN_EXE_crosspoint"))
+        .args(["dialplan", "test", "dialplan.toml", "--config", "crosspoint.toml"])
+        .current_dir(dir.path()));
+    assert_eq!(tests.code, Some(0), "{}{}", tests.stdout, tests.stderr);
+
+    // What is published is what is listened on.
+    let ports = texts(&services["gateway"]["ports"]).join(" ");
+    for port in
+        ["8080:8080", "5060:5060/udp", "20000-20099:20000-20099/udp", "40000-40001:40000-40001/udp"]
+    {
+        assert!(ports.contains(port), "{port} is not in {ports}");
+    }
+    for line in ["workers     = 2", "webrtc_port = 40000", "\"20000-20099\"", "udp:0.0.0.0:5060"] {
+        assert!(config.contains(line), "{line}");
+    }
+    let turn = own["CROSSPOINT_ICE__SERVERS"].as_str().unwrap();
+    assert!(turn.contains("turn:localhost:3478") && texts(&services["coturn"]["ports"]).len() == 2);
+
+    // It starts so, but for its ports and database; the containers' health check is put to it.
+    let ports = [
+        ("0.0.0.0:5060", "127.0.0.1:0"),
+        ("webrtc_port = 40000", "webrtc_port = 0"),
+        ("\n[http]\n", "\n[http]\nadmin = \"key\"\nlisten = \"127.0.0.1:0\"\n"),
+    ];
+    let started = ports.iter().fold(config, |text, (from, to)| text.replace(from, to));
+    let gateway = Gateway::of_files(dir, &started, &plan, "info");
+    let check = texts(&services["gateway"]["healthcheck"]["test"]);
+    assert_eq!(check[..3], ["CMD", "bash", "-c"]);
+    let port = gateway.base.rsplit(':').next().unwrap();
+    let healthy = |port: &str| {
+        // Compose reads `$$` as `$`; there is none.
+        let line = check[3].replace("8080", port);
+        run(Command::new("bash").arg("-c").arg(line)).code == Some(0)
+    };
+    assert!(healthy(port));
+    assert!(!healthy(&free_port().to_string()), "a check that cannot fail");
+    // Prometheus' key opens the metrics, and nothing else.
+    let key = fs::read_to_string(gateway.dir.join("secrets/metrics.key")).unwrap();
+    let key = format!("Authorization: Bearer {key}");
+    assert_eq!(get(&gateway.base, "/metrics", &[&key]).status, 200);
+    assert_eq!(get(&gateway.base, "/metrics", &[]).status, 401);
+    assert_eq!(get(&gateway.base, "/v1/cdrs", &[&key]).status, 403);
+
+    let prometheus = read("deploy/compose/prometheus.yml");
+    let file = gateway.dir.join("prometheus.yml");
+    fs::copy(root.join("deploy/alerts.yml"), gateway.dir.join("alerts.yml")).unwrap();
+    let here = gateway.dir.path().display().to_string();
+    fs::write(&file, prometheus.replace("/secrets", &format!("{here}/secrets"))).unwrap();
+    let checked = run(Command::new("promtool").args(["check", "config"]).arg(&file));
+    assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
+    assert!(prometheus.contains("gateway:8080"));
+
+    // Where there is a client that knows compose, it judges, too.
+    let compose = |arguments: &[&str]| {
+        Command::new("docker").arg("compose").args(arguments).current_dir(root).output()
+    };
+    if compose(&["version"]).is_ok_and(|output| output.status.success()) {
+        for profile in ["bridge", "host"] {
+            let judged = compose(&["--profile", profile, "config", "--quiet"]).unwrap();
+            assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
+        }
+    }
+}
+
 /// The metrics of ours that a text names.
 fn names(text: &str) -> Vec<&str> {
     let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
