@@ -24,7 +24,7 @@ pub(super) async fn check(config: &Config, now_unix_s: u64, report: &mut Report)
         for url in &server.urls {
             let check = format!("ice {url}");
             let asked = tokio::time::timeout(PATIENCE, ask(server, url, now_unix_s));
-            match asked.await.unwrap_or_else(|_| Err(Fault::Silent)) {
+            match asked.await.unwrap_or(Err(Fault::Silent)) {
                 Ok(Found { mapped, relayed }) => {
                     let mapped_words = mapped.map_or("it sees us somewhere".to_owned(), |own| {
                         format!("it sees us at {}", own.ip())
