@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::browser::Browser;
 use support::gateway::Gateway;
-use support::http::{get, request};
+use support::http::{self, get, request};
 use support::phones::Baresip;
 use support::process::Process;
 
@@ -87,12 +87,13 @@ fn a_call_is_told_signed_tried_again_and_sent_once_more_when_asked() {
 }
 
 /// Servers that decide where a call goes: the first hangs, the second names nothing that there is, the
-/// third answers with more than anybody reads; the flow goes on to the one that decides.
+/// third answers with more than anybody reads, two want help called and a code dialled; the flow goes on to
+/// the one that decides.
 #[test]
 fn a_webhook_decides_where_a_call_goes_and_the_flow_goes_on_where_it_does_not() {
     let receiver = Receiver::start();
     let phone = Baresip::start(880.0, -20.0);
-    let names = ["hang", "nonsense", "big", "decides"];
+    let names = ["hang", "nonsense", "big", "help", "code", "decides"];
     let tables: String = names
         .map(|name| {
             format!(
@@ -103,21 +104,38 @@ fn a_webhook_decides_where_a_call_goes_and_the_flow_goes_on_where_it_does_not() 
         })
         .concat();
     let flow = names.map(|name| format!("\"webhook:{name}\"")).join(", ");
-    let plan = PLAN.replace("\"user:web\"", &flow);
+    let plan = PLAN.replace("\"user:web\"", &flow) + "[extension]\n\"600\" = \"app:echo\"\n";
     let gateway = Gateway::serve_at(phone.port, &plan, "127.0.0.1", &tables);
     let steps = json!([{"do": "answer"}, {"do": "active"}, {"do": "hangup"}, {"do": "ended"}]);
     let mut page = Browser::start(&gateway.base, Some(&gateway.token()), "", steps);
     gateway.process.line_with("page signed in", Duration::from_secs(60));
     let sip = gateway.sip_udp.unwrap();
     phone.dial(&format!("sip:+493012345670@127.0.0.1:{}", sip.port()));
-    let asked = receiver.request("/decides", 1);
-    assert_eq!((&asked["verified"], &asked["body"]["type"]), (&json!(true), &json!("call.route")));
+    // The refused calls end before it is asked, and it is told of them.
+    let asked = (1..=3)
+        .map(|n| receiver.request("/decides", n))
+        .find(|told| told["body"]["type"] == "call.route")
+        .unwrap();
+    assert_eq!(asked["verified"], json!(true));
     assert_eq!(asked["body"]["data"]["to"]["number"], "+493012345670", "{asked}");
     let saw = page.finish();
     assert_eq!(saw[3]["code"], "hangup", "{}", saw[3]);
     let log = gateway.process.output();
     assert!(log.contains("no answer within 3 s"), "{log}");
     assert!(log.contains("it names nothing that the plan has"), "{log}");
+    let asked = receiver.process.output();
+    assert!(asked.contains("/help") && asked.contains("/code"), "{asked}");
+    // Each refusal is a record: nobody was called.
+    let records = http::records(&gateway.base);
+    for (number, words) in
+        [("112", "calls for help from here"), ("600", "write \"app:echo\" itself")]
+    {
+        let record =
+            records.iter().find(|record| record["to"]["uri"] == format!("number:{number}"));
+        let record = record.unwrap_or_else(|| panic!("{number}: {records:?}"));
+        assert_eq!((&record["attempts"], &record["trunk"]), (&json!(0), &Value::Null), "{record}");
+        assert!(record["trace"].to_string().replace('\\', "").contains(words), "{record}");
+    }
 }
 
 /// The first delivery of a webhook, when it is as wished.

@@ -202,14 +202,7 @@ impl Stream {
         };
         let payload_type = packet.payload_type.get();
         if self.listener.takes(payload_type) {
-            let event = ReceivedEvent {
-                payload_type,
-                ssrc: packet.ssrc.0,
-                seq: packet.seq.0,
-                timestamp: packet.timestamp.0,
-                marker: packet.marker,
-                payload: packet.payload,
-            };
+            let event = ReceivedEvent::from(&packet);
             // A malformed event is the far side's fault and changes nothing.
             let _ = self.listener.handle_input(now, DecoderInput::Packet(event));
         } else if payload_type == self.receive

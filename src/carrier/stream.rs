@@ -175,14 +175,7 @@ impl Stream {
         let Ok(packet) = Packet::parse(datagram) else { return };
         let payload_type = packet.payload_type.get();
         if self.decoder.takes(payload_type) {
-            let received = ReceivedEvent {
-                payload_type,
-                ssrc: packet.ssrc.0,
-                seq: packet.seq.0,
-                timestamp: packet.timestamp.0,
-                marker: packet.marker,
-                payload: packet.payload,
-            };
+            let received = ReceivedEvent::from(&packet);
             // A malformed event is the caller's fault and changes nothing.
             let _ = self.decoder.handle_input(now, DecoderInput::Packet(received));
             return self.take_presses(now, returns);

@@ -181,3 +181,13 @@ pub(super) enum Who {
         trunk: Option<TrunkId>,
     },
 }
+
+impl Who {
+    /// The number that calls from outside, where it is known.
+    pub fn caller(&self) -> Option<&str> {
+        match self {
+            Who::Outside { from, .. } => from.as_deref(),
+            Who::User(_) | Who::Owner => None,
+        }
+    }
+}

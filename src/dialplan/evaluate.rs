@@ -63,6 +63,7 @@ impl Plan {
 
     /// Where a `number:` destination of a flow or a menu goes: the outbound rules of the plan's
     /// owner, who is in no group. `presented` is the number shown, usually the one that was called.
+    /// Never to help, nor to a code: whoever calls from outside, or answers a webhook, has none.
     pub fn evaluate_forward(
         &self,
         number: &DialString,
@@ -70,7 +71,23 @@ impl Plan {
         at: Timestamp,
     ) -> Decision {
         let presented = presented.map(E164::as_str);
-        self.outbound_decision(number.as_str(), self.country, Who::Owner, presented, at)
+        let decision =
+            self.outbound_decision(number.as_str(), self.country, Who::Owner, presented, at);
+        let text = number.as_str();
+        match (&decision.matched, &decision.outcome) {
+            (Matched::Emergency, _) => {
+                let words = format!(
+                    "{text} is an emergency call, and nobody outside calls for help from here"
+                );
+                refused(decision.facts, Matched::Emergency, Cause::Declined, words)
+            }
+            (_, Outcome::Flow(flow)) => {
+                let to = flow.first().map(ToString::to_string).unwrap_or_default();
+                let words = format!("{text} is a code of this plan: write {to:?} itself");
+                refused(decision.facts, decision.matched, Cause::Unreachable, words)
+            }
+            (_, Outcome::Dial(_) | Outcome::Refuse(_)) => decision,
+        }
     }
 
     /// Where a call from a trunk goes.
@@ -305,11 +322,7 @@ impl Plan {
             Dialled::Short(digits) => digits.as_str(),
             Dialled::Unreadable(_) => "",
         };
-        let from = match &facts.who {
-            Who::Outside { from, .. } => from.as_deref(),
-            Who::User(_) | Who::Owner => None,
-        };
-        for index in self.inbound_index.inbound(from, did) {
+        for index in self.inbound_index.inbound(facts.who.caller(), did) {
             let rule = &self.inbound[index];
             if self.inbound_skip(rule, &mut facts).is_some() {
                 continue;

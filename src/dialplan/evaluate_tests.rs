@@ -141,6 +141,16 @@ fn a_menus_number_goes_through_the_owners_rules() {
     let Outcome::Dial(call) = &decision.outcome else { panic!() };
     assert_eq!(call.caller_id.as_ref().unwrap().number, presented);
     assert_eq!(decision.rule(), Some("national"));
+    // What a webhook answers was not looked at when the plan was loaded.
+    for (number, words) in [
+        ("112", "112 is an emergency call, and nobody outside calls for help from here"),
+        ("600", "600 is a code of this plan: write \"app:echo\" itself"),
+    ] {
+        let decision = plan.evaluate_forward(&number.parse().unwrap(), None, Timestamp::UNIX_EPOCH);
+        let Outcome::Refuse(refusal) = &decision.outcome else { panic!("{decision:?}") };
+        assert_eq!(refusal.words, words);
+        assert_eq!(plan.explain(&decision).last().unwrap(), &format!("=> deny {words:?}"));
+    }
 }
 
 fn dialled() -> impl Strategy<Value = String> {

@@ -46,13 +46,7 @@ impl Plan {
         };
         let asked: Vec<usize> = match rules <= TOLD_ONE_BY_ONE {
             true => (0..rules).collect(),
-            false if outside => {
-                let from = match &facts.who {
-                    Who::Outside { from, .. } => from.as_deref(),
-                    Who::User(_) | Who::Owner => None,
-                };
-                index.inbound(from, value(&facts)).collect()
-            }
+            false if outside => index.inbound(facts.who.caller(), value(&facts)).collect(),
             false => {
                 let groups = user.as_ref().map_or(&[][..], |user| self.members.of_user(user));
                 index.candidates(user.as_ref(), groups, value(&facts), region_of_number).collect()

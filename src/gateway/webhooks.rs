@@ -145,9 +145,13 @@ impl Webhooks {
         self.hooks.iter().map(view).collect()
     }
 
+    fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
+        self.hooks.iter().find(|hook| hook.name == name)
+    }
+
     /// The deliveries of one, newest first; `None` where there is no such webhook.
     pub fn deliveries(&self, name: &str) -> Option<Vec<Delivery>> {
-        let hook = self.hooks.iter().find(|hook| hook.name == name)?;
+        let hook = self.hook(name)?;
         Some(hook.log().iter().rev().cloned().collect())
     }
 
@@ -157,8 +161,7 @@ impl Webhooks {
     /// # Errors
     /// Why there is no answer, in words for the operator.
     pub async fn ask(&self, name: &str, data: &serde_json::Value) -> Result<String, String> {
-        let hook = self.hooks.iter().find(|hook| hook.name == name);
-        let hook = hook.ok_or("there is no such webhook")?;
+        let hook = self.hook(name).ok_or("there is no such webhook")?;
         let at = Timestamp::now();
         let payload = Payload { r#type: "call.route", timestamp: at, data };
         let body = serde_json::to_string(&payload).map_err(|error| error.to_string())?;
@@ -183,7 +186,7 @@ impl Webhooks {
 
     /// Sends a delivery again, whatever became of it; `false` where it is not in the log.
     pub fn redeliver(&self, name: &str, id: &str) -> bool {
-        let Some(hook) = self.hooks.iter().find(|hook| hook.name == name) else { return false };
+        let Some(hook) = self.hook(name) else { return false };
         let found = {
             let mut log = hook.log();
             let found = log.iter_mut().find(|own| own.id == id);

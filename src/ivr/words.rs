@@ -24,11 +24,8 @@ impl Scene<'_> {
         let after = self.after();
         let expected = format!("`{}` was expected{after}", stem(file));
         let over = self.ended.map(|why| format!("; then {why}")).unwrap_or_default();
-        if self.is_silent() {
-            let seconds = secs(self.ear.len().saturating_sub(self.from));
-            return format!(
-                "{expected}, nothing but silence was heard for {seconds}{over}: a silent branch"
-            );
+        if let Some(silence) = self.silence() {
+            return format!("{expected}, {silence}{over}: a silent branch");
         }
         let known = self.ear.known(self.library, self.from);
         if !known.is_empty() {
@@ -41,6 +38,14 @@ impl Scene<'_> {
                 );
             }
             let scores = known.first().map_or(String::new(), scores);
+            if let [only] = &known[..]
+                && only.file == file
+            {
+                return format!(
+                    "{expected}; what was heard of it began at {}{scores}{over}: cut, disturbed or too late",
+                    secs(only.found.start)
+                );
+            }
             return format!(
                 "{expected}, {} was heard instead{scores}{over}: the wrong prompt",
                 names(&known)
@@ -67,11 +72,8 @@ impl Scene<'_> {
         let list = |names: &[&str]| names.join(" ");
         let expected = format!("\"{}\" was expected{}", list(&wanted), self.after());
         let over = self.ended.map(|why| format!("; then {why}")).unwrap_or_default();
-        if self.is_silent() {
-            let seconds = secs(self.ear.len().saturating_sub(self.from));
-            return format!(
-                "{expected}, nothing but silence was heard for {seconds}{over}: a silent branch"
-            );
+        if let Some(silence) = self.silence() {
+            return format!("{expected}, {silence}{over}: a silent branch");
         }
         let known = self.ear.known(self.library, self.from);
         let heard: Vec<&str> = known.iter().map(|k| stem(&k.file)).collect();
@@ -107,10 +109,11 @@ impl Scene<'_> {
         seen
     }
 
-    fn is_silent(&self) -> bool {
+    fn silence(&self) -> Option<String> {
         // A row or two are the end of what was said before.
         let loud = (self.from..self.ear.len()).filter(|row| !self.ear.is_silent(*row)).count();
-        loud < 8
+        let seconds = secs(self.ear.len().saturating_sub(self.from));
+        (loud < 8).then(|| format!("nothing but silence was heard for {seconds}"))
     }
 
     fn after(&self) -> String {

@@ -91,14 +91,7 @@ impl BrowserSide {
             self.listener.on_sound(now, packet.ssrc, packet.seq);
         } else if self.listener.takes(packet.payload_type) {
             self.uplink.on_event(now, packet);
-            let event = ReceivedEvent {
-                payload_type: packet.payload_type,
-                ssrc: packet.ssrc,
-                seq: packet.seq,
-                timestamp: packet.timestamp,
-                marker: packet.marker,
-                payload: &packet.payload,
-            };
+            let event = ReceivedEvent::from(&packet_of(packet));
             self.listener.on_packet(now, event);
         } else {
             return false;

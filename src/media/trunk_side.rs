@@ -187,14 +187,7 @@ impl TrunkSide {
     ) -> Received<'a> {
         let received = self.leg.on_rtp(now, source, datagram);
         if let Received::Event(packet) = &received {
-            let event = ReceivedEvent {
-                payload_type: packet.payload_type.get(),
-                ssrc: packet.ssrc.0,
-                seq: packet.seq.0,
-                timestamp: packet.timestamp.0,
-                marker: packet.marker,
-                payload: packet.payload,
-            };
+            let event = ReceivedEvent::from(packet);
             self.listener.on_packet(now, event);
             self.sound.on_event(packet);
         }

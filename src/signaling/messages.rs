@@ -496,6 +496,12 @@ impl Event {
         }
     }
 
+    /// A state of a call that goes on, with the codec of its far side where it is known.
+    pub fn state(call: CallId, state: CallState, codec: Option<String>) -> Event {
+        let early_media = state == CallState::EarlyMedia;
+        Event::CallState { call, state, sip: None, codec, early_media }
+    }
+
     /// The end in the words of its cause. `sip` as it came from the trunk, else the cause's own.
     pub fn ended(
         call: CallId,

@@ -107,12 +107,13 @@ pub fn passes(gateway: &Gateway, name: &str, scenario: &str, more: &[&str]) -> V
     let sip = gateway.sip_udp.unwrap().to_string();
     // A machine that builds beside it may hold a frame back for longer than a call bears.
     let mut arguments = vec!["run", &file, "--sip", &sip, "--output", "json"];
-    arguments.extend(["--retries", "2", "--parallel", "4"]);
+    arguments.extend(["--retries", "6", "--parallel", "4"]);
     arguments.extend(more);
     let output = ivr(&arguments);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{text}\n{errors}\n{}", gateway.process.output());
+    let said = gateway.process.output();
+    assert!(output.status.success(), "the gateway said:\n{said}\nall results:\n{text}\n{errors}");
     serde_json::from_str(&text).unwrap()
 }
 

@@ -7,6 +7,7 @@ import { Webhook } from "standardwebhooks";
 
 const library = new Webhook(process.argv[2]);
 const seen = new Map();
+const answer = (response, to) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ to }));
 
 const server = createServer(async (request, response) => {
   let body = "";
@@ -34,7 +35,9 @@ const server = createServer(async (request, response) => {
       more();
       break;
     }
-    case "/decides": response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ to: "user:web" })); break;
+    case "/help": answer(response, "number:112"); break;
+    case "/code": answer(response, "number:600"); break;
+    case "/decides": answer(response, "user:web"); break;
     case "/nonsense": response.writeHead(200).end(JSON.stringify({ to: "ring:nobody" })); break;
     default: response.writeHead(200).end();
   }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::base::document::{Field, Reader};
 use crate::base::{DialString, Findings, UserId};
-use crate::dialplan::decision::Outcome;
+use crate::dialplan::decision::{Matched, Outcome};
 use crate::dialplan::emergency as numbers;
 use crate::dialplan::number::Region;
 use crate::dialplan::plan::{Action, Choice, Destination, Emergency, OutboundRule, Plan};
@@ -48,23 +48,16 @@ pub(super) fn forwards(plan: &Plan, numbers: &[Field<DialString>], findings: &Fi
     for number in numbers.iter().take(MOST_FORWARDS) {
         let text = number.value.as_str();
         let decision = plan.evaluate_forward(&number.value, own.as_ref(), Timestamp::UNIX_EPOCH);
-        match &decision.outcome {
-            Outcome::Refuse(refusal) if !decision.depends_on_time() => {
+        let Outcome::Refuse(refusal) = &decision.outcome else { continue };
+        match decision.matched {
+            Matched::Emergency | Matched::Extension | Matched::Feature => {
+                findings.error(&number.at, format!("number:{}", refusal.words));
+            }
+            Matched::Rule(_) | Matched::Nothing if !decision.depends_on_time() => {
                 let message = format!("number:{text} would be refused: {}", refusal.words);
                 findings.warn(&number.at, message);
             }
-            Outcome::Dial(call) if call.emergency => {
-                let message = format!(
-                    "number:{text} is an emergency call, and nobody outside calls for help from here"
-                );
-                findings.error(&number.at, message);
-            }
-            Outcome::Flow(flow) => {
-                let to = flow.first().map(ToString::to_string).unwrap_or_default();
-                let message = format!("number:{text} is a code of this plan: write {to:?} itself");
-                findings.error(&number.at, message);
-            }
-            Outcome::Refuse(_) | Outcome::Dial(_) => {}
+            Matched::Rule(_) | Matched::Nothing => {}
         }
     }
 }

@@ -11,6 +11,7 @@ use super::EventBlock;
 use super::press::{Arrival, Clock, Press, Relation, Sender};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, DigitId, EndReason, Output, Phase};
+use crate::rtp::Packet;
 
 /// The telephone events of one leg, of all its negotiated types.
 #[derive(Debug)]
@@ -41,6 +42,19 @@ pub struct ReceivedEvent<'a> {
     pub marker: bool,
     /// RTP payload: blocks of four bytes.
     pub payload: &'a [u8],
+}
+
+impl<'a> From<&Packet<'a>> for ReceivedEvent<'a> {
+    fn from(packet: &Packet<'a>) -> ReceivedEvent<'a> {
+        ReceivedEvent {
+            payload_type: packet.payload_type.get(),
+            ssrc: packet.ssrc.0,
+            seq: packet.seq.0,
+            timestamp: packet.timestamp.0,
+            marker: packet.marker,
+            payload: packet.payload,
+        }
+    }
 }
 
 /// What a decoder takes.

@@ -19,15 +19,9 @@ impl CallTask {
         let Some(caller) = &self.media else { return };
         match join(caller, &page.media, self.gateway.pool.own_address()).await {
             Ok(codec) => {
-                page.page.event(Event::CallState {
-                    call: self.id,
-                    state: CallState::Active,
-                    sip: None,
-                    codec: Some(codec.to_owned()),
-                    early_media: false,
-                });
-                let codec = LegEvent::Codec(codec.to_owned());
-                self.feed(Input::Leg(Leg::Callee(n), codec));
+                let codec = codec.to_owned();
+                page.page.event(Event::state(self.id, CallState::Active, Some(codec.clone())));
+                self.feed(Input::Leg(Leg::Callee(n), LegEvent::Codec(codec)));
             }
             Err(error) => {
                 tracing::warn!(call.id = %self.id, %error, "two pages cannot be joined");

@@ -29,6 +29,7 @@ use crate::gateway::spawn;
 use crate::gateway::voicemail::{Left, Voicemails};
 use crate::ivr::{Line, LineEvent, Script};
 use crate::media;
+use crate::signaling::{CallState, Event};
 
 impl CallTask {
     /// A line that waits to be served: it answers at once. A number has no line, it answers when its
@@ -229,13 +230,7 @@ impl CallTask {
             self.media_command(media.serve(Box::new(near)));
         }
         if let Some(Callee::Page(page)) = callee {
-            page.page.event(crate::signaling::Event::CallState {
-                call: self.id,
-                state: crate::signaling::CallState::Active,
-                sip: None,
-                codec: None,
-                early_media: false,
-            });
+            page.page.event(Event::state(self.id, CallState::Active, None));
         }
         if line.parent.send(CallInput::Onward(line.n, Onward::Joined(far))).await.is_err() {
             self.feed(Input::End(Cause::Hangup));

@@ -75,7 +75,7 @@ impl CallTask {
                 if self.handing.is_some() {
                     self.far = Some(leg);
                 }
-                // One without a line is a number that a call of its own is on the way to.
+                // One without a line waits for a number's call, or for a server that says where it goes.
                 let answers = matches!(&callee, Callee::Line(line) if line.line.is_some());
                 self.callees.push(callee);
                 self.answer_start();
@@ -138,13 +138,7 @@ impl CallTask {
             return;
         }
         self.signal(Speaker::Gateway, state_word(state));
-        page.page.event(Event::CallState {
-            call: self.id,
-            state,
-            sip: None,
-            codec: self.engine.record().codec.clone(),
-            early_media: state == CallState::EarlyMedia,
-        });
+        page.page.event(Event::state(self.id, state, self.engine.record().codec.clone()));
     }
 
     fn switch_feed(&mut self, feed: Feed) {

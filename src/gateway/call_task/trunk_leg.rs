@@ -12,6 +12,7 @@ use crate::gateway::health::News;
 use crate::gateway::sip_words;
 use crate::gateway::trunks::Trunk;
 use crate::media::{self, Phase, TrunkCodec, TrunkMedia};
+use crate::signaling::{CallState, Event as PageEvent};
 use crate::sip::{
     Answer, Body, Command, End, Event, Invite, LocateError, Method, OfferIn, Origin, Session,
 };
@@ -284,13 +285,8 @@ impl CallTask {
                 }
                 self.serve_line(n);
                 if let Some(Callee::Page(page)) = self.callees.get(usize::from(n)) {
-                    page.page.event(crate::signaling::Event::CallState {
-                        call: self.id,
-                        state: crate::signaling::CallState::Active,
-                        sip: None,
-                        codec: self.engine.record().codec.clone(),
-                        early_media: false,
-                    });
+                    let codec = self.engine.record().codec.clone();
+                    page.page.event(PageEvent::state(self.id, CallState::Active, codec));
                 }
             }
             Err(error) => {

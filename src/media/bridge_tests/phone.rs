@@ -42,14 +42,7 @@ impl Phone {
             self.law.decode(packet.payload, &mut self.pcm).unwrap();
             self.tones.handle_input(now, &self.pcm);
         } else {
-            let event = ReceivedEvent {
-                payload_type,
-                ssrc: packet.ssrc.0,
-                seq: packet.seq.0,
-                timestamp: packet.timestamp.0,
-                marker: packet.marker,
-                payload: packet.payload,
-            };
+            let event = ReceivedEvent::from(packet);
             let _ = self.events.handle_input(now, DecoderInput::Packet(event));
         }
         self.collect();
