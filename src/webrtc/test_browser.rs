@@ -82,6 +82,16 @@ impl TestBrowser {
         self.rtc.close().unwrap();
     }
 
+    /// The index of the next packet: its sequence number, wraps counted in.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.seq + 1
+    }
+
+    /// Sets it. The first packet's must be below 65,536.
+    pub(crate) fn set_next_seq(&mut self, next: u64) {
+        self.seq = next - 1;
+    }
+
     /// Sends one packet with the next sequence number.
     pub(crate) fn send(&mut self, now: Instant, packet: RtpOut<'_>) {
         self.seq += 1;

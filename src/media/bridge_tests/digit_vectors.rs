@@ -149,6 +149,10 @@ impl Wire for Collected {
 
 impl Connection {
     fn new() -> Self {
+        Self::with(config())
+    }
+
+    fn with(config: BridgeConfig) -> Self {
         let now = epoch();
         let peer = PeerConfig {
             candidates: vec![address(GATEWAY)],
@@ -158,7 +162,7 @@ impl Connection {
         };
         let mut page =
             TestBrowser::new(now, address(PAGE), &[BrowserCodec::Opus], &[(110, 48_000)]);
-        let mut call = MediaCall::new(now, peer, config());
+        let mut call = MediaCall::new(now, peer, config);
         let offer = page.offer();
         page.accept(&call.browser_offer(now, &offer).unwrap());
         let media = TrunkMedia { addresses: AddressPolicy::Any, ..TrunkMedia::default() };
@@ -256,13 +260,44 @@ fn v29_across_an_ice_restart() {
     assert_eq!(heard[1].2, 200, "{heard:?}");
 }
 
+/// SRTP counts the wraps of the sequence numbers beside them (RFC 3711 3.3.1), for each direction on its
+/// own; who loses count can open nothing more. The page stands short of a wrap, is silent for fifteen
+/// minutes and wraps in the middle of the next key. The trunk's sound goes on meanwhile: 45,000 packets
+/// toward the page, over a wrap of theirs.
 #[test]
 fn v30_after_15_minutes_of_silence_srtp_index() {
-    let mut connection = Connection::new();
+    // The first sequence number toward the page is the first number drawn, below 32,768.
+    let seed = |n: u8| [n; 32];
+    let late = |seed: &[u8; 32]| ChaCha12Rng::from_seed(*seed).next_u32() as u16 & 0x7FFF > 24_000;
+    let seed = (0..=255).map(seed).find(late).unwrap();
+    let mut connection = Connection::with(BridgeConfig { seed, ..config() });
+    connection.page.set_next_seq(65_536 - 10);
+    // Seven packets of the page's ten.
     connection.press('1');
-    // A muted page sends nothing; the trunk's stream goes on.
-    connection.run(Duration::from_secs(15 * 60), ms(100));
+    let (mut seq, mut timestamp) = (65_500_u16, 0_u32);
+    for _ in 0..15 * 60 * 50 {
+        let mut datagram = Vec::new();
+        Packet {
+            marker: false,
+            payload_type: PayloadType::PCMU,
+            seq: Seq(seq),
+            timestamp: Timestamp(timestamp),
+            ssrc: Ssrc(77),
+            payload: &[0xFF; 160],
+        }
+        .write(&mut datagram);
+        (seq, timestamp) = (seq.wrapping_add(1), timestamp.wrapping_add(160));
+        let (now, from) = (connection.now, address(TRUNK));
+        connection.call.on_trunk_datagram(now, TrunkPort::Rtp, from, &mut datagram);
+        connection.run(ms(20), ms(20));
+    }
+    let heard = &connection.page.received;
+    assert!(heard.len() > 44_900, "{} packets reached the page", heard.len());
+    let seqs: Vec<u16> = heard.iter().map(|(_, packet)| packet.seq).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "one row of numbers");
+    assert!(seqs.windows(2).any(|pair| pair[1] < pair[0]), "its numbers wrapped");
     connection.press('2');
     connection.press('3');
     assert_eq!(connection.phone.keys(), "123");
+    assert_eq!(connection.page.next_seq(), 65_536 + 11, "so did the page's, in the second key");
 }

@@ -76,6 +76,10 @@ pub(super) struct Lab {
     pub(super) page_held: Option<RtpIn>,
     pub(super) trunk_held: Option<Vec<u8>>,
     pub(super) infos_in: u64,
+    /// The level of the trunk's keys as tones, each of both.
+    pub(super) key_dbm0: f64,
+    /// The call that this one's trunk goes on to: its time is this one's.
+    pub(super) onward: Option<Box<Lab>>,
 }
 
 pub(super) fn config() -> BridgeConfig {
@@ -159,7 +163,35 @@ impl Lab {
         let media = TrunkMedia { addresses: AddressPolicy::Any, ..media };
         bridge.open_trunk(address(LOCAL), media);
         bridge.trunk_offer().unwrap();
-        let codec = crate::media::uplink::coding(codec);
+        Self::around(now, bridge, crate::media::uplink::coding(codec))
+    }
+
+    /// Two trunks and nobody else: the one's call goes on to the other through a pipe, as that of a flow or
+    /// of a menu does. The first is the caller's, the second, in `onward`, the callee's.
+    pub(super) fn trunk_to_trunk(caller: (DtmfMode, &str), callee: (DtmfMode, &str)) -> Self {
+        let now = epoch();
+        let (near, far) = crate::media::pipe();
+        let side = |(wish, formats): (DtmfMode, &str), end: crate::media::PipeEnd| {
+            let mut bridge = Bridge::new(now, config());
+            let media =
+                TrunkMedia { dtmf: wish, addresses: AddressPolicy::Any, ..Default::default() };
+            bridge.open_trunk(address(LOCAL), media);
+            bridge.trunk_offer().unwrap();
+            bridge.trunk_accept(now, &answer(address(TRUNK), formats)).unwrap();
+            bridge.serve(now, Box::new(end));
+            let mut lab = Self::around(now, bridge, Codec::Pcmu);
+            lab.drain();
+            lab
+        };
+        Self { onward: Some(Box::new(side(callee, far))), ..side(caller, near) }
+    }
+
+    /// The callee's side of [`Lab::trunk_to_trunk`].
+    pub(super) fn far(&self) -> &Lab {
+        self.onward.as_ref().unwrap()
+    }
+
+    fn around(now: Instant, bridge: Bridge, codec: Codec) -> Self {
         Self {
             now,
             bridge,
@@ -183,6 +215,8 @@ impl Lab {
             page_held: None,
             trunk_held: None,
             infos_in: 0,
+            key_dbm0: -10.0,
+            onward: None,
         }
     }
 
@@ -272,6 +306,13 @@ impl Lab {
             for (request, status) in self.phone.answers(self.now) {
                 self.bridge.info_done(self.now, request, status);
                 self.drain();
+            }
+            if let Some(onward) = &mut self.onward {
+                // Its phone speaks in between.
+                if onward.now.duration_since(epoch()).as_millis() % 20 == 10 {
+                    onward.trunk_goes_on();
+                }
+                onward.wait(ms(5));
             }
         }
     }

@@ -255,7 +255,7 @@ impl Lab {
 
     /// Row and column in the trunk's sound, silence to the end of the last packet.
     fn trunk_tone(&mut self, key: char, length_ms: u64) {
-        let mut tone = pair(key);
+        let mut tone = pair_at(key, self.key_dbm0);
         for from in (0..length_ms).step_by(20) {
             let mut pcm = [0; FRAME];
             let samples = (length_ms - from).min(20) as usize * 8;
@@ -297,8 +297,13 @@ impl Lab {
 
 /// The tones of a key.
 pub(super) fn pair(key: char) -> Tones {
+    pair_at(key, -10.0)
+}
+
+/// The same, each tone at this level.
+pub(super) fn pair_at(key: char, dbm0: f64) -> Tones {
     let place = "123A456B789C*0#D".find(key).unwrap();
-    let tone = |frequency| Tone { frequency, dbm0: -10.0 };
+    let tone = |frequency| Tone { frequency, dbm0 };
     Tones::new(&[
         tone([697.0, 770.0, 852.0, 941.0][place / 4]),
         tone([1209.0, 1336.0, 1477.0, 1633.0][place % 4]),
