@@ -122,6 +122,8 @@ struct Connection {
     wire: Collected,
     phone: super::phone::Phone,
     timestamp: u32,
+    /// In 20 ms of the page's clock.
+    ticks: u16,
 }
 
 #[derive(Default)]
@@ -149,19 +151,19 @@ impl Wire for Collected {
 
 impl Connection {
     fn new() -> Self {
-        Self::with(config())
+        Self::with(config(), BrowserCodec::Opus)
     }
 
-    fn with(config: BridgeConfig) -> Self {
+    fn with(config: BridgeConfig, codec: BrowserCodec) -> Self {
         let now = epoch();
         let peer = PeerConfig {
             candidates: vec![address(GATEWAY)],
             ice_lite: false,
-            codecs: vec![BrowserCodec::Opus],
+            codecs: vec![codec],
             opus_parameters: "useinbandfec=1".into(),
         };
-        let mut page =
-            TestBrowser::new(now, address(PAGE), &[BrowserCodec::Opus], &[(110, 48_000)]);
+        let clock = codec.clock_rate();
+        let mut page = TestBrowser::new(now, address(PAGE), &[codec], &[(110, clock)]);
         let mut call = MediaCall::new(now, peer, config);
         let offer = page.offer();
         page.accept(&call.browser_offer(now, &offer).unwrap());
@@ -171,7 +173,8 @@ impl Connection {
         call.connect(now);
         let phone = super::phone::Phone::new();
         let wire = Collected::default();
-        let mut connection = Self { now, call, page, wire, phone, timestamp: 0 };
+        let ticks = (clock / 50) as u16;
+        let mut connection = Self { now, call, page, wire, phone, timestamp: 0, ticks };
         connection.run(ms(2000), ms(5));
         assert!(connection.page.connected);
         connection
@@ -215,11 +218,11 @@ impl Connection {
         }
     }
 
-    /// One step of a key: a packet of its event.
-    fn event(&mut self, key: char, ticks: u16, end: bool) {
-        let [high, low] = ticks.to_be_bytes();
+    /// One step of a key: a packet of its event, after so many intervals of 20 ms.
+    fn event(&mut self, key: char, intervals: u16, end: bool) {
+        let [high, low] = (intervals * self.ticks).to_be_bytes();
         let payload = [digit(key).event(), if end { 0x8A } else { 10 }, high, low];
-        let (timestamp, marker) = (self.timestamp, ticks == 960);
+        let (timestamp, marker) = (self.timestamp, intervals == 1);
         let packet = RtpOut { payload_type: 110, seq: 0, timestamp, marker, payload: &payload };
         self.page.send(self.now, packet);
         self.run(ms(20), ms(5));
@@ -228,10 +231,10 @@ impl Connection {
     fn press(&mut self, key: char) {
         self.timestamp = self.timestamp.wrapping_add(48_000);
         for n in 1..5 {
-            self.event(key, n * 960, false);
+            self.event(key, n, false);
         }
         for _ in 0..3 {
-            self.event(key, 4_800, true);
+            self.event(key, 5, true);
         }
         self.run(ms(200), ms(5));
     }
@@ -242,16 +245,16 @@ fn v29_across_an_ice_restart() {
     let mut connection = Connection::new();
     connection.press('1');
     connection.timestamp += 48_000;
-    connection.event('2', 960, false);
+    connection.event('2', 1, false);
     // New credentials in the middle of a press.
     let offer = connection.page.ice_restart_offer();
     let answer = connection.call.browser_offer(connection.now, &offer).unwrap();
     connection.page.accept(&answer);
     for n in 2..10 {
-        connection.event('2', n * 960, false);
+        connection.event('2', n, false);
     }
     for _ in 0..3 {
-        connection.event('2', 9_600, true);
+        connection.event('2', 10, true);
     }
     connection.run(ms(1000), ms(5));
     connection.press('3');
@@ -268,9 +271,9 @@ fn v29_across_an_ice_restart() {
 fn v30_after_15_minutes_of_silence_srtp_index() {
     // The first sequence number toward the page is the first number drawn, below 32,768.
     let seed = |n: u8| [n; 32];
-    let late = |seed: &[u8; 32]| ChaCha12Rng::from_seed(*seed).next_u32() as u16 & 0x7FFF > 24_000;
+    let late = |seed: &[u8; 32]| ChaCha12Rng::from_seed(*seed).next_u32() as u16 & 0x7FFF > 31_000;
     let seed = (0..=255).map(seed).find(late).unwrap();
-    let mut connection = Connection::with(BridgeConfig { seed, ..config() });
+    let mut connection = Connection::with(BridgeConfig { seed, ..config() }, BrowserCodec::Pcmu);
     connection.page.set_next_seq(65_536 - 10);
     // Seven packets of the page's ten.
     connection.press('1');
