@@ -69,7 +69,7 @@ fuzz: setup-build
 # The tests with real peers write what they have seen into target/interop, one file a cell.
 INTEROP = --test sip_peers --test sip_sessions --test sip_timers --test sip_transfers --test sip_phones \
 	--test trunk_phones --test trunk_sound --test trunk_identity --test trunk_faults \
-	--test dtmf_peers
+	--test trunk_registers --test trunk_tls --test forwards --test dtmf_peers
 
 interop: setup-test
 	rm -rf target/interop

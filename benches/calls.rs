@@ -169,6 +169,7 @@ fn gateway(callee: SocketAddr) {
                         headers: Vec::new(),
                         replaces: None,
                         referred_by: None,
+                        max_forwards: 70,
                         body: incoming.body.clone(),
                         credentials: None,
                     })))

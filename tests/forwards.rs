@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use support::gateway::Gateway;
 use support::phones::{Baresip, Linphone, Sipp};
+use support::sipp_script::{Script, plain};
 use support::wire::{Press, Wire};
 use support::{TempDir, free_port, http, sound};
 
@@ -266,6 +267,42 @@ fn the_next_number_is_tried_where_one_fails() {
     http::no_call_is_on(&gateway.base);
     let records = http::records(&gateway.base);
     assert_eq!(records.len(), 3, "the call, and one to each number: {records:?}");
+}
+
+/// Two trunks that send each other's calls back to the gateway: each time the call may go through one server
+/// less (RFC 7332), and at the last one it is refused. The trunks are the gateway itself.
+#[test]
+fn a_loop_through_two_trunks_ends() {
+    let plan = PLAN.replace(
+        "flow = [\"user:web\", \"number:+4915112345678\"]",
+        "flow = [\"number:+4915112345678\"]",
+    ) + "[[inbound]]\nname = \"and back\"\ndid = [\"+4915112345678\"]\n\
+           flow = [\"number:+493012345670\"]\n\
+           [[outbound]]\nname = \"back\"\nto = [\"+493012345670\"]\nroute = [\"back\"]\n";
+    let port = free_port();
+    let trunks = ["wire", "back", "gone"].map(|name| {
+        format!(
+            "[trunk.{name}]\ntarget = \"sip:127.0.0.1:{port}\"\noptions_interval = \"0s\"\n\
+             channels = 100\ncps = 100\n"
+        )
+    });
+    let trunks = format!("channels = 100\ncps = 100\n{}", trunks.concat());
+    let listen = format!("listen = [\"udp:127.0.0.1:{port}\"]\n");
+    let target = format!("sip:127.0.0.1:{}", free_port());
+    let gateway = Gateway::serve_with(&target, &plan, &listen, &trunks);
+    let script = Script::caller("+493012345670", "", &plain(1)).refused(503);
+    let mut sipp = Sipp::calling(
+        &script.replace("Max-Forwards: 70", "Max-Forwards: 4"),
+        &format!("127.0.0.1:{port}"),
+    );
+    sipp.is_content();
+    http::no_call_is_on(&gateway.base);
+    // With 4, 3, 2 and 1 left it came in and went on; with none it was not taken.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while http::records(&gateway.base).len() != 2 * 4 {
+        assert!(Instant::now() < deadline, "{:?}", http::records(&gateway.base));
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
 }
 
 /// Six seconds of silence, then each key for 100 ms with 100 ms of pause, as 16-bit mono at 8 kHz.

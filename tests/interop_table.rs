@@ -137,6 +137,7 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("trunk_faults", "a_broken_trunk_costs_its_own_call_and_says_why"),
             ("trunk_faults", "responses_that_do_not_fit_are_no_answer"),
+            ("trunk_faults", "offers_that_cannot_be_answered_are_refused_with_the_reason"),
         ],
     ),
 ];

@@ -124,6 +124,7 @@ async fn a_call_by_srv_goes_to_the_next_host_when_the_first_is_silent() {
         asserted_identity: None,
         replaces: None,
         referred_by: None,
+        max_forwards: 70,
         headers: Vec::new(),
         body: Some(Body::sdp("offer")),
         credentials: None,

@@ -143,6 +143,7 @@ impl Agent {
             asserted_identity: Some(address("sip:+49301234567@gateway.example")),
             replaces: None,
             referred_by: None,
+            max_forwards: 70,
             headers: Vec::new(),
             body: Some(Body::sdp(SDP)),
             credentials: Some(Credentials {

@@ -16,6 +16,7 @@ use support::kamailio::{Kamailio, Ways};
 use support::phones::{Baresip, By, Linphone, Media, Sipp};
 use support::sipp_script::{Script, plain};
 use support::talk::Way;
+use support::uas::{Manner, Uas};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -219,6 +220,32 @@ async fn sipp_hands_the_page_to_a_phone_that_is_busy() {
     }
     { call }.hang_up(&mut page).await.unwrap();
     sipp.is_content();
+}
+
+/// What a REFER that failed had taken of the caps of the page's user is given back: two calls at once are
+/// this one and the next REFER's.
+#[tokio::test]
+async fn a_refer_that_failed_keeps_no_place() {
+    let busy = Uas::start(Manner::Refuses(486));
+    let notify = |script: Script, line: &str| {
+        script.expect("NOTIFY", &["Event: refer", line]).confirm("200 OK", "", None)
+    };
+    let mut script = Script::callee().answer("200 OK", "", Some(&plain(1))).ack();
+    let lines = "Refer-To: <sip:702@127.0.0.1>\nContent-Length: 0\n";
+    for cseq in 1..=3 {
+        script = script.ask_with("REFER", cseq, lines).response(202, &[]);
+        script = notify(notify(script, "SIP/2.0 100"), "SIP/2.0 486");
+    }
+    let mut sipp = Sipp::script(&script.until_bye());
+    let (_, south) =
+        busy.target().rsplit_once(':').map(|(a, b)| (a.to_owned(), b.parse())).unwrap();
+    let gateway = gateway(sipp.port, south.unwrap());
+    let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+    let call = talk(&mut page, "700").await;
+    sipp.got("\nSIP/2.0 486", 3).await;
+    { call }.hang_up(&mut page).await.unwrap();
+    sipp.is_content();
+    assert_eq!(busy.invites(), 3);
 }
 
 /// RFC 3891: a third phone of the trunk takes the call over.

@@ -17,9 +17,12 @@ use support::http;
 use support::kamailio::Kamailio;
 use support::process::{Finished, Process, run};
 use support::raw_phone::{Manner, RawPhone};
+use support::uas::{Manner as CarrierManner, Uas};
 
 const PLAN: &str = "version = 1\nemergency = \"not-provided\"\n\
-    [defaults]\ncountry = \"DE\"\ntimezone = \"Europe/Berlin\"\n";
+    [defaults]\ncountry = \"DE\"\ntimezone = \"Europe/Berlin\"\ncaller_id = \"office\"\n\
+    [caller_id.office]\nnumber = \"+493012345670\"\n\
+    [[outbound]]\nname = \"germany\"\nto = [\"+49.\"]\nroute = [\"phone\"]\n";
 
 /// The command with the gateway's configuration, whose port the system chose.
 fn trunk(gateway: &Gateway, arguments: &[&str]) -> Finished {
@@ -56,6 +59,12 @@ fn a_trunk_that_works_is_said_to_in_words_and_in_json() {
     );
     assert!(!found.contains("30123456"), "the number is masked: {found}");
     assert_eq!(step(&report, "register")["outcome"], "skipped");
+    // What the plan keeps in is not called to try a trunk, either.
+    let kept = trunk(&gateway, &["test", "phone", "--call", "+4319876543", "--output", "json"]);
+    let kept = json(&kept);
+    assert_eq!(step(&kept, "call")["outcome"], "failed", "{kept}");
+    let found = step(&kept, "call")["found"].as_str().unwrap();
+    assert!(found.contains("the dial plan does not send this call out"), "{found}");
     // The channel, the ports and the session are given back.
     let deadline = Instant::now() + Duration::from_secs(40);
     while http::metric(&gateway.base, "crosspoint_rtp_ports_in_use") > 0.0
@@ -66,6 +75,19 @@ fn a_trunk_that_works_is_said_to_in_words_and_in_json() {
     let none = trunk(&gateway, &["test", "nowhere"]);
     assert_eq!(none.code, Some(2));
     assert!(none.stderr.contains("no such trunk"), "{}", none.stderr);
+}
+
+/// Many carriers never say 180: the ringing is in their sound.
+#[test]
+fn a_trunk_that_says_183_works() {
+    let carrier = Uas::start(CarrierManner::EarlyMediaThen(480));
+    let gateway = Gateway::serve_target(&carrier.target(), PLAN, "");
+    let test = trunk(&gateway, &["test", "phone", "--call", "+4930123456", "--output", "json"]);
+    let report = json(&test);
+    let call = step(&report, "call");
+    assert_eq!(call["outcome"], "fine", "{report}");
+    let found = call["found"].as_str().unwrap();
+    assert!(found.contains("is on its way (183") && found.contains("with Pcma at"), "{found}");
 }
 
 #[test]

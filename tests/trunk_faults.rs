@@ -99,6 +99,18 @@ fn faults() -> Vec<Fault> {
             Script::callee().answer("499 Whatever", "", None).ack().end(),
         ),
         fault(
+            "wants a password that nobody has",
+            "trunk-failed",
+            Script::callee()
+                .answer(
+                    "401 Unauthorized",
+                    "WWW-Authenticate: Digest realm=\"x\", nonce=\"n\", algorithm=MD5\n",
+                    None,
+                )
+                .ack()
+                .end(),
+        ),
+        fault(
             "hangs up as soon as it has answered",
             "hangup",
             Script::callee()
@@ -137,6 +149,10 @@ async fn a_broken_trunk_costs_its_own_call_and_says_why() {
         sipp.is_content();
         let record = record(&gateway, id.as_str()).await;
         assert!(record.contains(&format!("\"{code}\"")), "{name}: {record}");
+        // Why, in the trunk's own words.
+        if name == "wants a password that nobody has" {
+            assert!(record.contains("401"), "{record}");
+        }
         // The call beside it was not touched.
         let on: Vec<_> = http::calls(&gateway.base);
         assert!(on.iter().any(|own| own["id"] == beside.id.as_str()), "{name}: {on:?}");
@@ -158,6 +174,44 @@ async fn record(gateway: &Gateway, id: &str) -> String {
             return record.to_string();
         }
         assert!(Instant::now() < deadline, "no record of {id}");
+    }
+}
+
+/// What a trunk may offer that cannot be answered is refused with the reason, before anybody is rung; what is
+/// wrapped in several parts is understood.
+#[tokio::test(flavor = "multi_thread")]
+async fn offers_that_cannot_be_answered_are_refused_with_the_reason() {
+    let trunk = "options_interval = \"0s\"\nsrtp = \"sdes-required\"\n";
+    let plain_trunk =
+        Gateway::serve_trunk(support::free_port(), PLAN, "options_interval = \"0s\"\n");
+    let secret = Gateway::serve_trunk(support::free_port(), PLAN, trunk);
+    let key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+    let keys = format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20|1:4\n");
+    let parts = format!(
+        "--b\nContent-Type: application/isup;version=itu-t92+\n\n1\n--b\nContent-Type: application/sdp\n\n{}\
+         --b--\n",
+        plain(1)
+    );
+    let session = |connection: &str, media: &str| {
+        format!("v=0\no=- 1 1 {connection}\ns=-\nc={connection}\nt=0 0\n{media}")
+    };
+    let gzip = Script::caller("+493023125600", "Content-Encoding: gzip\n", &plain(1)).refused(415);
+    let six = session("IN IP6 2001:db8::7", "m=audio 4000 RTP/AVP 0\n");
+    let six = Script::caller("+493023125600", "", &six).refused(488);
+    let mki = session("IN IP4 127.0.0.1", &format!("m=audio 4000 RTP/SAVP 0\n{keys}"));
+    let mki = Script::caller("+493023125600", "", &mki).refused(488);
+    let mixed = Script::caller("+493023125600", "", &parts).refused(480);
+    let mixed = mixed
+        .replace("application/sdp\nContent-Length", "multipart/mixed;boundary=b\nContent-Length");
+    for (gateway, script, words) in [
+        (&plain_trunk, gzip, "Accept-Encoding: identity"),
+        (&plain_trunk, six, "Warning: 301 crosspoint"),
+        (&secret, mki, "without identifiers (MKI)"),
+        (&plain_trunk, mixed, "Reason: Q.850"),
+    ] {
+        let mut sipp = Sipp::calling(&script, &gateway.sip_udp.unwrap().to_string());
+        sipp.is_content();
+        assert!(sipp.messages().contains(words), "{words}: {}", sipp.messages());
     }
 }
 

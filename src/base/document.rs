@@ -81,6 +81,12 @@ pub fn parse(text: &str, file: &str, findings: &Findings) -> Item {
     Item { value: Value::Table(source.table(root.get_ref())), at }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// The name of every table that was read, and the keys that it was asked for.
+    pub(crate) static FINISHED: RefCell<Vec<(String, Vec<&'static str>)>> = RefCell::default();
+}
+
 /// Typed access to one table. Every getter reports what is wrong and gives `None`.
 pub struct Reader<'a> {
     table: &'a Table,
@@ -280,6 +286,8 @@ impl<'a> Reader<'a> {
     /// Refuses every key that was not asked for.
     pub fn finish(&self) {
         let asked = self.asked.borrow();
+        #[cfg(test)]
+        FINISHED.with_borrow_mut(|all| all.push((self.name.clone(), asked.clone())));
         for (key, _) in self.table {
             if !asked.contains(&key.value.as_str()) {
                 let near = self.findings.suggest(&key.value, asked.iter().copied());

@@ -176,6 +176,7 @@ impl Phones {
             headers: Vec::new(),
             replaces: None,
             referred_by: None,
+            max_forwards: crate::sip::MAX_FORWARDS,
             body: None,
             credentials: None,
         })

@@ -295,6 +295,7 @@ impl Driver {
             headers: vec![],
             replaces: None,
             referred_by: None,
+            max_forwards: 70,
             body: None,
             credentials: None,
         };

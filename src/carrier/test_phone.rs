@@ -95,6 +95,7 @@ impl Phone {
             asserted_identity: None,
             replaces: None,
             referred_by: None,
+            max_forwards: 70,
             headers: vec![],
             body,
             credentials: None,

@@ -50,6 +50,7 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.add("sip.dns_servers", strings(&config.sip.dns_servers));
     list.add("sip.session_expires", quoted(&format!("{}s", config.sip.session_expires.as_secs())));
     list.add("sip.session_min", quoted(&format!("{}s", config.sip.session_min.as_secs())));
+    list.add("sip.streams_per_address", config.sip.streams_per_address.to_string());
     list.add("media.workers", config.media.workers.to_string());
     list.add("media.webrtc_port", config.media.webrtc_port.to_string());
     list.add("media.rtp_ports", quoted(&config.media.rtp_ports));

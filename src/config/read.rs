@@ -96,6 +96,10 @@ fn sip(table: &Reader<'_>, files: &dyn Files) -> Sip {
             }
         }
     }
+    let streams = table.integer("streams_per_address", 1..1_025);
+    if let Some(streams) = streams.and_then(|field| u16::try_from(field.value).ok()) {
+        sip.streams_per_address = streams;
+    }
     sip.address = table.parsed("address").map(|field| field.value);
     for server in table.texts_or_none("dns_servers") {
         let server = document::parsed::<SocketAddr>(server, "dns_servers", table.findings());
@@ -418,7 +422,7 @@ dialplan = "p.toml"
 [http]
 acme = { domain = "d", contact = "c" }
 [trunk.a]
-target = "sip:a.example;transport=tls"
+target = "sip:192.0.2.1;transport=tls"
 "#;
         let found = messages(text, &[]);
         assert_eq!(found.len(), 1, "{found:#?}");
@@ -427,7 +431,8 @@ target = "sip:a.example;transport=tls"
 
     #[test]
     fn the_environment_overrides_and_is_named_as_the_origin() {
-        let text = "dialplan = \"p\"\n[trunk.North-1]\ntarget = \"sip:a\"\nusername = \"u\"\n";
+        let text =
+            "dialplan = \"p\"\n[trunk.North-1]\ntarget = \"sip:192.0.2.1\"\nusername = \"u\"\n";
         let variables: BTreeMap<String, String> = [
             ("CROSSPOINT_TRUNK__NORTH_1__PASSWORD", "hunter2"),
             ("CROSSPOINT_TRUNK__NORTH_1__CHANNELS", "7"),
@@ -464,7 +469,7 @@ target = "sip:a.example;transport=tls"
     #[test]
     fn secrets_are_read_once_and_checked() {
         let text = "dialplan = \"p\"\n[auth]\ntoken_secret = \"short\"\n[trunk.a]\n\
-                    target = \"sip:a\"\npassword = \"x\"\npassword_file = \"nowhere\"\n";
+                    target = \"sip:192.0.2.1\"\npassword = \"x\"\npassword_file = \"nowhere\"\n";
         let found = messages(text, &[]);
         assert!(found[0].contains("shorter than 32 characters"), "{found:#?}");
         assert!(found[1].contains("one is enough"), "{found:#?}");

@@ -192,6 +192,8 @@ pub struct Sip {
     pub session_expires: Duration,
     /// The least that peers may ask for: 90 s to 24 h.
     pub session_min: Duration,
+    /// Streams (TCP, TLS) from one address of a trunk at once: 1 to 1024.
+    pub streams_per_address: u16,
 }
 
 impl Default for Sip {
@@ -215,6 +217,8 @@ impl Sip {
             dns_servers: Vec::new(),
             session_expires: timer.interval,
             session_min: timer.shortest,
+            // A session border controller opens one a call at most; this is room for a cluster behind NAT.
+            streams_per_address: 64,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::Inner;
 use super::accounts::{Counted, frees_in};
 use super::ringing::{Presence, Ringing};
 use super::trunks::{Trunk, Trunks};
-use crate::base::{Cause, DtmfMode, E164, Party, SessionId, UserId};
+use crate::base::{Cause, DialString, DtmfMode, E164, Party, SessionId, TrunkId, UserId};
 use crate::call::{Call, Decision, Refusal, Route, Step, Target, Targets};
 use crate::config::User;
 use crate::dialplan::{
@@ -292,6 +292,54 @@ pub(super) fn from_line(gateway: &Arc<Inner>, to: &Destination, called: Option<&
         }
         to => to_pages(plan, std::slice::from_ref(to), &presence, None, Vec::new()),
     }
+}
+
+/// What the plan says to a call by which an operator tries a trunk: that of the plan's owner, or of the first
+/// user who may call there by it. Emergency numbers are not for trying.
+///
+/// # Errors
+/// Why not, in words for the operator.
+pub(super) fn test_call(gateway: &Inner, trunk: &TrunkId, number: &E164) -> Result<Dial, String> {
+    let in_force = gateway.plans.in_force();
+    let plan = &in_force.plan;
+    let now = Timestamp::now();
+    let dialled = number.as_str();
+    let digits: DialString = dialled.parse().map_err(|_| "this is no telephone number")?;
+    let of_user = |user: &UserId| {
+        let request = outbound_request(&gateway.users, user, dialled.to_owned(), None, now);
+        plan.evaluate_outbound(&request)
+    };
+    let owner = plan.evaluate_forward(&digits, None, now);
+    let mut words = None;
+    for decision in std::iter::once(owner).chain(gateway.users.keys().map(of_user)) {
+        match &decision.outcome {
+            Outcome::Dial(call) if call.emergency => {
+                return Err("this is an emergency number: it is not called for a test".to_owned());
+            }
+            Outcome::Dial(call) if call.route.trunks.contains(trunk) => {
+                return Ok(Dial {
+                    to: Some(call.to.clone()),
+                    caller_id: call.caller_id.clone(),
+                    caller_name: "crosspoint".to_owned(),
+                    urgency: Urgency::Normal,
+                    dtmf: call.dtmf,
+                    words: None,
+                    retry_after: None,
+                    trace: Vec::new(),
+                });
+            }
+            Outcome::Dial(_) => {
+                let other = "its rule for this number names other trunks".to_owned();
+                words = words.or(Some(other));
+            }
+            Outcome::Refuse(refusal) => words = words.or(Some(refusal.words.clone())),
+            Outcome::Flow(_) => {
+                words = words.or(Some("the number is one of its own".to_owned()));
+            }
+        }
+    }
+    let words = words.unwrap_or_default();
+    Err(format!("the dial plan does not send this call out by this trunk: {words}"))
 }
 
 #[derive(Clone, Copy)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::Inner;
 use super::call_task::{self, CallInput};
 use super::requests::Done;
+use super::{Inner, sip_words};
 use crate::base::Cause;
 use crate::media;
 use crate::sip::{Command, Event, ExtraHeader, Incoming, Session};
@@ -46,6 +46,8 @@ enum Refused {
     Later(Cause),
     /// Its body is of a kind that is not spoken here.
     BodyType,
+    /// Its offer cannot be answered.
+    Media(media::Error),
 }
 
 /// Starts the call, or says why not.
@@ -61,12 +63,13 @@ fn incoming_call(gateway: &Arc<Inner>, mut incoming: Incoming) -> Result<(), Ref
     let offer = match incoming.body.take() {
         Some(body) if !body.is(SDP) => return Err(Refused::BodyType),
         Some(body) => {
+            let at = gateway.pool.own_address();
             let offer = String::from_utf8(body.bytes).ok();
             let offer = offer.ok_or(media::Error::BadSdp("not UTF-8".to_owned()));
-            let taken = offer.and_then(|offer| trunk.media.takes(&offer).map(|()| offer));
+            let taken = offer.and_then(|offer| trunk.media.takes(&offer, at).map(|()| offer));
             Some(taken.map_err(|error| {
                 tracing::info!(trunk.id = %trunk.definition.id, %error, "incoming call refused");
-                Refused::For(Cause::MediaFailed)
+                Refused::Media(error)
             })?)
         }
         None => None,
@@ -91,10 +94,13 @@ async fn refuse(gateway: &Inner, session: Session, refused: Refused) {
     let (cause, retry_after) = match refused {
         Refused::For(cause) => (cause, None),
         Refused::Later(cause) => (cause, Some(super::retry_after())),
-        Refused::BodyType => (Cause::MediaFailed, None),
+        Refused::BodyType | Refused::Media(_) => (Cause::MediaFailed, None),
     };
     let status = cause.sip();
-    let mut headers = super::sip_words::refusal_headers(cause, retry_after);
+    let mut headers = match &refused {
+        Refused::Media(error) => sip_words::media_refusal_headers(cause, error),
+        _ => sip_words::refusal_headers(cause, retry_after),
+    };
     let (status, phrase) = match refused {
         Refused::BodyType => {
             // RFC 3261 21.4.13.

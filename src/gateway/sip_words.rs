@@ -7,6 +7,7 @@ use super::trunks::Trunk;
 use crate::base::{Cause, Party};
 use crate::dialplan::{Number, Presentation, Target};
 use crate::dtmf::InfoSupport;
+use crate::media;
 use crate::sip;
 use crate::sip::header::{Reason, Warning};
 use crate::sip::{ExtraHeader, Host, Incoming, Malformed, MessageExt, NameAddr, Privacy, Uri};
@@ -137,6 +138,18 @@ pub(super) fn reasons(cause: Cause, q850: u8) -> Vec<Reason> {
     reasons
 }
 
+/// The same of an offer that cannot be answered: what is wrong with it (RFC 3261 20.43).
+pub(super) fn media_refusal_headers(cause: Cause, error: &media::Error) -> Vec<ExtraHeader> {
+    let code = match error {
+        media::Error::AddressFamily(_) => 301,
+        media::Error::NoCommonCodec => 305,
+        _ => 399,
+    };
+    let warning = Warning { code, agent: "crosspoint".to_owned(), text: error.to_string() };
+    let reason = ExtraHeader::of(&Reason::q850(cause.q850(), cause.message()));
+    reason.into_iter().chain(ExtraHeader::of(&warning)).collect()
+}
+
 /// `Reason`, `Warning` and, where it pays to come back, `Retry-After` of a refusal.
 pub(super) fn refusal_headers(cause: Cause, retry_after: Option<u32>) -> Vec<ExtraHeader> {
     let warning =
@@ -149,6 +162,12 @@ pub(super) fn refusal_headers(cause: Cause, retry_after: Option<u32>) -> Vec<Ext
         headers.push(ExtraHeader::new("Retry-After", &seconds.to_string()));
     }
     headers.into_iter().flatten().collect()
+}
+
+/// Whether a status of one trunk says the same on another: not those that speak of the request itself, or
+/// that want something of who sent it (RFC 3261 16.7, 21.3).
+pub(super) fn may_be_passed_on(status: u16) -> bool {
+    !matches!(status, 300..=399 | 400 | 401 | 402 | 405 | 407 | 413..=417 | 420..=439 | 481 | 483 | 491 | 493 | 494 | 505 | 513)
 }
 
 /// The Q.850 cause among `Reason` headers.

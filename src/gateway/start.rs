@@ -317,7 +317,9 @@ fn sip_config(config: &Config, trunks: &Trunks) -> Result<DriverConfig, StartErr
         client_ca: own.client_ca.as_ref().map(|ca| config.directory.join(ca)),
     });
     let tls = TlsConfig { server, peers: trunks.tls_peers(&config.directory) };
-    Ok(DriverConfig { listen, advertise, endpoint, tls, ..DriverConfig::default() })
+    let connections_per_source = usize::from(config.sip.streams_per_address);
+    let usual = DriverConfig::default();
+    Ok(DriverConfig { listen, advertise, endpoint, tls, connections_per_source, ..usual })
 }
 
 fn pool_config(config: &Config) -> PoolConfig {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::routing::Dial;
+use super::routing;
 use super::trunks::Trunk;
 use super::{Gateway, Inner, health, sip_words};
 use crate::base::{E164, TrunkId};
-use crate::dialplan::{Number, Target};
 use crate::media::Phase;
-use crate::sip::{Answer, Body, Command, Destination, Event, Invite, Origin, Transport};
+use crate::sip::{
+    Answer, Body, Command, Destination, Event, Invite, MAX_FORWARDS, Origin, Transport,
+};
 use crate::trunk::Urgency;
 
 /// What was found.
@@ -160,6 +161,8 @@ async fn call(inner: &Arc<Inner>, trunk: &Arc<Trunk>, number: Option<E164>) -> F
 /// Calls a number until it rings or answers.
 async fn ring(inner: &Arc<Inner>, trunk: &Arc<Trunk>, number: &E164) -> Result<String, String> {
     let gone = |error: &dyn std::fmt::Display| format!("the call could not be made: {error}");
+    // Before anything is opened: what the plan does not let out stays in.
+    let dial = routing::test_call(inner, &trunk.definition.id, number)?;
     let busy = |busy| format!("the trunk is full ({busy:?})");
     let _channel = trunk.take_channel(Urgency::Normal).map_err(busy)?;
     let located = trunk.locate(&inner.dns).await.map_err(|error| gone(&error))?;
@@ -167,17 +170,6 @@ async fn ring(inner: &Arc<Inner>, trunk: &Arc<Trunk>, number: &E164) -> Result<S
     let destination = destinations.next().ok_or("nowhere to call")?;
     let (media, _events) = inner.pool.open(inner.new_call_id()).map_err(|error| gone(&error))?;
     let offer = media.trunk_offer(trunk.media.clone()).await.map_err(|error| gone(&error))?;
-    let to = Number::from_e164(number).ok_or("this is no telephone number")?;
-    let dial = Dial {
-        to: Some(Target::Number(to)),
-        caller_id: None,
-        caller_name: "crosspoint".to_owned(),
-        urgency: Urgency::Normal,
-        dtmf: None,
-        words: None,
-        retry_after: None,
-        trace: Vec::new(),
-    };
     let words = sip_words::invite(trunk, &dial, inner.sip_address(&destination));
     let words = words.map_err(|error| gone(&error))?;
     let session = inner.sip.new_session();
@@ -198,6 +190,7 @@ async fn ring(inner: &Arc<Inner>, trunk: &Arc<Trunk>, number: &E164) -> Result<S
             credentials: trunk.credentials(),
             replaces: None,
             referred_by: None,
+            max_forwards: MAX_FORWARDS,
         })))
         .await;
     let began = Instant::now();
@@ -205,12 +198,15 @@ async fn ring(inner: &Arc<Inner>, trunk: &Arc<Trunk>, number: &E164) -> Result<S
         while let Some(event) = events.recv().await {
             let after = began.elapsed().as_millis();
             match event {
-                Event::Provisional { answer, .. } if answer.status == 180 => {
-                    return Ok(format!(
-                        "{} rings after {after} ms{}",
-                        number_of(number),
-                        heard(&media, &answer).await
-                    ));
+                // 183 is what carriers ring with: the tone is in its media.
+                Event::Provisional { answer, .. } => {
+                    let how = match answer.status {
+                        180 => "rings".to_owned(),
+                        182 => "is queued".to_owned(),
+                        status => format!("is on its way ({status} {})", answer.phrase),
+                    };
+                    let heard = heard(&media, &answer).await;
+                    return Ok(format!("{} {how} after {after} ms{heard}", number_of(number)));
                 }
                 Event::Answered { answer, .. } => {
                     return Ok(format!(

@@ -86,6 +86,12 @@ impl Trunks {
                      signalling can decrypt the media"
                 );
             }
+            if !definition.takes_calls() {
+                tracing::warn!(
+                    trunk.id = %definition.id,
+                    "no call can come from this trunk: its target is a name, and `accept_from` names no address"
+                );
+            }
             let (flow_lost, lost) = mpsc::channel(1);
             let registers = definition.register == trunk::Registering::Register;
             if registers {

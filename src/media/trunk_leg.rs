@@ -426,12 +426,12 @@ fn takes_noise(negotiated: &sdp::Negotiated, media: &TrunkMedia, payload_type: u
 }
 
 impl TrunkMedia {
-    /// Whether an offer could be answered, before anything is kept for it.
+    /// Whether an offer could be answered from an address of ours, before anything is kept for it.
     ///
     /// # Errors
     /// It is no session description, or has nothing that this trunk may speak.
-    pub fn takes(&self, offer: &str) -> Result<(), Error> {
-        let anywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    pub fn takes(&self, offer: &str, at: IpAddr) -> Result<(), Error> {
+        let anywhere = SocketAddr::new(at, 0);
         let seeds = Seeds { ssrc: 0, seq: 0, timestamp: 0, session_id: 0, keys: [[0; 30]; 3] };
         let leg = TrunkLeg::new(anywhere, self.clone(), seeds);
         let remote =
@@ -444,6 +444,7 @@ fn refused(refusal: sdp::Refusal) -> Error {
     match refusal {
         sdp::Refusal::NoCodec => Error::NoCommonCodec,
         sdp::Refusal::Address => Error::AddressRefused,
+        sdp::Refusal::Family(ours) => Error::AddressFamily(ours),
         other => Error::BadSdp(other.to_string()),
     }
 }

@@ -125,7 +125,10 @@ pub enum Refusal {
     #[error(transparent)]
     Syntax(#[from] ParseError),
     /// Keys that have to be there are not, or none that is spoken here: 488.
-    #[error("no encryption in common")]
+    #[error(
+        "no encryption in common: keys are spoken of AES_CM_128_HMAC_SHA1_80, _32 and AEAD_AES_128_GCM, \
+         without identifiers (MKI)"
+    )]
     NoCrypto,
     /// No stream of theirs is RTP audio with a port: 488.
     #[error("no audio stream over RTP")]
@@ -136,6 +139,9 @@ pub enum Refusal {
     /// No address, a host name, or one we must not send to: 488.
     #[error("a media address that is not allowed")]
     Address,
+    /// An address of the other IP version than ours: 488.
+    #[error("a media address of the other IP version: this leg has {0} only")]
+    Family(&'static str),
     /// An answer that does not fit our offer: the peer broke RFC 3264.
     #[error("the answer does not fit the offer")]
     Mismatch,
@@ -282,6 +288,8 @@ fn agree(
         their_direction = Direction::of(their_direction.sends(), Receives::No);
     } else if !local.policy.allows(*ip) {
         return Err(Refusal::Address);
+    } else if ip.to_canonical().is_ipv4() != local.address.to_canonical().is_ipv4() {
+        return Err(Refusal::Family(if local.address.is_ipv4() { "IPv4" } else { "IPv6" }));
     }
     Ok(Negotiated {
         remote: SocketAddr::new(*ip, theirs.port),

@@ -231,6 +231,9 @@ impl Body {
     }
 }
 
+/// Through how many servers a request that begins here may go (RFC 3261 8.1.1.6).
+pub const MAX_FORWARDS: u8 = 70;
+
 /// An INVITE to send.
 #[derive(Debug, Clone)]
 pub struct Invite {
@@ -258,6 +261,9 @@ pub struct Invite {
     pub replaces: Option<Replaces>,
     /// Who asked for the call by REFER (RFC 3892).
     pub referred_by: Option<ReferredBy>,
+    /// Through how many servers it may go: [`MAX_FORWARDS`], or one less than a call has that goes on
+    /// (RFC 3261 16.6, RFC 7332 5).
+    pub max_forwards: u8,
     /// The offer; `None` sends an INVITE without one, whose answer goes by [`Command::Ack`].
     pub body: Option<Body>,
     /// Used for challenges that come from `destination` only.

@@ -73,8 +73,8 @@ impl Default for DriverConfig {
             listen: Vec::new(),
             advertise: None,
             endpoint: EndpointConfig::default(),
-            // A trunk uses one or two; sixteen are room for its whole cluster behind one address.
-            connections_per_source: 16,
+            // A trunk uses one or two, some one a call; only accepted addresses get this far.
+            connections_per_source: 64,
             max_connections: 1_024,
             first_message: Duration::from_secs(10),
             // Longer than the OPTIONS and pings that trunks keep their streams open with.

@@ -18,6 +18,8 @@ pub struct Incoming {
     pub source: SocketAddr,
     /// The user whose password the caller has shown; `None` where none was asked for.
     pub user: Option<String>,
+    /// Through how many more servers it may go; 70 where it does not say.
+    pub max_forwards: u8,
     /// How it came.
     pub transport: Transport,
     /// The address of ours that it came to.

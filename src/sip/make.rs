@@ -2,12 +2,13 @@
 //! message goes into one of ours but what RFC 3261 says is echoed.
 
 use super::codec::write;
-use super::command::{Body, ExtraHeader, Session};
+use super::command::{Body, ExtraHeader, MAX_FORWARDS, Session};
 use super::dialog::NameAddrText;
 use super::digest;
 use super::endpoint::Path;
 use super::event::{Answer, Incoming, OfferIn, Origin, Privacy};
 use super::header::{Allow, PAssertedIdentity, Reason, RetryAfter, TypedHeader, Warning};
+use super::multipart;
 use super::registration::{self, RegisterAsk};
 use super::status::phrase;
 use super::{MessageExt, Method, NameAddr, Request, Response, Uri};
@@ -34,6 +35,7 @@ pub(super) struct Draft {
     pub(super) to: String,
     pub(super) call_id: String,
     pub(super) cseq: u32,
+    pub(super) max_forwards: u8,
     pub(super) contact: WithContact,
     pub(super) asserted_identity: Option<NameAddr>,
     pub(super) extra: Vec<ExtraHeader>,
@@ -65,7 +67,7 @@ impl Draft {
         for route in &self.routes {
             request.push("Route", route.as_str());
         }
-        request.push("Max-Forwards", "70");
+        request.push("Max-Forwards", self.max_forwards.to_string());
         request.push("From", self.from.as_str());
         request.push("To", self.to.as_str());
         request.push("Call-ID", self.call_id.as_str());
@@ -345,6 +347,10 @@ pub(super) fn incoming(
         session: key,
         source: path.remote,
         user: None,
+        max_forwards: request
+            .get("Max-Forwards")
+            .and_then(super::grammar::number)
+            .unwrap_or(MAX_FORWARDS),
         transport: path.transport,
         local: path.local,
         target: request.uri().clone(),
@@ -400,5 +406,5 @@ pub(super) fn take_body(message: &mut impl MessageExt) -> Option<Body> {
     let bytes = message.body().to_vec();
     message.set_body(Vec::new());
     let content_type = message.get("Content-Type").unwrap_or("application/sdp").to_owned();
-    Some(Body { content_type, bytes })
+    Some(multipart::description(Body { content_type, bytes }))
 }

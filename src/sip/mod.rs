@@ -15,6 +15,7 @@ pub mod locate;
 mod make;
 pub mod message;
 pub mod method;
+mod multipart;
 pub mod params;
 mod random;
 mod registration;
@@ -33,6 +34,8 @@ mod failover_tests;
 #[cfg(test)]
 mod hop_tests;
 #[cfg(test)]
+mod odd_invite_tests;
+#[cfg(test)]
 mod refer_tests;
 #[cfg(test)]
 mod reinvite_tests;
@@ -49,7 +52,7 @@ pub use address::NameAddr;
 pub use codec::{Limits, ParseError, Policy, Refusal, check, parse, write, write_into};
 pub use command::{
     Body, Challenged, Command, Credentials, Destination, ExtraHeader, Invite, LongRequests,
-    Options, ReferTarget, Register, RequestKey, Session, TlsPeer, Transport,
+    MAX_FORWARDS, Options, ReferTarget, Register, RequestKey, Session, TlsPeer, Transport,
 };
 pub use driver::{
     Dns, DnsStartError, DriverConfig, Handle, Passed, StartError, Stopped, Tap, Unreached,

@@ -170,6 +170,7 @@ impl Network {
             asserted_identity: None,
             replaces: None,
             referred_by: None,
+            max_forwards: super::command::MAX_FORWARDS,
             headers: ExtraHeader::new("Subject", "a call").into_iter().collect(),
             body,
             credentials,

@@ -106,6 +106,13 @@ impl Definition {
         self.caller_username.is_some()
     }
 
+    /// Whether calls can come from it: an address of its own is known, or will be.
+    pub fn takes_calls(&self) -> bool {
+        self.target.address().is_some()
+            || !self.accept_from.is_empty()
+            || self.register == Registering::Register
+    }
+
     /// Whether a request from this address is this trunk's.
     pub fn accepts(&self, source: IpAddr) -> bool {
         self.target.address() == Some(source) || self.accept_from.iter().any(|n| n.contains(source))

@@ -16,6 +16,7 @@ use super::renegotiate::Holding;
 use super::trunk_leg::first_codec;
 use crate::base::Cause;
 use crate::call::{Early, HandOver, Input, Leg, LegEvent, Rejection, State, Target};
+use crate::gateway::accounts::Counted;
 use crate::gateway::routing::{self, HandOverRoute, NoTransfer};
 use crate::gateway::sip_words;
 use crate::gateway::trunks::Channel;
@@ -34,6 +35,8 @@ pub(super) struct Handing {
     pub replaces: Option<Replaces>,
     /// Whether the old party's media is put aside.
     pub parked: bool,
+    /// The new call's place in its user's account: given back where nobody answers.
+    counted: Option<Counted>,
 }
 
 impl CallTask {
@@ -61,6 +64,11 @@ impl CallTask {
                 self.gateway.sip(Command::RejectRefer { session, status, headers }).await;
             }
         }
+    }
+
+    /// The place of a new party that has not answered, when the call is over.
+    pub(super) fn counted_for_new_party(&mut self) -> Option<Counted> {
+        self.handing.as_mut().and_then(|handing| handing.counted.take())
     }
 
     /// The call is connected: what was wanted before is done now.
@@ -98,8 +106,7 @@ impl CallTask {
             .handle_input(std::time::Instant::now(), input)
             .map_err(|_| NoTransfer::because(Cause::Declined, "the call is in no state for it"))?;
         self.dial = Some(dial);
-        self.more_counted.extend(counted);
-        self.handing = Some(Handing { session, old: leg, replaces, parked: false });
+        self.handing = Some(Handing { session, old: leg, replaces, parked: false, counted });
         Ok(())
     }
 
@@ -140,6 +147,7 @@ impl CallTask {
         tracing::info!(call.id = %self.id, "handed over");
         if let Some(handing) = self.handing.take() {
             let session = handing.session;
+            self.more_counted.extend(handing.counted);
             self.gateway.sip(Command::TellRefer { session, status: 200, phrase: None }).await;
         }
     }

@@ -12,7 +12,7 @@ use crate::dtmf::InfoSupport;
 use crate::media;
 use crate::signaling::socket::Page;
 use crate::signaling::{Refusal, RequestId, Verified};
-use crate::sip;
+use crate::sip::{self, MAX_FORWARDS};
 
 use crate::gateway::trunks::{Channel, Trunk};
 
@@ -22,6 +22,18 @@ pub(super) enum Caller {
     Trunk(CallerTrunk),
     /// A line of another call, whose caller is to be connected.
     Line(CallerLine),
+}
+
+impl Caller {
+    /// Through how many servers a call that goes out for this caller may go: one less than it came with, so
+    /// that a loop through trunks ends (RFC 3261 16.3).
+    pub fn max_forwards(&self) -> u8 {
+        match self {
+            Caller::Page(_) => MAX_FORWARDS,
+            Caller::Trunk(trunk) => trunk.max_forwards.saturating_sub(1),
+            Caller::Line(line) => line.max_forwards,
+        }
+    }
 }
 
 pub(super) struct CallerPage {
@@ -48,6 +60,8 @@ pub(super) enum Began {
 pub(super) struct CallerTrunk {
     pub sip: sip::Session,
     pub channel: Channel,
+    /// Through how many more servers its call may go.
+    pub max_forwards: u8,
     /// Whether its `Allow` names INFO.
     pub info: InfoSupport,
     /// How far its network has verified the caller's number.
@@ -70,6 +84,8 @@ pub(super) struct CallerLine {
     pub to: Destination,
     /// The number that was called, which is shown where the call goes out.
     pub called: Option<E164>,
+    /// Through how many more servers the call may go.
+    pub max_forwards: u8,
 }
 
 /// A leg toward a target.

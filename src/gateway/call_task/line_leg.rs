@@ -171,7 +171,8 @@ impl CallTask {
     fn start_onward(&self, n: u8, to: Destination) -> Option<mpsc::Sender<CallInput>> {
         let record = self.engine.record();
         let (from, called) = (record.from.clone(), record.to.number.clone());
-        let caller = CallerLine { parent: self.inbox.clone(), n, to, called };
+        let max_forwards = self.caller.max_forwards();
+        let caller = CallerLine { parent: self.inbox.clone(), n, to, called, max_forwards };
         spawn_onward(&self.gateway, caller, from)
     }
 

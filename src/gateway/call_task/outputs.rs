@@ -185,6 +185,7 @@ impl CallTask {
         if kept == Kept::End {
             // Over for its users, though a leg may still have to say its last word.
             self.talking.clear();
+            drop(self.counted_for_new_party());
             for counted in self.counted.take().into_iter().chain(self.more_counted.drain(..)) {
                 counted.ended(Duration::from_millis(record.duration_ms));
             }
@@ -273,7 +274,8 @@ impl CallTask {
             }
             Caller::Trunk(trunk) => {
                 // Nothing of the plan's trace goes to an outside caller.
-                let status = end.sip.clone().unwrap_or_else(|| end.cause.sip());
+                let told = end.sip.clone().filter(|own| sip_words::may_be_passed_on(own.status));
+                let status = told.unwrap_or_else(|| end.cause.sip());
                 let refusal = Command::Reject {
                     session: trunk.sip,
                     status: status.status,

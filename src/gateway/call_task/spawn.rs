@@ -99,6 +99,7 @@ pub(in crate::gateway) fn spawn_from_trunk(
     let caller = Caller::Trunk(CallerTrunk {
         sip: incoming.session,
         channel,
+        max_forwards: incoming.max_forwards,
         info: sip_words::info_support(&incoming.allow),
         verified: identity::verified(&incoming),
         offer,

@@ -75,6 +75,7 @@ impl CallTask {
                 headers: words.headers,
                 replaces,
                 referred_by: None,
+                max_forwards: self.caller.max_forwards(),
                 body: Some(Body::sdp(offer)),
                 credentials: trunk.credentials(),
             })))
@@ -426,6 +427,7 @@ pub(super) fn media_rejection(error: media::Error) -> Rejection {
         | media::Error::NoCommonCodec
         | media::Error::BadCandidate(_)
         | media::Error::AddressRefused
+        | media::Error::AddressFamily(_)
         | media::Error::OutOfOrder(_) => Cause::MediaFailed,
         media::Error::Overloaded | media::Error::NoPort => Cause::LimitReached,
         media::Error::Closed | media::Error::System(_) | media::Error::Internal => Cause::Internal,

@@ -4,7 +4,7 @@
 use rsip::Method;
 
 use super::Refusal;
-use crate::sip::header::{Allow, Unsupported};
+use crate::sip::header::{AcceptEncoding, Allow, Unsupported};
 use crate::sip::message::{MessageExt, Request};
 use crate::sip::uri::Scheme;
 
@@ -17,7 +17,8 @@ pub struct Policy {
     pub extensions: Vec<String>,
 }
 
-/// Refuses `request` with 405 (and Allow), 416, 420 (and Unsupported) or 483.
+/// Refuses `request` with 405 (and Allow), 415 (and Accept-Encoding) for a body that is compressed, 416, 420
+/// (and Unsupported) or 483.
 ///
 /// ACK is never answered, and CANCEL only follows its INVITE, so neither is refused
 /// (RFC 3261 8.2.2.3). 483 is for requests that would go further: new ones, other than OPTIONS,
@@ -40,6 +41,11 @@ pub fn check(request: &Request, policy: &Policy) -> Result<(), Refusal> {
     if !unknown.is_empty() {
         let refusal = Refusal::of(request, 420, "a required extension is not known");
         return Err(refusal.with(&Unsupported(unknown)));
+    }
+    let plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    if !request.body().is_empty() && !request.list("Content-Encoding").all(plain) {
+        let refusal = Refusal::of(request, 415, "bodies are not decompressed here");
+        return Err(refusal.with(&AcceptEncoding(vec!["identity".to_owned()])));
     }
     let last_hop = request.get("Max-Forwards").is_some_and(|hops| hops.bytes().all(|d| d == b'0'));
     if last_hop && method != Method::Options && request.to_tag().is_none() {

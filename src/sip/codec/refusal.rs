@@ -54,7 +54,7 @@ impl Refusal {
         Refusal { method, detail, response }.warned()
     }
 
-    /// The status: 400, 405, 414, 416, 420, 483, 501, 505 or 513.
+    /// The status: 400, 405, 414, 415, 416, 420, 483, 501, 505 or 513.
     pub fn status(&self) -> u16 {
         self.response.status()
     }

@@ -11,7 +11,7 @@ use crate::sip::command::{Body, Destination, ExtraHeader, LongRequests, Session}
 use crate::sip::dialog::Dialog;
 use crate::sip::event::{End, Event};
 use crate::sip::header::{Reason, Replaces, TypedHeader};
-use crate::sip::make::{self, Reply};
+use crate::sip::make::{self, Facts, Reply};
 use crate::sip::transaction::Backoff;
 use crate::sip::{MessageExt, Method, Request};
 
@@ -24,6 +24,10 @@ impl Endpoint {
         user: Option<String>,
     ) {
         let Received { request, facts, echo, source, reply } = received;
+        if self.is_merged(&facts) {
+            let received = Received { request, facts, echo, source, reply };
+            return self.reply_stateless(received, Reply::status(482));
+        }
         let Some(contact) = facts.contact.clone() else {
             let received = Received { request, facts, echo, source, reply };
             return self.reply_stateless(received, Reply::status(400));
@@ -65,6 +69,8 @@ impl Endpoint {
         let mut session =
             SessionState::new(phase, &facts.call_id, local, &tag, source, destination);
         session.reliable = reliable;
+        session.invite_cseq = facts.cseq;
+        self.callers.insert((facts.call_id.clone(), facts.from.tag.clone()), key);
         session.granted = granted;
         session.hear_allow(incoming.allow.clone());
         session.forks.push(Fork::new(dialog, ForkState::Early));
@@ -75,6 +81,14 @@ impl Endpoint {
         self.look_up_hops(now, key);
         self.schedule_session(key);
         self.emit(Event::Incoming(Box::new(incoming)));
+    }
+
+    /// Whether an INVITE has come before by another way: a proxy forked it, and both branches end here
+    /// (RFC 3261 8.2.2.2).
+    fn is_merged(&self, facts: &Facts) -> bool {
+        let name = (facts.call_id.clone(), facts.from.tag.clone());
+        let session = self.callers.get(&name).and_then(|key| self.sessions.get(key));
+        session.is_some_and(|session| session.invite_cseq == facts.cseq)
     }
 
     /// The session that an INVITE wants to take the place of; the status of the refusal where there is

@@ -55,6 +55,7 @@ impl Endpoint {
             to: invite.to.to_string(),
             call_id: call_id.clone(),
             cseq: session.invite_cseq,
+            max_forwards: invite.max_forwards,
             contact: WithContact::Yes,
             asserted_identity: invite.asserted_identity,
             extra: invite.headers,

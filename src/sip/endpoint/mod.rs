@@ -259,6 +259,8 @@ pub struct Endpoint {
     challenges: Option<digest::Server>,
     /// Call-ID and our tag, which is ours alone.
     dialogs: HashMap<(String, String), Session>,
+    /// Call-ID and tag of the caller of each session that a peer has started.
+    callers: HashMap<(String, String), Session>,
     schedule: Schedule<Owner>,
     hops: Hops,
     outputs: VecDeque<Output>,
@@ -282,6 +284,7 @@ impl Endpoint {
             over: 0,
             challenges: None,
             dialogs: HashMap::new(),
+            callers: HashMap::new(),
             schedule: Schedule::new(),
             hops: Hops::default(),
             outputs: VecDeque::new(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::client::{Identity, Sending, User};
 use super::{Endpoint, Error};
 use crate::sip::Method;
-use crate::sip::command::Register;
+use crate::sip::command::{MAX_FORWARDS, Register};
 use crate::sip::make::{Draft, WithContact};
 
 impl Endpoint {
@@ -21,6 +21,7 @@ impl Endpoint {
             to: address.to_string(),
             call_id: ask.call_id.clone(),
             cseq: ask.cseq,
+            max_forwards: MAX_FORWARDS,
             contact: WithContact::Binding(ask),
             asserted_identity: None,
             extra: Vec::new(),

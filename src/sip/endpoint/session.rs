@@ -375,6 +375,13 @@ impl Endpoint {
         }
         if let Some(session) = self.sessions.remove(&key) {
             self.over -= 1;
+            if let Some(fork) = session.forks.first() {
+                let caller = (session.call_id.clone(), fork.dialog.remote_tag.clone());
+                if self.callers.get(&caller) == Some(&key) {
+                    self.callers.remove(&caller);
+                    shrink(&mut self.callers);
+                }
+            }
             self.dialogs.remove(&(session.call_id, session.local_tag));
             shrink(&mut self.sessions);
             shrink(&mut self.dialogs);

@@ -7,7 +7,9 @@ use super::receive::Received;
 use super::session::{ForkState, Phase};
 use super::{Endpoint, Error};
 use crate::sip::codec::check;
-use crate::sip::command::{Body, ExtraHeader, LongRequests, Options, RequestKey, Session};
+use crate::sip::command::{
+    Body, ExtraHeader, LongRequests, MAX_FORWARDS, Options, RequestKey, Session,
+};
 use crate::sip::dialog::Sequence;
 use crate::sip::event::{End, Event};
 use crate::sip::make::{self, Arrived, Draft, Reply, WithContact};
@@ -130,6 +132,7 @@ impl Endpoint {
             from: from.with_tag(&tag).to_string(),
             call_id: self.random.call_id(),
             cseq: self.random.cseq(),
+            max_forwards: MAX_FORWARDS,
             contact: WithContact::Yes,
             asserted_identity: None,
             extra: ExtraHeader::new("Accept", "application/sdp").into_iter().collect(),
@@ -258,6 +261,7 @@ pub(super) fn draft_within(
         to: dialog.remote.clone(),
         call_id: dialog.call_id.clone(),
         cseq,
+        max_forwards: MAX_FORWARDS,
         contact: WithContact::No,
         asserted_identity: None,
         extra: Vec::new(),

@@ -25,7 +25,7 @@ pub use contact::Contact;
 pub use cseq::CSeq;
 pub use diversion::{Diversion, HistoryInfo};
 pub use identity::PAssertedIdentity;
-pub use options::{Allow, Require, Supported, Unsupported};
+pub use options::{AcceptEncoding, Allow, Require, Supported, Unsupported};
 pub use reason::Reason;
 pub use refer::{ReferTo, ReferredBy, Replaces};
 pub use reliable::{RAck, RSeq};

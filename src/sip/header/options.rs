@@ -55,6 +55,8 @@ option_tags! {
     Require = "Require",
     /// The extensions the peer knows.
     Supported = "Supported",
+    /// The codings of bodies that are taken (RFC 3261 20.2).
+    AcceptEncoding = "Accept-Encoding",
     /// The extensions a 420 refuses.
     Unsupported = "Unsupported",
 }
