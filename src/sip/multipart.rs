@@ -74,13 +74,12 @@ fn split(part: &[u8]) -> (&[u8], &[u8]) {
 
 fn content_type_of(headers: &[u8]) -> Option<String> {
     let headers = String::from_utf8_lossy(headers);
-    let value = headers.lines().find_map(|line| {
+    headers.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let name = name.trim();
         let own = name.eq_ignore_ascii_case("content-type") || name.eq_ignore_ascii_case("c");
         own.then(|| value.trim().to_owned())
-    });
-    value
+    })
 }
 
 /// A description in an alternative in a mixed body.
