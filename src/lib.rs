@@ -18,6 +18,7 @@ pub mod gateway;
 pub mod ivr;
 pub mod jitter;
 pub mod media;
+pub mod recording;
 pub mod rtp;
 pub mod sdp;
 pub mod selftest;

@@ -10,9 +10,10 @@ use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView,
-    WebhookView,
+    CallOrder, Delivery, Events, NotStarted, PlanQuestion, RecordingWish, SipMessage, Timeline,
+    VoicemailView, WebhookView,
 };
+use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, Tones, TransferTo, Words};
 
 /// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
@@ -126,6 +127,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Lets a user call a country again that the fraud brake holds.
     fn release(&self, user: &UserId, region: Region);
+
+    /// Asks for a call to be recorded, or not.
+    ///
+    /// # Errors
+    /// No such call is in progress.
+    fn record(&self, id: CallId, wish: RecordingWish) -> Result<(), Unknown>;
+
+    /// The recordings on the disk.
+    fn recordings(&self) -> Arc<Folder>;
 
     /// Messages that callers left, the newest first. Waits for the disk.
     fn voicemails(&self) -> Vec<VoicemailView>;

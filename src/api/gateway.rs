@@ -12,8 +12,9 @@ use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, WebhookView};
 use crate::gateway::{
-    Gateway, Hold, PlanQuestion, PutPlanError, StepOutcome, Timeline, VoicemailView,
+    Gateway, Hold, PlanQuestion, PutPlanError, RecordingWish, StepOutcome, Timeline, VoicemailView,
 };
+use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TransferTo, Words};
 use crate::trunk::Health;
 
@@ -205,6 +206,14 @@ impl Backend for GatewayBackend {
 
     fn release(&self, user: &UserId, region: Region) {
         self.gateway.release(user, region);
+    }
+
+    fn record(&self, id: CallId, wish: RecordingWish) -> Result<(), Unknown> {
+        if self.gateway.record(id, wish) { Ok(()) } else { Err(Unknown) }
+    }
+
+    fn recordings(&self) -> Arc<Folder> {
+        self.gateway.recordings()
     }
 
     fn voicemails(&self) -> Vec<VoicemailView> {

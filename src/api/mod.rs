@@ -20,6 +20,7 @@ mod openapi;
 mod pages;
 mod pcap;
 mod problem;
+mod recordings;
 mod router;
 mod rtc;
 mod serve;

@@ -8,8 +8,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::{
-    calls, cdrs, config, dialplan, events, health, pcap, session, timeline, tokens, voicemails,
-    webhooks,
+    calls, cdrs, config, dialplan, events, health, pcap, recordings, session, timeline, tokens,
+    voicemails, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -28,6 +28,8 @@ use super::{
         timeline::digits, timeline::events, events::follow,
         cdrs::list, cdrs::show,
         voicemails::list, voicemails::show, voicemails::audio, voicemails::remove,
+        recordings::list, recordings::show, recordings::audio, recordings::remove,
+        recordings::record,
         config::trunks, config::trunk, config::test_trunk, config::users, config::user,
         dialplan::show, dialplan::put, dialplan::check, dialplan::explain, dialplan::release,
         webhooks::list, webhooks::deliveries, webhooks::redeliver,
@@ -40,6 +42,7 @@ use super::{
     tags(
         (name = "calls", description = "Calls that are on, and what happens"),
         (name = "records", description = "Calls that were"),
+        (name = "recordings", description = "What was said in calls"),
         (name = "configuration", description = "Trunks, users, the dial plan"),
         (name = "tokens", description = "What pages sign in with"),
         (name = "session", description = "The operator\u{2019}s login"),

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::idempotency::{self, Answers};
 use super::{
     Access, Backend, Problem, access, calls, cdrs, config, dialplan, events, health, openapi,
-    pages, pcap, session, timeline, tokens, voicemails, webhooks,
+    pages, pcap, recordings, session, timeline, tokens, voicemails, webhooks,
 };
 use crate::base::Permission;
 use crate::signaling::ErrorCode;
@@ -74,6 +74,13 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/voicemails", get(voicemails::list))
         .route("/v1/voicemails/{id}", get(voicemails::show))
         .route("/v1/voicemails/{id}/audio", get(voicemails::audio));
+    let recordings_read = Router::new()
+        .route("/v1/recordings", get(recordings::list))
+        .route("/v1/recordings/{id}", get(recordings::show))
+        .route("/v1/recordings/{id}/audio", get(recordings::audio));
+    let recordings_write = Router::new()
+        .route("/v1/recordings/{id}", delete(recordings::remove))
+        .route("/v1/calls/{id}/actions/record", post(recordings::record));
     let config_read = Router::new()
         .route("/v1/dialplan", get(dialplan::show))
         .route("/v1/dialplan/check", post(dialplan::check))
@@ -99,6 +106,8 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
     let admin = may(Permission::CallsRead, calls_read)
         .merge(may(Permission::CallsWrite, calls_write))
         .merge(may(Permission::RecordsRead, records))
+        .merge(may(Permission::RecordingsRead, recordings_read))
+        .merge(may(Permission::RecordingsWrite, recordings_write))
         .merge(may(Permission::ConfigRead, config_read))
         .merge(may(Permission::ConfigWrite, config_write))
         .merge(may(Permission::TokensWrite, tokens))

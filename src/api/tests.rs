@@ -23,9 +23,10 @@ use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotStarted, PlanQuestion, SipMessage, Timeline, VoicemailView,
-    WebhookView,
+    CallOrder, Delivery, Events, NotStarted, PlanQuestion, RecordingWish, SipMessage, Timeline,
+    VoicemailView, WebhookView,
 };
+use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, Words, mint};
 use crate::store::{Settings, Store};
 use crate::telemetry::Metrics;
@@ -207,6 +208,16 @@ impl Backend for Fixed {
         self.released.lock().unwrap().push(format!("{user} {region}"));
     }
 
+    fn record(&self, id: CallId, wish: RecordingWish) -> Result<(), Unknown> {
+        self.call(id).ok_or(Unknown)?;
+        self.sent.lock().unwrap().push(format!("recording {wish:?}"));
+        Ok(())
+    }
+
+    fn recordings(&self) -> Arc<Folder> {
+        Arc::new(Folder::new("/nonexistent".into(), None))
+    }
+
     fn voicemails(&self) -> Vec<VoicemailView> {
         vec![VoicemailView {
             id: "vm_1".to_owned(),
@@ -339,6 +350,7 @@ pub(super) fn record(n: u64) -> Record {
         attempts: 1,
         digits: 4,
         codec: Some("PCMA".into()),
+        recording: None,
         quality: Quality::default(),
         trace: vec!["=> route".into()],
     }

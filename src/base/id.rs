@@ -35,6 +35,11 @@ macro_rules! ulid_id {
             pub fn from_parts(unix_ms: u64, random: u128) -> $name {
                 $name(Ulid::from_parts(unix_ms, random))
             }
+
+            /// When it was made, in milliseconds since 1970, as its maker said.
+            pub fn unix_ms(&self) -> u64 {
+                self.0.timestamp_ms()
+            }
         }
 
         impl fmt::Display for $name {
@@ -147,6 +152,10 @@ ulid_id!(
 ulid_id!(
     /// One signalling session of a page: `ses_` and a ULID.
     SessionId, "ses"
+);
+ulid_id!(
+    /// One recording of a call: `rec_` and a ULID.
+    RecordingId, "rec"
 );
 name_id!(
     /// The name of a trunk in the configuration: 1 to 64 of `a-z A-Z 0-9 - _ .`.

@@ -35,6 +35,10 @@ permissions! {
     CallsWrite = "calls:write",
     /// Records of calls.
     RecordsRead = "records:read",
+    /// Recordings of calls: listing and hearing them.
+    RecordingsRead = "recordings:read",
+    /// Recording calls or not, deleting recordings.
+    RecordingsWrite = "recordings:write",
     /// Trunks, users, the dial plan, webhooks.
     ConfigRead = "config:read",
     /// Changing the dial plan, testing trunks, letting go of the fraud brake, sending webhooks again.
@@ -69,8 +73,8 @@ impl Serialize for Permission {
 /// A word that is no permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "permissions are calls:read, calls:write, records:read, config:read, config:write, \
-     tokens:write and metrics:read"
+    "permissions are calls:read, calls:write, records:read, recordings:read, recordings:write, \
+     config:read, config:write, tokens:write and metrics:read"
 )]
 pub struct PermissionError;
 

@@ -25,7 +25,7 @@ use super::handover::Handing;
 use super::timers::{Timer, Timers};
 use super::{
     Direction, End, Error, Feed, Input, Kept, Leg, LegEvent, LegKind, Limits, Output, Quality,
-    Record, Rejection, Setup, State, Step, Target, Who,
+    Record, Recorded, Rejection, Setup, State, Step, Target, Who,
 };
 
 /// One call from its first sign to its record. See the [module](super) for who carries what.
@@ -89,6 +89,7 @@ impl Call {
             digits: 0,
             codec: None,
             quality: Quality::default(),
+            recording: None,
             trace: Vec::new(),
         };
         let mut timers = Timers::default();
@@ -166,6 +167,11 @@ impl Call {
     /// The record as it stands.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// It is recorded, or was.
+    pub fn recorded(&mut self, recording: Recorded) {
+        self.record.recording = Some(recording);
     }
 
     // --- the caller's leg -----------------------------------------------------------------

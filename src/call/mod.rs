@@ -21,5 +21,5 @@ pub use exchange::{End, Error, Feed, HandOver, Input, Kept, Output, Progress, Se
 pub use leg::{Early, Leg, LegEvent, LegKind, Rejection, Retry};
 pub use limits::Limits;
 pub use machine::Call;
-pub use record::{Direction, LegQuality, Quality, Record, Who};
+pub use record::{Direction, LegQuality, Quality, Record, Recorded, Who};
 pub use route::{Decision, Refusal, Route, Step, Target, Targets};

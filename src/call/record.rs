@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{CallId, Cause, EndedBy, Party, SipStatus, TrunkId};
+use crate::base::{CallId, Cause, EndedBy, Party, RecordingId, SipStatus, TrunkId};
 
 /// What a call was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -50,9 +50,25 @@ pub struct Record {
     pub codec: Option<String>,
     /// What arrived on each leg.
     pub quality: Quality,
+    /// Its recording, where there is one; the last where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recorded>,
     /// How the dial plan decided, then each attempt and what became of it; one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<String>,
+}
+
+/// The recording of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Recorded {
+    /// Its name, `/v1/recordings/{id}`.
+    pub id: RecordingId,
+    /// Sound that could not be kept in time, in ms; silence stands for it.
+    #[serde(default)]
+    pub lost_ms: u64,
+    /// Whether it could not be written: a disk that is full, a folder that cannot be written.
+    #[serde(default)]
+    pub failed: bool,
 }
 
 /// Which way a call went.

@@ -25,7 +25,7 @@ mod tone;
 pub use activity::ActivityDetector;
 pub use comfort::ComfortNoise;
 pub use decoder::Decoder;
-pub use double::Doubler;
+pub use double::{Doubler, Halver};
 pub use drift::DriftCorrector;
 pub use encoder::{Encoded, Encoder, G722Encoder, OpusEncoder};
 pub use level::{FULL_SCALE_SINE_DBM0, dbm0_of_rms, peak_of_sine, rms_of_dbm0};

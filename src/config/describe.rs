@@ -68,6 +68,12 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     };
     list.add("store.url", url);
     list.add("store.voicemail", quoted(&config.store.voicemail.display()));
+    let recording = &config.recording;
+    list.add("recording.folder", quoted(&recording.folder.display()));
+    list.add("recording.format", quoted(&recording.format.word()));
+    list.optional("recording.key", recording.key.as_ref().map(|_| SECRET.into()));
+    let keep = recording.keep.map(|keep| quoted(&format!("{}s", keep.as_secs())));
+    list.optional("recording.keep", keep);
     list.optional("auth.token_secret", config.auth.token_secret.as_ref().map(|_| SECRET.into()));
     let urls: Vec<&String> = config.ice.servers.iter().flat_map(|server| &server.urls).collect();
     list.add("ice.servers", strings(&urls));

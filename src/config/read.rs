@@ -16,6 +16,7 @@ use crate::base::document::{self, Field, Item, Reader};
 use crate::base::{Finding, Findings, Secret};
 use crate::dialplan::{Files, Region};
 use crate::media::{OpusSettings, Silence};
+use crate::recording;
 use crate::trunk::Transport;
 
 /// Reads a configuration; `variables` is the environment, `files` gives the `*_file` secrets.
@@ -60,6 +61,10 @@ fn config(item: &Item, findings: &Findings, files: &dyn Files) -> Option<Config>
         sip: root.table("sip").map(|table| sip(&table, files)).unwrap_or_default(),
         media: root.table("media").map(|table| media(&table)).unwrap_or_default(),
         store: root.table("store").map(|table| store(&table)).unwrap_or_default(),
+        recording: root
+            .table("recording")
+            .map(|table| recording(&table, files))
+            .unwrap_or_default(),
         auth: root.table("auth").map(|table| auth(&table, files)).unwrap_or_default(),
         ice: root.table("ice").map(|table| ice(&table, files)).unwrap_or_default(),
         users: users(&root),
@@ -175,6 +180,38 @@ fn store(table: &Reader<'_>) -> Store {
     let default = Store::default();
     Store { url: url.unwrap_or(default.url), voicemail: voicemail.unwrap_or(default.voicemail) }
 }
+
+fn recording(table: &Reader<'_>, files: &dyn Files) -> recording::Settings {
+    let key = secret(table, ["key", "key_file"], files);
+    if let Some(Field { value, at }) = &key
+        && value.expose().len() < SHORTEST_TOKEN_SECRET
+    {
+        let message = format!(
+            "the key is shorter than {SHORTEST_TOKEN_SECRET} characters (128 bits in hex); make one \
+             with: openssl rand -hex 32"
+        );
+        table.findings().error(at, message);
+    }
+    let keep = table.duration("keep");
+    if let Some(Field { value, at }) = &keep
+        && *value < SHORTEST_KEEP
+    {
+        table.findings().error(at, "`keep` is at least an hour (\"1h\"); leave it out to keep all");
+    }
+    let default = recording::Settings::default();
+    let folder = table.text("folder").map(|field| PathBuf::from(field.value));
+    let format = table.choice("format", recording::Format::WORDS).map(|field| field.value);
+    table.finish();
+    recording::Settings {
+        folder: folder.unwrap_or(default.folder),
+        format: format.unwrap_or(default.format),
+        key: key.map(|field| field.value),
+        keep: keep.map(|field| field.value),
+    }
+}
+
+/// What is deleted sooner nobody has heard.
+const SHORTEST_KEEP: Duration = Duration::from_secs(3600);
 
 fn auth(table: &Reader<'_>, files: &dyn Files) -> Auth {
     let token_secret = secret(table, ["token_secret", "token_secret_file"], files);

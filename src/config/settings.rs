@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::base::{Network, Permission, Secret, TrunkId, UserId};
 use crate::dialplan::{Known, Region};
 use crate::media::{OpusSettings, PoolConfig};
+use crate::recording;
 use crate::trunk::{Definition, Target, Transport};
 
 /// Everything that can be configured.
@@ -31,6 +32,8 @@ pub struct Config {
     pub media: Media,
     /// `[store]`
     pub store: Store,
+    /// `[recording]`
+    pub recording: recording::Settings,
     /// `[auth]`
     pub auth: Auth,
     /// `[ice]`
@@ -70,6 +73,10 @@ impl Config {
             store: Store {
                 url: StoreUrl::Sqlite(database.display().to_string()),
                 voicemail: database.with_file_name("voicemail"),
+            },
+            recording: recording::Settings {
+                folder: database.with_file_name("recordings"),
+                ..recording::Settings::default()
             },
             auth: Auth { token_secret: Some(token_secret) },
             ice: Ice::default(),

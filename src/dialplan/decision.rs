@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::number::{Number, Region};
-use super::plan::{CallerIdentity, Destination, Route};
+use super::plan::{CallerIdentity, Destination, Recording, Route};
 use crate::base::{Cause, DialString, DtmfMode, TrunkId, UserId};
 
 /// A call that a user of this gateway starts.
@@ -44,6 +44,8 @@ pub struct Decision {
     pub outcome: Outcome,
     /// What decided.
     pub matched: Matched,
+    /// Whether the call is recorded.
+    pub recording: Recording,
     pub(super) facts: Facts,
 }
 

@@ -15,7 +15,7 @@ use super::emergency;
 use super::number::{Number, NumberType, Region};
 use super::plan::{
     Action, CallerIdentity, Choice, Emergency, InboundAction, InboundRule, OutboundRule, Plan,
-    Presentation, Route, Spread,
+    Presentation, Recording, Route, Spread,
 };
 use crate::base::{Cause, DialString, DialStringError, E164};
 
@@ -145,15 +145,30 @@ impl Plan {
         };
         facts.value = Dialled::Short(digits.clone());
         if let Some(outcome) = self.emergency_outcome(&digits, country, &facts.who, wanted) {
-            return Decision { outcome, matched: Matched::Emergency, facts };
+            return Decision {
+                outcome,
+                matched: Matched::Emergency,
+                recording: Recording::Off,
+                facts,
+            };
         }
         if let Some(to) = self.extensions.get(&digits) {
             let outcome = Outcome::Flow(vec![to.clone()]);
-            return Decision { outcome, matched: Matched::Extension, facts };
+            return Decision {
+                outcome,
+                matched: Matched::Extension,
+                recording: Recording::Off,
+                facts,
+            };
         }
         if let Some(to) = self.features.get(&digits) {
             let outcome = Outcome::Flow(vec![to.clone()]);
-            return Decision { outcome, matched: Matched::Feature, facts };
+            return Decision {
+                outcome,
+                matched: Matched::Feature,
+                recording: Recording::Off,
+                facts,
+            };
         }
         if let Some(number) = Number::read(&digits, country) {
             facts.value = Dialled::Number(number);
@@ -213,11 +228,11 @@ impl Plan {
                 Action::Deny(words) => {
                     refused(facts, matched, Cause::BlockedByDialplan, words.clone())
                 }
-                Action::Route { caller_id, .. } => {
+                Action::Route { caller_id, recording, .. } => {
                     match self.identity(&facts.who, wanted, caller_id.as_deref()) {
                         Ok(identity) => {
                             let outcome = self.dial(rule, &facts, identity);
-                            Decision { outcome, matched, facts }
+                            Decision { outcome, matched, recording: *recording, facts }
                         }
                         Err(words) => refused(facts, matched, Cause::CallerIdNotAllowed, words),
                     }
@@ -332,8 +347,9 @@ impl Plan {
                 InboundAction::Deny(words) => {
                     refused(facts, matched, Cause::BlockedByDialplan, words.clone())
                 }
-                InboundAction::Flow(flow) => {
-                    Decision { outcome: Outcome::Flow(flow.clone()), matched, facts }
+                InboundAction::Flow(flow, recording) => {
+                    let outcome = Outcome::Flow(flow.clone());
+                    Decision { outcome, matched, recording: *recording, facts }
                 }
             };
         }
@@ -492,7 +508,8 @@ impl fmt::Display for Shown<'_> {
 }
 
 fn refused(facts: Facts, matched: Matched, cause: Cause, words: String) -> Decision {
-    Decision { outcome: Outcome::Refuse(Refusal { cause, words }), matched, facts }
+    let outcome = Outcome::Refuse(Refusal { cause, words });
+    Decision { outcome, matched, recording: Recording::Off, facts }
 }
 
 pub(super) const NO_RULE: &str = "no rule allows this";

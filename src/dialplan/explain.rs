@@ -6,7 +6,7 @@ use std::fmt::Display;
 use super::decision::{Decision, Dialled, Facts, Matched, Outcome, Who};
 use super::evaluate::{Skip, shown};
 use super::flow;
-use super::plan::{Choice, Emergency, Plan, Spread};
+use super::plan::{Choice, Emergency, Plan, Recording, Spread};
 
 impl Plan {
     /// What was dialled, each rule that was asked and why it did not match, the decision: one line
@@ -156,9 +156,13 @@ impl Plan {
 const TOLD_ONE_BY_ONE: usize = 200;
 
 fn conclusion(decision: &Decision) -> String {
+    let recorded = match decision.recording {
+        Recording::On => " recorded",
+        Recording::Off => "",
+    };
     match &decision.outcome {
         Outcome::Refuse(refusal) => format!("=> deny {:?}", refusal.words),
-        Outcome::Flow(flow) => format!("=> {}", flow::words(flow)),
+        Outcome::Flow(flow) => format!("=> {}{recorded}", flow::words(flow)),
         Outcome::Dial(call) => {
             let word = match (call.emergency, call.route.spread) {
                 (true, _) => "emergency route",
@@ -173,7 +177,7 @@ fn conclusion(decision: &Decision) -> String {
             if let Some(dtmf) = call.dtmf {
                 text += &format!(" dtmf {dtmf}");
             }
-            text
+            text + recorded
         }
     }
 }

@@ -370,6 +370,8 @@ pub enum Action {
         max_call: Option<Duration>,
         /// Overrides the caller's identity.
         caller_id: Option<String>,
+        /// Whether the call is recorded.
+        recording: Recording,
     },
 }
 
@@ -393,7 +395,17 @@ pub enum InboundAction {
     /// Refuses, with these words for the log.
     Deny(String),
     /// Tries these in order.
-    Flow(Vec<Destination>),
+    Flow(Vec<Destination>, Recording),
+}
+
+/// Whether a rule's calls are recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recording {
+    /// They are not.
+    #[default]
+    Off,
+    /// They are, from the answer on.
+    On,
 }
 
 /// A ring group of `[ring.NAME]`.

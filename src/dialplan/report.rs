@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::decision::{Decision, InboundRequest, OutboundRequest, Outcome};
 use super::load::{Files, Known, has_errors, load_untested};
-use super::plan::Plan;
+use super::plan::{Plan, Recording};
 use super::test_case;
 use crate::base::Finding;
 
@@ -150,6 +150,9 @@ pub fn decision_json(decision: &Decision, trace: &[String]) -> serde_json::Value
     let mut value = json!({ "rule": decision.rule(), "trace": trace });
     if let Some(number) = decision.number() {
         value["number"] = json!(number);
+    }
+    if decision.recording == Recording::On {
+        value["recorded"] = json!(true);
     }
     match &decision.outcome {
         Outcome::Refuse(refusal) => {

@@ -119,7 +119,15 @@ fn rule(name: &'static str) -> impl Strategy<Value = OutboundRule> {
             let action = if deny {
                 Action::Deny("x".to_owned())
             } else {
-                Action::Route { route, rates: None, dtmf: None, max_call: None, caller_id: None }
+                let recording = Recording::Off;
+                Action::Route {
+                    route,
+                    rates: None,
+                    dtmf: None,
+                    max_call: None,
+                    caller_id: None,
+                    recording,
+                }
             };
             let to = to.map(|list| list.iter().map(|p| p.parse().unwrap()).collect());
             let at = Place { file: "p".into(), line: 1, column: 1 };

@@ -40,6 +40,7 @@ use tracing::Instrument;
 
 use crate::base::{CallId, UserId};
 use crate::config::User;
+use crate::recording::Recorder;
 use crate::sip::{Command, Destination, Dns, Handle, Transport};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -47,7 +48,7 @@ use crate::{media, signaling};
 
 pub use crate::media::Hold;
 pub use crate::sip::Transport as SipTransport;
-pub use call_task::{CallOrder, NotStarted};
+pub use call_task::{CallOrder, NotStarted, RecordingWish};
 pub use events::{Events, Happening, Since};
 pub use plans::{PlanInForce, PlanRefused, PutPlanError};
 pub use sip_trace::SipMessage;
@@ -87,6 +88,7 @@ struct Inner {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     voicemails: Arc<voicemail::Voicemails>,
+    recorder: Recorder,
     /// Our addresses by transport, as trunks are told.
     sip_addresses: Vec<(Transport, SocketAddr)>,
     token_key: signaling::TokenKey,

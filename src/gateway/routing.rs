@@ -15,7 +15,7 @@ use crate::base::{Cause, DialString, DtmfMode, E164, Party, SessionId, TrunkId, 
 use crate::call::{Call, Decision, Refusal, Route, Step, Target, Targets};
 use crate::config::User;
 use crate::dialplan::{
-    self, CallerIdentity, Destination, InboundRequest, OutboundRequest, Outcome, Plan,
+    self, CallerIdentity, Destination, InboundRequest, OutboundRequest, Outcome, Plan, Recording,
 };
 use crate::signaling::Dialling;
 use crate::trunk::Urgency;
@@ -29,6 +29,8 @@ pub(super) struct Routed {
     pub dial: Option<Dial>,
     /// The call's place in its user's account.
     pub counted: Option<Counted>,
+    /// Whether the plan wants it recorded.
+    pub recording: Recording,
 }
 
 /// What the plan said about a call that goes out, or why it does not.
@@ -108,7 +110,7 @@ pub(super) fn from_page(gateway: &Arc<Inner>, session: SessionId, call: &Call) -
         let most = Duration::from_secs(seconds);
         route.max_call = Some(route.max_call.map_or(most, |plan| plan.min(most)));
     }
-    Routed { counted, ..routed }
+    Routed { counted, recording: decision.recording, ..routed }
 }
 
 /// Why the plan does not let a call be handed over.
@@ -272,7 +274,8 @@ pub(super) fn from_trunk(gateway: &Arc<Inner>, trunk: &Trunk, call: &Call) -> Ro
         pages: &|user| gateway.registry.pages_of(user),
         idle: &|user| gateway.idle.of(user),
     };
-    connect(&gateway.trunks, plan, &decision, trace, Caller::Outside(&presence))
+    let routed = connect(&gateway.trunks, plan, &decision, trace, Caller::Outside(&presence));
+    Routed { recording: decision.recording, ..routed }
 }
 
 /// The route of a call that a line sends on: to pages, or out by the rules of the plan's owner, under
@@ -288,7 +291,9 @@ pub(super) fn from_line(gateway: &Arc<Inner>, to: &Destination, called: Option<&
         Destination::Number(number) => {
             let decision = plan.evaluate_forward(number, called, Timestamp::now());
             let trace = plan.explain(&decision);
-            connect(&gateway.trunks, plan, &decision, trace, Caller::Outside(&presence))
+            let presence = Caller::Outside(&presence);
+            let routed = connect(&gateway.trunks, plan, &decision, trace, presence);
+            Routed { recording: decision.recording, ..routed }
         }
         to => to_pages(plan, std::slice::from_ref(to), &presence, None, Vec::new()),
     }
@@ -403,7 +408,14 @@ fn connect(
                 trace: trace.clone(),
             };
             let decision = Decision::Connect(Box::new(route));
-            Routed { decision, rule, trace, dial: Some(dial), counted: None }
+            Routed {
+                decision,
+                rule,
+                trace,
+                dial: Some(dial),
+                counted: None,
+                recording: Recording::Off,
+            }
         }
         Outcome::Flow(flow) => match caller {
             Caller::Outside(presence) => to_pages(plan, flow, presence, rule, trace),
@@ -438,7 +450,7 @@ fn to_pages(
         return refused(cause, rule, trace, Some(words));
     }
     let decision = Decision::Connect(Box::new(route_of(ringing.steps, &rule, &trace)));
-    Routed { decision, rule, trace, dial: None, counted: None }
+    Routed { decision, rule, trace, dial: None, counted: None, recording: Recording::Off }
 }
 
 fn route_of(steps: Vec<Step>, rule: &Option<String>, trace: &[String]) -> Route {
@@ -483,5 +495,12 @@ fn refused(
         trace: trace.clone(),
     };
     let refusal = Refusal { cause, sip: None, rule: rule.clone(), trace: trace.clone() };
-    Routed { decision: Decision::Refuse(refusal), rule, trace, dial: Some(dial), counted: None }
+    Routed {
+        decision: Decision::Refuse(refusal),
+        rule,
+        trace,
+        dial: Some(dial),
+        counted: None,
+        recording: Recording::Off,
+    }
 }

@@ -24,6 +24,7 @@ use crate::base::Cause;
 use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
 use crate::dialplan::{Plan, SHORT_CALL};
 use crate::media::{Band, Interface, Pool, PoolConfig};
+use crate::recording::Recorder;
 use crate::signaling::socket::Server;
 use crate::signaling::{self, CloseCode, IceSource, TokenKey};
 use crate::sip::{
@@ -61,6 +62,9 @@ pub enum StartError {
     /// Names cannot be looked up.
     #[error("{0}")]
     Dns(#[from] sip::DnsStartError),
+    /// The system gives no thread for recordings.
+    #[error("recordings: {0}")]
+    Recordings(io::Error),
     /// The records cannot be kept.
     #[error("records: {0}")]
     Store(#[from] store::OpenError),
@@ -123,6 +127,7 @@ impl Gateway {
             store,
             metrics,
             voicemails,
+            recorder: Recorder::new(&config.recording).map_err(StartError::Recordings)?,
             sip_addresses,
             token_key: token_key.clone(),
             draining: AtomicBool::new(false),
@@ -202,6 +207,15 @@ impl Gateway {
             }
         };
         let _ = tokio::time::timeout(PAGES_WAIT, pages).await;
+        // The calls are over; the ends of their files are on their way.
+        let recordings = async {
+            while inner.recorder.active() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(RECORDINGS_WAIT, recordings).await.is_err() {
+            tracing::warn!(left = inner.recorder.active(), "recordings did not end in time");
+        }
         self.leave_registrars().await;
         inner.sip.stop().await;
         for task in self.tasks.iter() {
@@ -397,4 +411,6 @@ const BYE_WAIT: Duration = Duration::from_secs(2);
 const PAGES_WAIT: Duration = Duration::from_secs(2);
 /// A registrar that does not answer forgets us in time.
 const REGISTRARS_WAIT: Duration = Duration::from_secs(2);
+/// A disk that takes longer than this is hung.
+const RECORDINGS_WAIT: Duration = Duration::from_secs(5);
 const STORE_WAIT: Duration = Duration::from_secs(5);

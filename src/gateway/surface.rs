@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::call_task::{self, CallInput, CallOrder, NotStarted};
+use super::call_task::{self, CallInput, CallOrder, NotStarted, RecordingWish};
 use super::plans::{PlanInForce, PlanRefused, PutPlanError};
 use super::{
     Delivery, Events, Gateway, SipMessage, Timeline, VoicemailView, WebhookView, features_of,
@@ -17,6 +17,7 @@ use crate::call::{Call, Direction, Record, State};
 use crate::dialplan::{Decision, InboundRequest, Region};
 use crate::dtmf::ToneItem;
 use crate::media::{self, Hold};
+use crate::recording::Folder;
 use crate::signaling::{self, Claims, MintError, TransferTo, Words};
 use crate::sip::TlsError;
 use crate::store::Store;
@@ -272,6 +273,20 @@ impl Gateway {
         call.is_some()
     }
 
+    /// Records a call, or not; `false` where no such call is in progress.
+    pub fn record(&self, id: CallId, wish: RecordingWish) -> bool {
+        let call = self.inner.registry.call(id);
+        if let Some(call) = &call {
+            call.tell(CallInput::Record(wish));
+        }
+        call.is_some()
+    }
+
+    /// The recordings on the disk.
+    pub fn recordings(&self) -> Arc<Folder> {
+        self.inner.recorder.folder().clone()
+    }
+
     /// Starts a call for a user: the user's pages ring, then the number is called.
     ///
     /// # Errors
@@ -413,6 +428,10 @@ impl Gateway {
                 sum_us: media.late_sum_us,
             },
             spool_bytes: self.inner.store.spool_bytes(),
+            recordings: count(self.inner.recorder.active()),
+            recordings_kept: self.inner.recorder.counts().kept(),
+            recordings_failed: self.inner.recorder.counts().failed(),
+            recording_lost_ms: self.inner.recorder.counts().lost_ms(),
         });
     }
 }

@@ -205,6 +205,11 @@ impl Line {
         matches!(self.state, State::Echo)
     }
 
+    /// Whether the keys that it waits for now are its caller's secrets.
+    pub fn collects_keys(&self) -> bool {
+        matches!(self.state, State::Menu(_) | State::ReadBack { .. })
+    }
+
     /// Nobody took the transfer: the flow goes on, and ends where it ends.
     pub fn refused(&mut self) {
         if matches!(self.state, State::Away) {

@@ -17,7 +17,8 @@ use super::trunk_side::{Hearing, Heeded, TrunkSide};
 use super::uplink::{Uplink, packet_of};
 use super::watch::Watch;
 use super::{
-    Error, Feed, Hold, LegSide, LegStats, Line, MediaEvent, OpusSettings, Playout, TrunkMedia,
+    Error, Feed, Hold, LegSide, LegStats, Line, MediaEvent, OpusSettings, Playout, Recorder,
+    TrunkMedia,
 };
 use crate::codec::{Cadence, ComfortNoise, FRAME, Rate, ringback};
 use crate::dtmf::{DigitEvent, DigitQueue};
@@ -29,6 +30,7 @@ mod digits;
 mod line;
 mod negotiation;
 mod parking;
+mod recording;
 
 /// What a bridge is made with.
 #[derive(Debug, Clone, Copy)]
@@ -95,8 +97,11 @@ pub(super) struct Bridge {
     spoken: [i16; Rate::Wide.frame()],
     /// That of the sound through the bridge.
     rate: Rate,
-    /// The trunk's sound, for a line.
+    /// The trunk's sound, for a line or a recorder.
     hearing: Option<Uplink>,
+    recorder: Option<Box<dyn Recorder>>,
+    /// What the trunk says in this interval, for the recorder.
+    heard: Vec<i16>,
     /// Digits that no sender took.
     digits_dropped: u64,
     /// Digits that wait while there is no trunk: it was refused and the next is not dialled yet.
@@ -138,6 +143,8 @@ impl Bridge {
             spoken: [0; Rate::Wide.frame()],
             rate: Rate::Narrow,
             hearing: None,
+            recorder: None,
+            heard: Vec::with_capacity(Rate::Wide.frame()),
             digits_dropped: 0,
             waiting: DigitQueue::new(),
             outbox: Outbox::default(),
@@ -289,7 +296,8 @@ impl Bridge {
 
     fn on_browser_rtp(&mut self, now: Instant, packet: &RtpIn) {
         let Some(browser) = &mut self.browser else { return };
-        let held = self.hold == Hold::On;
+        // What is recorded is decoded.
+        let held = self.hold == Hold::On || self.recorder.is_some();
         let relay = self.trunk.as_mut().filter(|t| !held && t.relays(browser.uplink.codec()));
         let way = if relay.is_some() { Way::Relayed } else { Way::Played };
         if !browser.on_rtp(now, packet, way) {
@@ -339,7 +347,7 @@ impl Bridge {
             Received::Audio(packet) => {
                 let receives = trunk.leg.receives();
                 let hearing = if receives { trunk.hear(now, &packet) } else { Hearing::Muted };
-                if self.line.is_some() && receives {
+                if (self.line.is_some() || self.recorder.is_some()) && receives {
                     let codec = trunk.decoder().map(|decoder| decoder.codec());
                     let (heard, codec) = ((&packet, hearing), (codec, self.rate));
                     line::hear(&mut self.hearing, now, heard, codec, self.config.playout);
@@ -414,10 +422,14 @@ impl Bridge {
             if let Some(browser) = &mut self.browser {
                 browser.uplink.frame(now, &mut self.frame);
             }
-            return;
+            return self.record_frame(now);
         };
         match &mut self.browser {
-            Some(browser) if self.hold == Hold::Off && trunk.relays(browser.uplink.codec()) => {
+            Some(browser)
+                if self.hold == Hold::Off
+                    && self.recorder.is_none()
+                    && trunk.relays(browser.uplink.codec()) =>
+            {
                 trunk.relay_tick(now, &mut self.outbox);
                 trunk.tell_digits(&mut self.outbox);
                 return;
@@ -431,8 +443,11 @@ impl Bridge {
         if self.hold == Hold::On {
             self.comfort.fill(&mut self.frame);
         }
-        trunk.tick(now, &mut self.frame, &mut self.outbox);
-        trunk.tell_digits(&mut self.outbox);
+        self.record_frame(now);
+        if let Some(trunk) = &mut self.trunk {
+            trunk.tick(now, &mut self.frame, &mut self.outbox);
+            trunk.tell_digits(&mut self.outbox);
+        }
     }
 
     fn report(&mut self, now: Instant) {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::bridge::{Bridge, BridgeConfig, Input, Output};
 use super::outbox::TrunkPort;
-use super::{Error, Feed, Hold, LegSide, Line, MediaEvent, ToneItem, TrunkAudio, TrunkMedia};
+use super::{
+    Error, Feed, Hold, LegSide, Line, MediaEvent, Recorder, ToneItem, TrunkAudio, TrunkMedia,
+};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, InfoSupport};
 use crate::webrtc::{self, Peer, PeerConfig};
@@ -163,6 +165,10 @@ impl MediaCall {
 
     pub(super) fn serve(&mut self, now: Instant, line: Box<dyn Line>) {
         self.bridge.serve(now, line);
+    }
+
+    pub(super) fn record(&mut self, recorder: Option<Box<dyn Recorder>>) {
+        self.bridge.record(recorder);
     }
 
     pub(super) fn send_digits(&mut self, now: Instant, to: LegSide, digits: &[ToneItem]) {

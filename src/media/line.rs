@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::LegSide;
 use crate::codec::FRAME;
 use crate::dtmf::DigitEvent;
 
@@ -26,6 +27,17 @@ pub trait Line: Debug + Send {
     fn poll_digit(&mut self) -> Option<DigitEvent> {
         None
     }
+}
+
+/// Takes what both sides of a session say, 20 ms at a time, on the worker's tick. It must not block,
+/// and after its beginning not allocate. A recording, and nothing that is heard.
+pub trait Recorder: Debug + Send {
+    /// What the page's side says and what the trunk's side says, 160 samples each or, at 16 kHz, 320. A
+    /// line is the side that has no leg.
+    fn frame(&mut self, browser: &[i16], trunk: &[i16]);
+
+    /// A digit of this side was a tone: what was said the last 100 ms is not to be kept.
+    fn tone(&mut self, from: LegSide);
 }
 
 /// One end of a pipe between two media sessions, each in its own worker: what one end hears the other

@@ -39,7 +39,7 @@ pub use config::{Band, Interface, OpusSettings, Playout, PoolConfig, Repair, Sil
 pub use error::Error;
 pub use event::{DigitWay, LegStats, MediaEvent};
 pub use leg::{Feed, Hold, LegSide, Phase};
-pub use line::{Line, PipeEnd, pipe};
+pub use line::{Line, PipeEnd, Recorder, pipe};
 pub use pool::{Gauges, Pool};
 
 pub use trunk::{RelayPolicy, TrunkAudio, TrunkCodec, TrunkMedia};

@@ -41,6 +41,7 @@ pub(super) fn record(n: u64) -> Record {
         attempts: 1,
         digits: 2,
         codec: Some("PCMA".into()),
+        recording: None,
         quality: Quality::default(),
         trace: Vec::new(),
     }

@@ -4,6 +4,7 @@
 //! fixed set: never a number, a user or a call.
 
 use std::fmt::Write;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -31,6 +32,9 @@ pub struct Metrics {
     media_tick_late: Lateness,
     call_mos: Family<Labels<1>, Histogram, fn() -> Histogram>,
     spool_bytes: Gauge,
+    recordings_active: Gauge,
+    recordings: Family<Labels<1>, Counter>,
+    recording_lost: Counter<f64, AtomicU64>,
     panics_caught: Counter,
     calls_capped: Family<Labels<1>, Counter>,
     fraud_alarms: Counter,
@@ -60,6 +64,14 @@ pub struct Gauges {
     pub media_tick_late: TickLateness,
     /// Bytes of records that are not in SQL yet.
     pub spool_bytes: u64,
+    /// Recordings that are being written.
+    pub recordings: u64,
+    /// Recordings that were ended.
+    pub recordings_kept: u64,
+    /// Recordings that could not be written.
+    pub recordings_failed: u64,
+    /// Sound that recordings lack, in ms.
+    pub recording_lost_ms: u64,
 }
 
 impl Metrics {
@@ -79,6 +91,9 @@ impl Metrics {
             media_tick_late: Lateness::default(),
             call_mos: Family::new_with_constructor(|| Histogram::new(MOS_BUCKETS)),
             spool_bytes: Gauge::default(),
+            recordings_active: Gauge::default(),
+            recordings: Family::default(),
+            recording_lost: Counter::default(),
             panics_caught: Counter::default(),
             calls_capped: Family::default(),
             fraud_alarms: Counter::default(),
@@ -139,6 +154,17 @@ impl Metrics {
             "spool_bytes",
             "Records that are not in the database yet",
             metrics.spool_bytes.clone(),
+        );
+        registry.register(
+            "recordings_active",
+            "Recordings that are being written",
+            metrics.recordings_active.clone(),
+        );
+        registry.register("recordings", "Recordings, by result", metrics.recordings.clone());
+        registry.register(
+            "recording_lost_seconds",
+            "Sound that recordings lack, for the disk did not take it in time",
+            metrics.recording_lost.clone(),
         );
         registry.register(
             "panics_caught",
@@ -239,6 +265,15 @@ impl Metrics {
         set(&self.opus_complexity, gauges.opus_complexity);
         self.media_tick_late.set(&gauges.media_tick_late);
         set(&self.spool_bytes, gauges.spool_bytes);
+        set(&self.recordings_active, gauges.recordings);
+        for (result, count) in
+            [("kept", gauges.recordings_kept), ("failed", gauges.recordings_failed)]
+        {
+            let own = self.recordings.get_or_create(&[("result", result)]);
+            own.inc_by(count.saturating_sub(own.get()));
+        }
+        let lost = gauges.recording_lost_ms as f64 / 1000.0;
+        self.recording_lost.inc_by((lost - self.recording_lost.get()).max(0.0));
         for (state, count) in gauges.sip_transactions.into_iter().filter(|(s, _)| !s.is_empty()) {
             set(&self.sip_transactions.get_or_create(&[("state", state)]), count);
         }
@@ -311,6 +346,10 @@ mod tests {
                 sum_us: 204_000,
             },
             spool_bytes: 600,
+            recordings: 2,
+            recordings_kept: 5,
+            recordings_failed: 1,
+            recording_lost_ms: 1500,
         });
         let text = metrics.render();
         for line in [
@@ -331,6 +370,10 @@ mod tests {
             "crosspoint_media_tick_late_seconds_sum 0.204",
             "crosspoint_call_mos_bucket{le=\"4.2\",side=\"caller\"} 1",
             "crosspoint_spool_bytes 600",
+            "crosspoint_recordings_active 2",
+            "crosspoint_recordings_total{result=\"kept\"} 5",
+            "crosspoint_recordings_total{result=\"failed\"} 1",
+            "crosspoint_recording_lost_seconds_total 1.5",
             "crosspoint_panics_caught_total 1",
             "crosspoint_calls_capped_total{cap=\"held\"} 1",
             "crosspoint_fraud_alarms_total 1",

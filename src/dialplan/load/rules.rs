@@ -10,7 +10,7 @@ use crate::base::{DtmfMode, Place};
 use crate::dialplan::number::{NumberType, Region};
 use crate::dialplan::pattern::Pattern;
 use crate::dialplan::plan::{
-    Action, Choice, Destination, InboundAction, InboundRule, OutboundRule, Route, Spread,
+    Action, Choice, Destination, InboundAction, InboundRule, OutboundRule, Recording, Route, Spread,
 };
 use crate::dialplan::rates::Rates;
 
@@ -65,8 +65,15 @@ impl Loader<'_> {
             let from = self.patterns_or_any(&table, "from");
             let trunk = self.choices(&table, "trunk", |f| self.trunk(f, "trunk").map(|f| f.value));
             let when = self.when(&table);
+            let recording = recording(&table);
             let action = match (table.texts("flow"), table.text("deny")) {
-                (Some(flow), None) => Some(InboundAction::Flow(self.flow(flow))),
+                (None, Some(words)) if recording.is_some() => {
+                    self.findings.error(&words.at, "`record` means nothing in a rule that denies");
+                    None
+                }
+                (Some(flow), None) => {
+                    Some(InboundAction::Flow(self.flow(flow), recording.unwrap_or_default()))
+                }
                 (None, Some(words)) => Some(InboundAction::Deny(words.value.to_owned())),
                 (Some(_), Some(words)) => {
                     self.findings.error(&words.at, "a rule has `flow` or `deny`, not both");
@@ -186,10 +193,11 @@ impl Loader<'_> {
         let dtmf = table.choice("dtmf", DtmfMode::WORDS).map(|field| field.value);
         let max_call = self.longer_than_nothing(table, "max_call");
         let caller_id = self.identity_name(table, "caller_id");
+        let recording = recording(table).unwrap_or_default();
         let deny = table.text("deny");
         match (deny, table.has("route")) {
             (Some(words), false) => {
-                for key in ["rates", "dtmf", "max_call", "caller_id"] {
+                for key in ["rates", "dtmf", "max_call", "caller_id", "record"] {
                     if table.has(key) {
                         let message = format!("`{key}` means nothing in a rule that denies");
                         self.findings.error(&words.at, message);
@@ -201,9 +209,14 @@ impl Loader<'_> {
                 self.findings.error(&words.at, "a rule has `route` or `deny`, not both");
                 None
             }
-            (None, true) => {
-                route.map(|route| Action::Route { route, rates, dtmf, max_call, caller_id })
-            }
+            (None, true) => route.map(|route| Action::Route {
+                route,
+                rates,
+                dtmf,
+                max_call,
+                caller_id,
+                recording,
+            }),
             (None, false) => {
                 if !table.has("deny") {
                     let message = format!("{} needs `route` or `deny`", table.name());
@@ -290,6 +303,12 @@ impl Loader<'_> {
         }
         flow
     }
+}
+
+/// Whether a rule's calls are recorded, where it says so.
+fn recording(table: &Reader<'_>) -> Option<Recording> {
+    let field = table.boolean("record")?;
+    Some(if field.value { Recording::On } else { Recording::Off })
 }
 
 /// The word `any`, alone or in a list.

@@ -29,6 +29,7 @@ use crate::gateway::spawn;
 use crate::gateway::voicemail::{Left, Voicemails};
 use crate::ivr::{Line, LineEvent, Script};
 use crate::media;
+use crate::recording::{Pause, Pauses};
 use crate::signaling::{CallState, Event};
 
 impl CallTask {
@@ -71,6 +72,7 @@ impl CallTask {
             call: self.id,
             from,
             echoed: VecDeque::with_capacity(MOST_ECHOED),
+            pauses: self.recording.pauses.clone(),
         }
     }
 
@@ -259,6 +261,8 @@ struct Served {
     from: Option<String>,
     /// Steps of keys that an echo gives back.
     echoed: VecDeque<DigitEvent>,
+    /// Nothing is recorded while a menu collects keys.
+    pauses: Arc<Pauses>,
 }
 
 impl Served {
@@ -300,6 +304,10 @@ impl media::Line for Served {
             self.line.refused();
         }
         self.line.frame(heard, out);
+        match self.line.collects_keys() {
+            true => self.pauses.pause(Pause::Menu),
+            false => self.pauses.resume(Pause::Menu),
+        }
         self.tell();
     }
 
@@ -315,6 +323,7 @@ impl Drop for Served {
     fn drop(&mut self) {
         // The caller has hung up, or is with somebody else: what was said until now is kept.
         self.line.hung_up();
+        self.pauses.resume(Pause::Menu);
         self.tell();
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc};
 use super::handover::Handing;
 use super::legs::{Began, Callee, Caller};
 use super::media_side::Dropped;
+use super::recording::Taped;
 use super::renegotiate::Holding;
 use super::transfer::Transfer;
 use super::{CallInput, PageAsk};
@@ -70,6 +71,8 @@ pub(super) struct CallTask {
     pub trunk_loss: LossWatch,
     /// Packets of the trunk's side that metrics have counted already.
     pub dropped: Dropped,
+    /// What is recorded of it.
+    pub recording: Taped,
     pub over: bool,
 }
 
@@ -136,6 +139,7 @@ impl CallTask {
             CallInput::Sip(event) => self.sip_event(*event).await,
             CallInput::Media(of, event) => self.media_event(of, event).await,
             CallInput::Line(n, event) => self.line_event(n, event).await,
+            CallInput::Record(wish) => self.recording_wish(wish),
             CallInput::Decided(n, decided) => self.decided(n, decided),
             CallInput::Onward(n, news) => self.onward(n, news),
             CallInput::RecordKept => self.feed(Input::RecordKept),

@@ -12,6 +12,7 @@ mod originate;
 mod outputs;
 mod page_leg;
 mod quality;
+mod recording;
 mod renegotiate;
 mod spawn;
 mod transfer;
@@ -30,6 +31,7 @@ use super::trunks::Channel;
 
 pub(super) use originate::spawn_order;
 pub use originate::{CallOrder, NotStarted};
+pub use recording::RecordingWish;
 pub(super) use spawn::{spawn_from_page, spawn_from_trunk};
 
 /// What a call's task is told.
@@ -57,6 +59,8 @@ pub(super) enum CallInput {
     Media(MediaOf, MediaEvent),
     /// A line of this call wants something.
     Line(u8, LineEvent),
+    /// The operator wants the call recorded, or not.
+    Record(RecordingWish),
     /// What a webhook said of where the call goes.
     Decided(u8, Result<String, String>),
     /// The call that a line of this one has started goes on.

@@ -55,6 +55,7 @@ impl CallTask {
             self.talking.push(self.gateway.idle.talks(user));
         }
         self.dial = routed.dial;
+        self.recording.wanted = routed.recording;
         self.feed(Input::Routed(routed.decision));
     }
 
@@ -161,6 +162,7 @@ impl CallTask {
     }
 
     async fn connect(&mut self, leg: Leg) {
+        self.record_answered(leg);
         match leg {
             Leg::Callee(n) if matches!(self.caller, Caller::Trunk(_)) => {
                 self.answer_trunk_with(n).await;
@@ -181,7 +183,8 @@ impl CallTask {
     }
 
     /// The record goes to the store beside the call; only the answer's is waited for.
-    async fn write(&mut self, kept: Kept, record: Record) {
+    async fn write(&mut self, kept: Kept, mut record: Record) {
+        record.recording = self.recorded().or(record.recording);
         if kept == Kept::End {
             // Over for its users, though a leg may still have to say its last word.
             self.talking.clear();

@@ -11,6 +11,7 @@ use super::legs::{Began, Caller, CallerLine, CallerPage, CallerTrunk};
 use super::machine::CallTask;
 use super::media_side::{Dropped, follow};
 use super::page_leg::media_refusal;
+use super::recording::Taped;
 use super::renegotiate::Holding;
 use super::{CallInput, MediaOf, PageOrigin};
 use crate::base::{CallId, Cause, EndedBy, Party};
@@ -198,6 +199,7 @@ impl Born {
             transfer: None,
             trunk_loss: LossWatch::default(),
             dropped: Dropped::default(),
+            recording: Taped::default(),
             over: false,
         };
         let run = spawn("call machine", task.run(self.inbox, self.live.overrun));

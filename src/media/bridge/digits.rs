@@ -122,6 +122,7 @@ impl Bridge {
     /// Digits go from each leg's listener to the owner, and those of the page to the trunk.
     pub(super) fn carry_digits(&mut self, now: Instant) {
         while let Some(event) = self.browser.as_mut().and_then(|b| b.listener.poll()) {
+            self.record_digit(LegSide::Browser, &event);
             if self.line.is_some() {
                 self.line_hears(event);
                 continue;
@@ -135,6 +136,7 @@ impl Bridge {
             self.outbox.event(MediaEvent::Digit { from: LegSide::Browser, event });
         }
         while let Some(event) = self.trunk.as_mut().and_then(|t| t.listener.poll()) {
+            self.record_digit(LegSide::Trunk, &event);
             if let Some(line) = &mut self.line {
                 line.digit(&event);
             }

@@ -83,6 +83,13 @@ impl Bridge {
             let taken = trunk.digits.handle_input(now, input).is_ok();
             self.digits_dropped += u64::from(!taken && event.phase == Phase::Start);
         }
+        if let Some(recorder) = &mut self.recorder {
+            let (leg, line) = (&self.frame[..], &self.spoken[..length]);
+            match self.browser {
+                Some(_) => recorder.frame(leg, line),
+                None => recorder.frame(line, leg),
+            }
+        }
         self.frame.clear();
         self.frame.extend_from_slice(&self.spoken[..length]);
         if self.hold == Hold::On {

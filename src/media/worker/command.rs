@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::base::{CallId, Digit};
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
-use crate::media::{Error, Feed, Hold, LegSide, Line, MediaEvent, Phase, TrunkAudio, TrunkMedia};
+use crate::media::{
+    Error, Feed, Hold, LegSide, Line, MediaEvent, Phase, Recorder, TrunkAudio, TrunkMedia,
+};
 
 /// A call within its pool; never used twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +50,7 @@ pub(in crate::media) enum Command {
     Feed(Feed),
     Connect,
     Serve(Box<dyn Line>),
+    Record(Option<Box<dyn Recorder>>),
     SendDigits { to: LegSide, digits: Vec<ToneItem> },
     CancelDigits { to: LegSide },
     Press { to: LegSide, digit: Digit },

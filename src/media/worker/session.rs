@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::command::{CallKey, Command, Inbox, Message, Reply};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
-use crate::media::{Error, Feed, Hold, LegSide, Line, Phase, TrunkAudio, TrunkMedia};
+use crate::media::{Error, Feed, Hold, LegSide, Line, Phase, Recorder, TrunkAudio, TrunkMedia};
 
 /// Media of one call. Dropping it ends the media and frees its ports.
 ///
@@ -119,6 +119,17 @@ impl Session {
     /// leg go to it. A line that was there before is dropped.
     pub fn serve(&self, line: Box<dyn Line>) -> Result<(), Error> {
         self.tell(Command::Serve(line))
+    }
+
+    /// Both sides are recorded from now on; a recorder that was there before is dropped. While there is
+    /// one, packets are not passed on as they are.
+    pub fn record(&self, recorder: Box<dyn Recorder>) -> Result<(), Error> {
+        self.tell(Command::Record(Some(recorder)))
+    }
+
+    /// Nothing is recorded any more.
+    pub fn stop_recording(&self) -> Result<(), Error> {
+        self.tell(Command::Record(None))
     }
 
     /// Sends digits of known length toward a leg, after those already queued, with its own pacing
