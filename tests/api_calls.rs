@@ -6,14 +6,19 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::process::Command;
+use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crosspoint::selftest::{Call, Page};
 use serde_json::{Value, json};
 use support::browser::Browser;
 use support::gateway::Gateway;
 use support::http::{get, no_call_is_on, records, request};
 use support::phones::Baresip;
+use support::process::run;
+use support::sound;
+use support::talk::Talk;
 
 const PLAN: &str = r#"
 version = 1
@@ -110,6 +115,137 @@ fn a_program_connects_a_page_with_a_phone() {
     assert_eq!(again[0], seen[middle + 1]);
     assert!(get(&gateway.base, "/v1/users/web", &[]).json()["calls"] == 0);
 }
+
+/// Two phones behind two trunks, a menu and a page: the number is called first, and is connected with each
+/// of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_connects_a_phone_with_a_page_a_menu_and_another_phone() {
+    let (near, far) = (Baresip::start(880.0, -20.0), Baresip::start_for("701", 440.0, -20.0));
+    let dir = support::TempDir::new("orders");
+    sound::write_tone(&dir.join("prompt.wav"), 8000, 600.0, -10.0, 3.0);
+    let config = support::gateway::gateway_config(&dir, near.port);
+    let trunk = format!(
+        "[trunk.far]\ntarget = \"sip:127.0.0.1:{}\"\naccept_from = [\"127.0.0.2/32\"]\n\
+         codecs = [\"pcmu\"]\n",
+        far.port
+    );
+    let levels = support::gateway::LEVELS;
+    let gateway = Gateway::of_files(dir, &format!("{config}{trunk}"), TWO_PHONES, levels);
+    let call = |from: &str, to: &str| {
+        let body = json!({"from": from, "to": to}).to_string();
+        request(&gateway.base, "POST", "/v1/calls", &[], &body)
+    };
+    for (from, to, status, code) in [
+        ("+12025550123", "menu:top", 403, "call/blocked-by-dialplan"),
+        ("700", "+12025550123", 403, "call/blocked-by-dialplan"),
+        ("700", "menu:none", 400, "request/bad-value"),
+        ("700", "hangup:", 400, "request/bad-value"),
+        ("70 x", "menu:top", 422, "call/invalid-number"),
+        ("700", "user:web", 409, "call/unreachable"),
+    ] {
+        let refused = call(from, to);
+        let told = refused.json();
+        assert_eq!((refused.status, told["code"].as_str()), (status, Some(code)), "{from} {to}");
+        assert_eq!(refused.header("content-type"), "application/problem+json");
+    }
+    assert!(records(&gateway.base).is_empty(), "{:?}", records(&gateway.base));
+    let told = |words: &str| gateway.process.line_with(words, Duration::from_secs(30));
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+        run(command.arg("call").args(arguments).args(["--url", &gateway.base]))
+    };
+    let hang_up = |id: &str| {
+        assert_eq!(command(&["hangup", id]).code, Some(0));
+        no_call_is_on(&gateway.base);
+    };
+
+    // With a menu: its prompt is heard, its key is taken.
+    let started = call("700", "menu:top");
+    assert_eq!(started.status, 202, "{}", started.body);
+    told("menu:top");
+    near.send_code("4");
+    told("app:milliwatt");
+    talks_for(&gateway, 2.0);
+    let started = started.json();
+    let id = started["id"].as_str().unwrap();
+    let list = command(&["list"]).stdout;
+    assert!(list.starts_with("CALL ") && list.contains(id) && list.contains("connected"), "{list}");
+    hang_up(id);
+    assert_eq!(command(&["list"]).stdout, "no call is on\n");
+    let twice = command(&["hangup", id]);
+    assert_eq!(twice.code, Some(1), "{}", twice.stderr);
+    assert!(twice.stderr.contains("request/not-found"), "{}", twice.stderr);
+    let heard = near.recording();
+    assert!(sound::best_level(&heard, 600.0) > -25.0, "{}", sound::best_level(&heard, 600.0));
+    assert!(sound::best_level(&heard, 1004.0) > -25.0, "{}", sound::best_level(&heard, 1004.0));
+
+    // With another phone: each hears the other.
+    let started = command(&["start", "--from", "700", "701"]);
+    assert_eq!(started.code, Some(0), "{}", started.stderr);
+    talks_for(&gateway, 2.0);
+    hang_up(started.stdout.trim());
+    for (phone, hz) in [(&near, 440.0), (&far, 880.0)] {
+        let level = sound::best_level(&phone.recording(), hz);
+        assert!((-25.0..=-16.0).contains(&level), "{hz} Hz at {level} dBm0");
+    }
+
+    // With a page, which sees who is there.
+    let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+    assert_eq!(call("+493023125000", "user:web").status, 202);
+    let taken = Call::take(&mut page, IpAddr::from([127, 0, 0, 1])).await.unwrap();
+    taken.state(&mut page, "active").await.unwrap();
+    let mut talk = Talk { gateway, page, call: taken, kamailio: None };
+    talk.hears(880.0).await;
+    // It ends both.
+    talk.hang_up().await;
+    no_call_is_on(&talk.gateway.base);
+    let all = records(&talk.gateway.base);
+    assert!(all.iter().all(|record| record["cause"] == "hangup"), "{all:?}");
+    assert_eq!(all.len(), 1 + 2 + 2, "{all:?}");
+}
+
+/// Waits until the calls that are on have been answered for so long.
+fn talks_for(gateway: &Gateway, seconds: f64) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut since = None;
+    loop {
+        let calls = support::http::calls(&gateway.base);
+        let connected = calls.iter().all(|call| call["state"] == "connected");
+        match since {
+            _ if calls.is_empty() || !connected => since = None,
+            None => since = Some(Instant::now()),
+            Some(begun) if begun.elapsed().as_secs_f64() > seconds => return,
+            Some(_) => {}
+        }
+        assert!(Instant::now() < deadline, "{calls:?}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+const TWO_PHONES: &str = r#"
+version = 1
+emergency = "not-provided"
+[defaults]
+timezone = "Europe/Berlin"
+country = "DE"
+caller_id = "office"
+[caller_id.office]
+number = "+493012345670"
+[[outbound]]
+name = "the far phone"
+to = ["701"]
+route = ["far"]
+[[outbound]]
+name = "the near phone"
+to = ["7XX", "+493023125000"]
+route = ["phone"]
+[menu.top]
+prompt = "prompt.wav"
+first_digit = "60s"
+on_fail = "app:milliwatt"
+[menu.top.press]
+"4" = "app:milliwatt"
+"#;
 
 /// The stream of events, as bytes.
 struct Events(BufReader<TcpStream>);

@@ -168,6 +168,10 @@ fn sigterm_hangs_up_and_exits_0() {
     let mut browser = Browser::start(&gateway.base, Some(&token), "", steps);
     browser.has_done("hear");
     phone.process.line_with("incoming rtp", Duration::from_secs(10));
+    // The first lets the call go on, the second does not.
+    gateway.process.signal("TERM");
+    gateway.process.line_with("\"draining\"", Duration::from_secs(10));
+    browser.has_done("hear");
     gateway.process.signal("TERM");
     assert!(gateway.process.wait(Duration::from_secs(30)).success());
     // The BYE has come; baresip says "terminated" only of calls longer than a second.

@@ -47,12 +47,19 @@ pub(super) async fn list(State(api): State<Api>) -> Json<List<LiveCall>> {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StartCall {
-    /// Whose pages ring first; the call is this user's, by the user's rules in the plan.
-    user: UserId,
-    /// What is called when a page has taken the call: a number or an extension.
+    /// Whose pages ring first; the call is this user's, by the user's rules in the plan. Either this or
+    /// `from`.
+    #[serde(default)]
+    user: Option<UserId>,
+    /// The number that is called first, by the rules of the plan's owner; it is connected when it
+    /// answers.
+    #[serde(default)]
+    from: Option<String>,
+    /// What follows: for a user a number or an extension; for a number `user:NAME`, `menu:NAME`,
+    /// `ring:NAME`, `voicemail:NAME`, `app:NAME` or `number:+49…`.
     #[schema(min_length = 1)]
     to: String,
-    /// The number to show; one of the user's own.
+    /// The number to show; one of the user's own, and only for a user's call.
     #[serde(default)]
     caller_id: Option<E164>,
 }
@@ -64,20 +71,42 @@ pub(super) struct Started {
     id: CallId,
 }
 
-/// Starts a call: the user's pages ring; when one takes the call, the number is called.
+/// Starts a call: of a user, whose pages ring before the number is called, or of a number, which is called
+/// before a user, a menu or another number.
 #[utoipa::path(post, path = "/v1/calls", tag = "calls", request_body = StartCall,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters")),
-    responses((status = 202, description = "The pages ring", body = Started)))]
+    responses((status = 202, description = "The first of them is called", body = Started)))]
 pub(super) async fn start(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
-    let StartCall { user, to, caller_id } = body::json(body).await?;
-    if !api.backend.knows_user(&user) {
-        return Err(bad(format!("there is no user {user:?}")));
-    }
-    let to: DialString = to
-        .parse()
-        .map_err(|_| Problem::saying(ErrorCode::CallInvalidNumber, "`to` is no number"))?;
-    let order = CallOrder { user, to, caller_id };
+    let StartCall { user, from, to, caller_id } = body::json(body).await?;
+    let number = |text: &str, name: &str| {
+        let text = text.strip_prefix("number:").unwrap_or(text);
+        let words =
+            || Problem::saying(ErrorCode::CallInvalidNumber, format!("`{name}` is no number"));
+        text.parse::<DialString>().map_err(|_| words())
+    };
+    let order = match (user, from) {
+        (Some(user), None) => {
+            if !api.backend.knows_user(&user) {
+                return Err(bad(format!("there is no user {user:?}")));
+            }
+            CallOrder::User { user, to: number(&to, "to")?, caller_id }
+        }
+        (None, Some(_)) if caller_id.is_some() => {
+            return Err(bad("`caller_id` is for the call of a `user`; a number's is the plan's"));
+        }
+        (None, Some(from)) => {
+            let from = number(&from, "from")?;
+            let to = match to.contains(':') {
+                true => to,
+                false => format!("number:{}", number(&to, "to")?.as_str()),
+            };
+            CallOrder::Number { from, to }
+        }
+        _ => return Err(bad("either `user` or `from`")),
+    };
     let id = api.backend.start_call(order).map_err(|why| match why {
+        NotStarted::NoDestination => bad("`to` is nothing that the plan in force has"),
+        NotStarted::Refused(cause, words) => Problem::saying(cause.into(), words),
         NotStarted::Draining => Problem::new(ErrorCode::ServerDraining),
         NotStarted::Overloaded => Problem::new(ErrorCode::ServerOverloaded),
         NotStarted::NobodyThere => {

@@ -47,9 +47,12 @@ impl Problem {
             }
             ErrorCode::RequestInProgress | ErrorCode::CallUnreachable => StatusCode::CONFLICT,
             ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            ErrorCode::RequestLocalOnly | ErrorCode::AuthOrigin | ErrorCode::AuthForbidden => {
-                StatusCode::FORBIDDEN
-            }
+            ErrorCode::CallLimit => StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::RequestLocalOnly
+            | ErrorCode::AuthOrigin
+            | ErrorCode::AuthForbidden
+            | ErrorCode::CallBlocked
+            | ErrorCode::CallCallerId => StatusCode::FORBIDDEN,
             ErrorCode::ServerRecords | ErrorCode::ServerDraining | ErrorCode::ServerOverloaded => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -103,7 +103,17 @@ impl Backend for Fixed {
             return Err(NotStarted::Draining);
         }
         let mut sent = self.sent.lock().unwrap();
-        sent.push(format!("call of {}", order.user));
+        sent.push(match order {
+            CallOrder::User { user, .. } => format!("call of {user}"),
+            CallOrder::Number { to, .. } if to == "menu:none" => {
+                return Err(NotStarted::NoDestination);
+            }
+            CallOrder::Number { from, to } if from.as_str().starts_with("+49900") => {
+                let words = format!("not for {to}");
+                return Err(NotStarted::Refused(Cause::BlockedByDialplan, words));
+            }
+            CallOrder::Number { from, to } => format!("{} with {to}", from.as_str()),
+        });
         Ok(CallId::from_parts(7, sent.len() as u128))
     }
 

@@ -43,6 +43,9 @@ pub(super) enum Command {
     /// Trunks of a running gateway
     #[command(subcommand)]
     Trunk(TrunkCommand),
+    /// Calls of a running gateway
+    #[command(subcommand, after_help = CALL_HELP)]
+    Call(CallCommand),
     /// Client tokens: what a page signs in with
     #[command(subcommand)]
     Token(TokenCommand),
@@ -264,6 +267,77 @@ pub(super) struct TrunkTest {
     #[arg(long, value_name = "FILE", default_value = "crosspoint.toml")]
     pub config: PathBuf,
 }
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CallCommand {
+    /// The calls that are on: since when, who with whom, by which trunk
+    #[command(after_help = "Examples:\n  crosspoint call list\n  crosspoint call list --output json \
+                            --url https://phone.example --key-file operator.key")]
+    List(CallList),
+    /// Connect a user or a number with something; prints the id of the call
+    #[command(after_help = "Examples:\n  crosspoint call start --user alice +493012345670      her page \
+                            rings, then the number\n  crosspoint call start --from +493012345670 \
+                            menu:night  the number is called, then hears the menu\n  crosspoint call \
+                            start --from +493012345670 user:alice\n  crosspoint call start --from \
+                            +493012345670 +493012345671")]
+    Start(CallStartArguments),
+    /// End calls
+    #[command(after_help = "Example:  crosspoint call hangup call_01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+    Hangup(CallHangup),
+}
+
+/// Which gateway, and who asks.
+#[derive(Debug, Args)]
+pub(super) struct Remote {
+    /// The gateway: http:// or https://
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    /// A key of the gateway's, or the operator's; on its own machine a program needs none. Other users
+    /// of this machine see it in the list of processes: prefer --key-file
+    #[arg(long, value_name = "KEY", conflicts_with = "key_file")]
+    pub key: Option<String>,
+    /// A file whose first line is the key
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CallList {
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CallStartArguments {
+    /// The user whose pages ring first
+    #[arg(long, value_name = "USER", required_unless_present = "from", conflicts_with = "from")]
+    pub user: Option<String>,
+    /// The number that is called first
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// The number that the far side is shown; one of the user's own
+    #[arg(long, value_name = "NUMBER", conflicts_with = "from")]
+    pub caller_id: Option<String>,
+    /// What follows: a number, or after --from also user:NAME, menu:NAME, ring:NAME, voicemail:NAME
+    #[arg(value_name = "TO")]
+    pub to: String,
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CallHangup {
+    /// The calls, as `call list` names them
+    #[arg(value_name = "CALL", required = true)]
+    pub calls: Vec<String>,
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// What all commands about calls have in common.
+pub(super) const CALL_HELP: &str = "The commands ask a running gateway over HTTP (--url). On its own \
+machine they need no key; elsewhere --key-file names one with calls:read (list) or calls:write (start, \
+hangup).\n\nExit 0: done. 1: the gateway refused, and why. 2: no gateway answers.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {

@@ -131,6 +131,29 @@ impl Http {
     }
 }
 
+/// SIGTERM and Ctrl-C, each as often as it comes.
+pub(super) struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    pub(super) fn new() -> std::io::Result<StopSignals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(StopSignals { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        // Cancellation safe: a signal that comes meanwhile is the one waited for.
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Waits for SIGTERM or Ctrl-C.
 pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};

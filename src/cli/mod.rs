@@ -4,6 +4,7 @@
 //! port that is taken).
 
 mod arguments;
+mod call;
 mod demo;
 mod doctor;
 mod files;
@@ -34,6 +35,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => files::config(&command, output),
         Command::Dialplan(command) => files::dialplan(&command, output),
         Command::Trunk(command) => blocking(trunk::run(command, output)),
+        Command::Call(command) => blocking(call::run(command, output)),
         Command::Token(command) => token::run(&command, output),
         Command::Ivr(IvrCommand::Run(arguments)) => blocking(ivr::run(arguments, output)),
         Command::Ivr(IvrCommand::Record(arguments)) => blocking(ivr_listen::record(arguments)),

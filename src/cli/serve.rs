@@ -43,9 +43,16 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
     notify::tell(News::Ready);
     let reloads = tokio::spawn(reload_on_signal(gateway.clone(), hangups));
     survive_file_size_limit();
-    http::stop_signal().await;
+    let stop = http::StopSignals::new();
+    let mut stop = stop.map_err(Unusable::new)?;
+    stop.next().await;
     notify::tell(News::Stopping);
     reloads.abort();
+    // Cancellation safe: a drain that is given up leaves nothing undone that the stop does not do.
+    tokio::select! {
+        () = gateway.drain() => {}
+        () = stop.next() => tracing::info!("a second signal: calls end now"),
+    }
     gateway.stop(PATIENCE).await;
     http.stop().await;
     tracing::info!("stopped");

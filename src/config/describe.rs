@@ -68,6 +68,8 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     };
     list.add("store.url", url);
     list.add("store.voicemail", quoted(&config.store.voicemail.display()));
+    list.add("drain.wait", quoted(&format!("{}s", config.drain.wait.as_secs())));
+    list.optional("drain.url", config.drain.url.as_ref().map(quoted));
     let recording = &config.recording;
     list.add("recording.folder", quoted(&recording.folder.display()));
     list.add("recording.format", quoted(&recording.format.word()));

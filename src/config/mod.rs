@@ -19,6 +19,6 @@ pub use load::{Directory, LoadError, Loaded, LoadedPlan, load, load_plan, read_b
 pub use plan_command::{Against, Question, check_plans, diff_plans, explain_plan, test_plans};
 pub use read::read;
 pub use settings::{
-    AdminAccess, ApiKey, Auth, Config, Http, HttpTls, Ice, IceServer, Listen, Media, PortRange,
-    SettingError, Sip, SipTls, Store, StoreUrl, User, Webhook,
+    AdminAccess, ApiKey, Auth, Config, Drain, Http, HttpTls, Ice, IceServer, Listen, Media,
+    PortRange, SettingError, Sip, SipTls, Store, StoreUrl, User, Webhook,
 };

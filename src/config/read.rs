@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::describe::{self, Setting};
 use super::environment;
 use super::read_http;
-use super::settings::{Auth, Config, Ice, IceServer, Media, Sip, SipTls, Store, StoreUrl, User};
+use super::settings::{
+    Auth, Config, Drain, Ice, IceServer, Media, Sip, SipTls, Store, StoreUrl, User,
+};
 use crate::base::document::{self, Field, Item, Reader};
 use crate::base::{Finding, Findings, Secret};
 use crate::dialplan::{Files, Region};
@@ -65,6 +67,7 @@ fn config(item: &Item, findings: &Findings, files: &dyn Files) -> Option<Config>
             .table("recording")
             .map(|table| recording(&table, files))
             .unwrap_or_default(),
+        drain: root.table("drain").map(|table| drain(&table)).unwrap_or_default(),
         auth: root.table("auth").map(|table| auth(&table, files)).unwrap_or_default(),
         ice: root.table("ice").map(|table| ice(&table, files)).unwrap_or_default(),
         users: users(&root),
@@ -208,6 +211,21 @@ fn recording(table: &Reader<'_>, files: &dyn Files) -> recording::Settings {
         key: key.map(|field| field.value),
         keep: keep.map(|field| field.value),
     }
+}
+
+fn drain(table: &Reader<'_>) -> Drain {
+    let default = Drain::default();
+    let wait = table.duration("wait").map(|field| field.value);
+    let url = table.text("url").and_then(|field| {
+        let right = ["wss://", "ws://", "https://", "http://"];
+        if right.iter().any(|scheme| field.value.starts_with(scheme)) {
+            return Some(field.value.to_owned());
+        }
+        table.findings().error(&field.at, "`url` is like wss://other.example/v1/rtc");
+        None
+    });
+    table.finish();
+    Drain { wait: wait.unwrap_or(default.wait), url }
 }
 
 /// What is deleted sooner nobody has heard.

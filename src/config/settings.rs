@@ -34,6 +34,8 @@ pub struct Config {
     pub store: Store,
     /// `[recording]`
     pub recording: recording::Settings,
+    /// `[drain]`
+    pub drain: Drain,
     /// `[auth]`
     pub auth: Auth,
     /// `[ice]`
@@ -78,6 +80,8 @@ impl Config {
                 folder: database.with_file_name("recordings"),
                 ..recording::Settings::default()
             },
+            // Whoever tries it wants it to be gone when it is told to.
+            drain: Drain { wait: Duration::ZERO, url: None },
             auth: Auth { token_secret: Some(token_secret) },
             ice: Ice::default(),
             // A person who tries every line in a minute; nothing here costs money.
@@ -396,6 +400,22 @@ impl fmt::Debug for StoreUrl {
             StoreUrl::Sqlite(path) => write!(f, "sqlite:{path}"),
             StoreUrl::Postgres(_) => f.write_str("postgres:[secret]"),
         }
+    }
+}
+
+/// `[drain]`: what happens between SIGTERM and the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drain {
+    /// How long calls in progress may go on.
+    pub wait: Duration,
+    /// Where pages go meanwhile: the signalling address of another gateway.
+    pub url: Option<String>,
+}
+
+impl Default for Drain {
+    fn default() -> Drain {
+        // Within the 30 s that the systemd unit gives; a service with longer calls says more in both.
+        Drain { wait: Duration::from_secs(20), url: None }
     }
 }
 

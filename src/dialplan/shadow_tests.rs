@@ -119,7 +119,7 @@ fn rule(name: &'static str) -> impl Strategy<Value = OutboundRule> {
             let action = if deny {
                 Action::Deny("x".to_owned())
             } else {
-                let recording = Recording::Off;
+                let recording = crate::dialplan::Recording::Off;
                 Action::Route {
                     route,
                     rates: None,

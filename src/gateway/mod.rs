@@ -39,7 +39,7 @@ use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::base::{CallId, UserId};
-use crate::config::User;
+use crate::config::{Drain, User};
 use crate::recording::Recorder;
 use crate::sip::{Command, Destination, Dns, Handle, Transport};
 use crate::store::Store;
@@ -93,6 +93,8 @@ struct Inner {
     sip_addresses: Vec<(Transport, SocketAddr)>,
     token_key: signaling::TokenKey,
     draining: AtomicBool,
+    /// How long calls may go on when it is stopped, and where pages go.
+    drain: Drain,
 }
 
 impl Inner {

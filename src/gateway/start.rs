@@ -15,18 +15,20 @@ use super::plans::Plans;
 use super::probes::Probes;
 use super::registry::Registry;
 use super::requests::Requests;
+use super::ringing::Idle;
 use super::sip_trace::SipTrace;
 use super::trunks::Trunks;
 use super::voicemail::{self, Voicemails};
 use super::webhooks::Webhooks;
 use super::{Events, Inner, health, pages, registrations, sip_events, spawn};
 use crate::base::Cause;
+use crate::call::State;
 use crate::config::{Config, IceServer as ConfiguredIce, LoadedPlan};
 use crate::dialplan::{Plan, SHORT_CALL};
 use crate::media::{Band, Interface, Pool, PoolConfig};
 use crate::recording::Recorder;
 use crate::signaling::socket::Server;
-use crate::signaling::{self, CloseCode, IceSource, TokenKey};
+use crate::signaling::{self, CloseCode, Event, IceSource, TokenKey};
 use crate::sip::{
     self, Dns, DriverConfig, EndpointConfig, Reachable, SessionTimer, Tap, TlsConfig, TlsIdentity,
     TlsServer, Transport,
@@ -131,6 +133,7 @@ impl Gateway {
             sip_addresses,
             token_key: token_key.clone(),
             draining: AtomicBool::new(false),
+            drain: config.drain.clone(),
         });
         let (to_gateway, from_pages) = mpsc::channel(PAGE_MESSAGES);
         let signaling = signaling::Config {
@@ -168,6 +171,33 @@ impl Gateway {
     /// Where SIP listens.
     pub fn sip_addr(&self, transport: Transport) -> Option<SocketAddr> {
         self.inner.sip.local_addr(transport)
+    }
+
+    /// Takes no new calls, tells pages where to go, and waits for the calls in progress, as long as
+    /// `[drain] wait` says. Cancel safe: whoever does not want to wait calls [`Gateway::stop`].
+    pub async fn drain(&self) {
+        let inner = &self.inner;
+        inner.draining.store(true, Ordering::Release);
+        let (calls, wait) = (inner.registry.calls().len(), inner.drain.wait);
+        tracing::info!(calls, wait_s = wait.as_secs(), "draining");
+        // Those in a call hear where to go, and stay until it is over; while one rings, so do all others.
+        let rings = inner.registry.calls().iter().any(|call| call.view().state != State::Connected);
+        for page in inner.registry.pages() {
+            let spread = super::random_u64() % COME_BACK_MS;
+            page.page.event(Event::Closing {
+                reason: "The gateway is being stopped.".to_owned(),
+                reconnect_in_ms: COME_BACK_MS + spread,
+                url: inner.drain.url.clone(),
+            });
+            if !rings && inner.idle.of(&page.claims.sub) != Idle::Talking {
+                page.page.close(CloseCode::Draining);
+            }
+        }
+        let mut count = inner.registry.watch_count();
+        let ended = count.wait_for(|calls| *calls == 0);
+        if tokio::time::timeout(wait, ended).await.is_err() {
+            tracing::warn!(calls = inner.registry.calls().len(), "calls did not end in time");
+        }
     }
 
     /// Takes no new calls, ends those in progress with BYE, and stops; returns when every call has
@@ -411,6 +441,8 @@ const BYE_WAIT: Duration = Duration::from_secs(2);
 const PAGES_WAIT: Duration = Duration::from_secs(2);
 /// A registrar that does not answer forgets us in time.
 const REGISTRARS_WAIT: Duration = Duration::from_secs(2);
+/// 2 to 4 s: another gateway is not met by all pages at once.
+const COME_BACK_MS: u64 = 2000;
 /// A disk that takes longer than this is hung.
 const RECORDINGS_WAIT: Duration = Duration::from_secs(5);
 const STORE_WAIT: Duration = Duration::from_secs(5);

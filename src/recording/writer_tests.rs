@@ -107,10 +107,12 @@ fn opus_keeps_the_sides_apart_as_other_programs_hear_them() {
     let (recorder, _) = record(&settings(folder.path(), Format::Opus, None));
     let (file, wav) = (file_of(folder.path(), "opus"), folder.path().join("decoded.wav"));
     assert_eq!(fs::read(&file).unwrap(), download(recorder.folder(), id(1)).unwrap());
-    // sox reads it with libopusfile, which knows nothing of ours.
-    let sox = std::process::Command::new("sox").arg(&file).args(["-r", "8000"]).arg(&wav).output();
-    let sox = sox.expect("sox is there: tools/setup.sh installs it");
-    assert!(sox.status.success(), "{}", String::from_utf8_lossy(&sox.stderr));
+    // The codec's own program, which knows nothing of ours.
+    let mut opusdec = std::process::Command::new("opusdec");
+    let decoded =
+        opusdec.args(["--quiet", "--rate", "8000", "--no-dither"]).arg(&file).arg(&wav).output();
+    let decoded = decoded.expect("opusdec is there: tools/setup.sh installs it");
+    assert!(decoded.status.success(), "{}", String::from_utf8_lossy(&decoded.stderr));
     has_its_tones(&fs::read(&wav).unwrap(), 2.0);
 }
 
@@ -138,7 +140,7 @@ fn an_encrypted_recording_is_readable_with_its_key_and_not_without() {
         // A crash in the middle of a chunk costs that chunk.
         fs::write(&path, &sealed[..sealed.len() - 1000]).unwrap();
         let cut = download(recorder.folder(), id(1)).unwrap();
-        assert!(cut.len() < file.len() && cut.len() > file.len() / 2, "{}", cut.len());
+        assert!(cut.len() < file.len() && cut.len() > 1000, "{}", cut.len());
         if format == Format::Wav {
             assert_eq!(channels(&cut)[0].len() * 4 + 44, cut.len());
         }

@@ -35,10 +35,60 @@ async fn a_call_is_started_once_however_often_it_is_asked_for() {
         (r#"{"user": "mallory", "to": "1"}"#, 400),
         (r#"{"user": "alice", "to": "100&SIP/x"}"#, 422),
         (r#"{"user": "alice", "to": "1", "more": 1}"#, 400),
+        (r#"{"to": "1"}"#, 400),
+        (r#"{"user": "alice", "from": "1", "to": "1"}"#, 400),
+        (r#"{"from": "1", "to": "2", "caller_id": "+4930123456"}"#, 400),
+        (r#"{"from": "none", "to": "2"}"#, 422),
+        (r#"{"from": "1", "to": "none"}"#, 422),
+        (r#"{"from": "1", "to": "menu:none"}"#, 400),
+        (r#"{"from": "+4990012345", "to": "2"}"#, 403),
     ] {
         let refused = site.send("POST /v1/calls", LOCAL, &[HOST], bad).await;
         assert_eq!(refused.headers()["content-type"], "application/problem+json", "{bad}");
         assert_eq!(refused.status().as_u16(), status, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_connected_with_what_the_plan_has() {
+    let site = Site::new().await;
+    for body in [
+        r#"{"from": "+4930123456", "to": "user:alice"}"#,
+        r#"{"from": "number:+4930123456", "to": "menu:night"}"#,
+        r#"{"from": "+4930123456", "to": "+4930654321"}"#,
+    ] {
+        assert_eq!(site.send("POST /v1/calls", LOCAL, &[HOST], body).await.status(), 202, "{body}");
+    }
+    let sent = ["user:alice", "menu:night", "number:+4930654321"];
+    let sent = sent.map(|to| format!("+4930123456 with {to}"));
+    assert_eq!(*site.backend.sent.lock().unwrap(), sent);
+}
+
+#[tokio::test]
+async fn recordings_are_asked_for_by_their_names() {
+    let site = Site::new().await;
+    let line = format!("POST /v1/calls/{}/actions/record", record(1).id);
+    for (body, status) in [
+        (r#"{"action": "start"}"#, 202),
+        (r#"{"action": "pause"}"#, 202),
+        (r#"{"action": "erase"}"#, 400),
+        ("{}", 400),
+    ] {
+        assert_eq!(site.send(&line, LOCAL, &[HOST], body).await.status().as_u16(), status, "{body}");
+    }
+    let sent = ["recording Start", "recording Pause"];
+    assert_eq!(*site.backend.sent.lock().unwrap(), sent);
+    let list = site.send("GET /v1/recordings?limit=10", LOCAL, &[HOST], "").await;
+    assert_eq!(json(list).await, serde_json::json!({"items": [], "next": null}));
+    for (path, status) in [
+        ("/v1/recordings?limit=0", 400),
+        ("/v1/recordings?cursor=x", 400),
+        ("/v1/recordings?more=1", 400),
+        ("/v1/recordings/rec_01ARZ3NDEKTSV4RRFFQ69G5FAV", 404),
+        ("/v1/recordings/..%2f..%2fetc%2fpasswd/audio", 404),
+    ] {
+        let answer = site.send(&format!("GET {path}"), LOCAL, &[HOST], "").await;
+        assert_eq!(answer.status().as_u16(), status, "{path}");
     }
 }
 

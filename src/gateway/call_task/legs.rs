@@ -10,6 +10,7 @@ use crate::base::{Cause, E164, SessionId, UserId};
 use crate::dialplan::Destination;
 use crate::dtmf::InfoSupport;
 use crate::media;
+use crate::recording::Pauses;
 use crate::signaling::socket::Page;
 use crate::signaling::{Refusal, RequestId, Verified};
 use crate::sip::{self, MAX_FORWARDS};
@@ -86,6 +87,8 @@ pub(super) struct CallerLine {
     pub called: Option<E164>,
     /// Through how many more servers the call may go.
     pub max_forwards: u8,
+    /// When nothing of it is recorded.
+    pub pauses: Arc<Pauses>,
 }
 
 /// A leg toward a target.

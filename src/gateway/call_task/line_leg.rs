@@ -25,8 +25,8 @@ use crate::base::{CallId, Cause};
 use crate::call::{Early, Input, Leg, LegEvent, Rejection, State};
 use crate::dialplan::Destination;
 use crate::dtmf::{DigitEvent, Phase};
-use crate::gateway::spawn;
 use crate::gateway::voicemail::{Left, Voicemails};
+use crate::gateway::{Inner, spawn};
 use crate::ivr::{Line, LineEvent, Script};
 use crate::media;
 use crate::recording::{Pause, Pauses};
@@ -62,17 +62,19 @@ impl CallTask {
     fn served(&self, n: u8, flow: &[Destination], refused: Receiver<()>) -> Served {
         let record = self.engine.record();
         let from = record.from.number.as_ref().map(|number| number.as_str().to_owned());
-        let script: Arc<Script> = self.gateway.plans.in_force().script.clone();
-        Served {
-            line: Line::new(script, flow),
-            refused,
-            inbox: self.inbox.clone(),
-            n,
-            voicemails: self.gateway.voicemails.clone(),
-            call: self.id,
-            from,
-            echoed: VecDeque::with_capacity(MOST_ECHOED),
-            pauses: self.recording.pauses.clone(),
+        let of = Of { call: self.id, from, pauses: self.recording.pauses.clone() };
+        Served::new(&self.gateway, (self.inbox.clone(), n), of, flow, refused)
+    }
+
+    /// The callee of a call that nobody calls from hears and is heard by this from now on.
+    pub(super) fn serve_callee(&mut self, line: Box<dyn media::Line>) {
+        let Some(Leg::Callee(n)) = self.answered_callee() else { return };
+        let media = match self.callees.get(usize::from(n)) {
+            Some(Callee::Page(page)) => Some(&page.media),
+            _ => self.media.as_ref(),
+        };
+        if let Some(media) = media.filter(|_| matches!(self.caller, Caller::Line(_))) {
+            self.media_command(media.serve(line));
         }
     }
 
@@ -173,9 +175,10 @@ impl CallTask {
     fn start_onward(&self, n: u8, to: Destination) -> Option<mpsc::Sender<CallInput>> {
         let record = self.engine.record();
         let (from, called) = (record.from.clone(), record.to.number.clone());
-        let max_forwards = self.caller.max_forwards();
-        let caller = CallerLine { parent: self.inbox.clone(), n, to, called, max_forwards };
-        spawn_onward(&self.gateway, caller, from)
+        let (max_forwards, pauses) = (self.caller.max_forwards(), Arc::default());
+        let parent = self.inbox.clone();
+        let caller = CallerLine { parent, n, to, called, max_forwards, pauses };
+        spawn_onward(&self.gateway, caller, from).map(|(_, inbox)| inbox)
     }
 
     /// News of the call that a line has started, or of that to a number of the flow.
@@ -249,9 +252,17 @@ fn kind_of(to: &Destination) -> String {
     }
 }
 
+/// Whose call a line serves.
+#[derive(Debug)]
+pub(super) struct Of {
+    pub call: CallId,
+    pub from: Option<String>,
+    pub pauses: Arc<Pauses>,
+}
+
 /// A line on the media worker.
 #[derive(Debug)]
-struct Served {
+pub(super) struct Served {
     line: Line,
     refused: Receiver<()>,
     inbox: mpsc::Sender<CallInput>,
@@ -266,6 +277,28 @@ struct Served {
 }
 
 impl Served {
+    /// A line that serves a flow and tells `owner` what it wants.
+    pub(super) fn new(
+        gateway: &Inner,
+        (inbox, n): (mpsc::Sender<CallInput>, u8),
+        Of { call, from, pauses }: Of,
+        flow: &[Destination],
+        refused: Receiver<()>,
+    ) -> Served {
+        let script: Arc<Script> = gateway.plans.in_force().script.clone();
+        Served {
+            line: Line::new(script, flow),
+            refused,
+            inbox,
+            n,
+            voicemails: gateway.voicemails.clone(),
+            call,
+            from,
+            echoed: VecDeque::with_capacity(MOST_ECHOED),
+            pauses,
+        }
+    }
+
     /// Hands on what the line wants. Nothing here waits: a full inbox is that of a call that is ending.
     fn tell(&mut self) {
         while let Some(event) = self.line.poll() {

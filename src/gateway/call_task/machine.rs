@@ -142,6 +142,7 @@ impl CallTask {
             CallInput::Record(wish) => self.recording_wish(wish),
             CallInput::Decided(n, decided) => self.decided(n, decided),
             CallInput::Onward(n, news) => self.onward(n, news),
+            CallInput::Serve(line) => self.serve_callee(line),
             CallInput::RecordKept => self.feed(Input::RecordKept),
             CallInput::Transfer(to) => {
                 if let Err(refusal) = self.transfer(to).await {

@@ -8,6 +8,7 @@ mod legs;
 mod line_leg;
 mod machine;
 mod media_side;
+mod order;
 mod originate;
 mod outputs;
 mod page_leg;
@@ -29,7 +30,7 @@ use crate::sip;
 use super::registry::LivePage;
 use super::trunks::Channel;
 
-pub(super) use originate::spawn_order;
+pub(super) use order::spawn_order;
 pub use originate::{CallOrder, NotStarted};
 pub use recording::RecordingWish;
 pub(super) use spawn::{spawn_from_page, spawn_from_trunk};
@@ -65,6 +66,8 @@ pub(super) enum CallInput {
     Decided(u8, Result<String, String>),
     /// The call that a line of this one has started goes on.
     Onward(u8, Onward),
+    /// The callee of a call that nobody calls from is connected with this.
+    Serve(Box<dyn media::Line>),
     /// The record of the answer is on disk, or cannot be.
     RecordKept,
     /// The operator or the gateway ends the call.

@@ -21,18 +21,32 @@ use crate::signaling::{CallIncoming, ErrorCode, Event, MediaMode, Refusal, Reply
 
 /// A call to start.
 #[derive(Debug, Clone)]
-pub struct CallOrder {
-    /// Who is rung first.
-    pub user: UserId,
-    /// What is called then.
-    pub to: DialString,
-    /// The number to show, where it is not the plan's choice.
-    pub caller_id: Option<E164>,
+pub enum CallOrder {
+    /// A user's pages ring; the one that takes the call calls, by the user's own rules.
+    User {
+        /// Who is rung first.
+        user: UserId,
+        /// What is called then.
+        to: DialString,
+        /// The number to show, where it is not the plan's choice.
+        caller_id: Option<E164>,
+    },
+    /// A number is called, by the rules of the plan's owner, and connected when it answers.
+    Number {
+        /// The number.
+        from: DialString,
+        /// With what: `user:alice`, `menu:night`, `number:+49…`, as a plan writes it.
+        to: String,
+    },
 }
 
 /// Why a program's call does not start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotStarted {
+    /// The plan has no such destination.
+    NoDestination,
+    /// The plan refuses it, in its words.
+    Refused(Cause, String),
     /// The gateway is being stopped.
     Draining,
     /// No page of the user is signed in.
@@ -51,16 +65,13 @@ struct Rung {
 }
 
 /// Rings the user's pages; the call goes on from there.
-pub(in crate::gateway) fn spawn_order(
+pub(super) fn ring_user(
     gateway: &Arc<Inner>,
-    order: CallOrder,
+    (user, to, caller_id): (UserId, DialString, Option<E164>),
 ) -> Result<CallId, NotStarted> {
-    if gateway.is_draining() {
-        return Err(NotStarted::Draining);
-    }
     let id = gateway.new_call_id();
     let mut rung = Vec::new();
-    for session in gateway.registry.pages_of(&order.user).into_iter().take(MOST_RUNG) {
+    for session in gateway.registry.pages_of(&user).into_iter().take(MOST_RUNG) {
         let Some(live) = gateway.registry.page(session) else { continue };
         let opened = gateway.pool.open(id).map_err(|_| NotStarted::Overloaded)?;
         rung.push(Rung { session, live, media: opened.0, events: opened.1, warm: false });
@@ -69,16 +80,16 @@ pub(in crate::gateway) fn spawn_order(
         return Err(NotStarted::NobodyThere);
     }
     let from = Party {
-        user: Some(order.user.clone()),
-        number: order.caller_id.clone(),
-        uri: format!("user:{}", order.user),
+        user: Some(user.clone()),
+        number: caller_id,
+        uri: format!("user:{user}"),
         display: None,
     };
-    let to = Party { uri: order.to.as_str().to_owned(), ..Party::default() };
+    let to = Party { uri: to.as_str().to_owned(), ..Party::default() };
     let started_at = Timestamp::now();
     let setup = Setup { id, caller: LegKind::Page, trunk: None, from, to, started_at };
     let born = Born::new(gateway, setup.clone()).ok_or(NotStarted::Overloaded)?;
-    tracing::info!(call.id = %id, user.id = %order.user, pages = rung.len(), "a program's call");
+    tracing::info!(call.id = %id, user.id = %user, pages = rung.len(), "a program's call");
     let gateway = gateway.clone();
     spawn("call order", async move { ring(gateway, born, setup, rung).await });
     Ok(id)

@@ -37,6 +37,13 @@ pub(super) struct Taped {
     on: bool,
 }
 
+impl Taped {
+    /// Nothing yet, and nothing while these say so.
+    pub(super) fn pausing(pauses: Arc<Pauses>) -> Taped {
+        Taped { pauses, ..Taped::default() }
+    }
+}
+
 impl CallTask {
     /// A callee is about to be connected.
     pub(super) fn record_answered(&mut self, leg: Leg) {
@@ -119,7 +126,7 @@ impl CallTask {
     }
 
     /// The callee that talks.
-    fn answered_callee(&self) -> Option<Leg> {
+    pub(super) fn answered_callee(&self) -> Option<Leg> {
         let n = self.callees.iter().position(|callee| match callee {
             Callee::Page(page) => page.answered,
             Callee::Trunk(trunk) => trunk.alive && !trunk.given_up,

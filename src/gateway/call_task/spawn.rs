@@ -118,7 +118,7 @@ pub(super) fn spawn_onward(
     gateway: &Arc<Inner>,
     caller: CallerLine,
     from: Party,
-) -> Option<mpsc::Sender<CallInput>> {
+) -> Option<(CallId, mpsc::Sender<CallInput>)> {
     let id = gateway.new_call_id();
     let number = caller.called.clone();
     let to = Party { number, uri: caller.to.to_string(), ..Party::default() };
@@ -129,7 +129,7 @@ pub(super) fn spawn_onward(
     let gateway = gateway.clone();
     let caller = Caller::Line(caller);
     spawn("call", async move { born.supervise(gateway, caller, None, None).await });
-    Some(inbox)
+    Some((id, inbox))
 }
 
 /// A call that is in the registry and has no task yet.
@@ -172,6 +172,10 @@ impl Born {
     ) {
         let id = self.id;
         let view = self.live.view.clone();
+        let pauses = match &caller {
+            Caller::Line(line) => line.pauses.clone(),
+            Caller::Page(_) | Caller::Trunk(_) => Arc::default(),
+        };
         let task = CallTask {
             gateway: gateway.clone(),
             id,
@@ -199,7 +203,7 @@ impl Born {
             transfer: None,
             trunk_loss: LossWatch::default(),
             dropped: Dropped::default(),
-            recording: Taped::default(),
+            recording: Taped::pausing(pauses),
             over: false,
         };
         let run = spawn("call machine", task.run(self.inbox, self.live.overrun));

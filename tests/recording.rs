@@ -1,0 +1,242 @@
+//! Recordings of real calls: baresip speaks one tone, a page another; both channels are measured, what is
+//! paused is not there, the file cannot be read without its key, a disk that takes nothing costs the
+//! recording and not the call.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crosspoint::selftest::{Page, Source};
+use serde_json::Value;
+use support::bystander::place;
+use support::gateway::Gateway;
+use support::phones::Baresip;
+use support::talk::{LIMIT, Talk};
+use support::{http, sound};
+
+const PLAN: &str = r#"
+version = 1
+emergency = "not-provided"
+[defaults]
+timezone = "Europe/Berlin"
+country = "DE"
+caller_id = "office"
+[caller_id.office]
+number = "+493023125600"
+[[outbound]]
+name = "the phone"
+to = ["700"]
+route = ["phone"]
+record = true
+[[inbound]]
+name = "menu"
+did = ["+493023125600"]
+flow = ["menu:top"]
+record = true
+[menu.top]
+prompt = "prompt.wav"
+first_digit = "60s"
+on_fail = "app:milliwatt"
+[menu.top.press]
+"4" = "app:milliwatt"
+"#;
+
+const KEY: &str = "[recording]\nkey = \"0123456789abcdef0123456789abcdef\"\nkeep = \"1d\"\n";
+
+/// From the page to the phone: the page's 440 Hz left, the phone's 880 Hz right, nothing while it is
+/// paused; then from the phone into a menu, whose part is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_are_kept_but_for_what_is_paused_and_only_the_key_opens_it() {
+    let phone = Baresip::start(880.0, -20.0);
+    let mut talk = call(&phone, KEY).await;
+    talk.hears(880.0).await;
+    said(&talk, 2.0).await;
+    let record = format!("/v1/calls/{}/actions/record", talk.call.id);
+    let ask = |action: &str| {
+        let body = format!("{{\"action\":\"{action}\"}}");
+        let answer = http::request(&talk.gateway.base, "POST", &record, &[], &body);
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    };
+    ask("pause");
+    said(&talk, 2.0).await;
+    ask("resume");
+    said(&talk, 2.0).await;
+    talk.hang_up().await;
+    http::no_call_is_on(&talk.gateway.base);
+    let base = &talk.gateway.base;
+    let id = recording_of(base, 1);
+    let view = ended(base, &id);
+    assert_eq!(view["encrypted"], true, "{view}");
+    assert_eq!(view["call"], talk.call.id.as_str(), "{view}");
+    let wav = download(base, &id);
+    let [left, right] = channels(&wav);
+    for (side, own, other) in [(&left, 440.0, 880.0), (&right, 880.0, 440.0)] {
+        let heard = sound::best_level(side, own);
+        assert!((-24.0..=-16.0).contains(&heard), "{own} Hz at {heard} dBm0");
+        assert!(sound::best_level(side, other) < -45.0, "the other side is in the channel");
+    }
+    let halves: Vec<bool> =
+        right.chunks_exact(4000).map(|half| sound::level(half, 880.0) > -30.0).collect();
+    let silent = halves.iter().skip_while(|heard| !**heard).skip_while(|heard| **heard);
+    assert!(silent.clone().take_while(|heard| !**heard).count() >= 2, "{halves:?}");
+    assert!(silent.skip_while(|heard| !**heard).any(|heard| *heard), "{halves:?}");
+    // What is on the disk is not the sound.
+    let sealed = files(&talk.gateway.dir.join("recordings"));
+    let file = sealed.iter().find(|path| path.to_string_lossy().ends_with(".sealed")).unwrap();
+    let bytes = fs::read(file).unwrap();
+    assert!(!bytes.windows(4).any(|four| four == b"RIFF"));
+    assert!(bytes.len() >= wav.len(), "{} {}", bytes.len(), wav.len());
+
+    // The menu's part of a call is silence, the milliwatt after it is 1004 Hz.
+    let sip = talk.gateway.sip_udp.unwrap().port();
+    phone.dial(&format!("sip:+493023125600@127.0.0.1:{sip}"));
+    talk.gateway_says("menu:top").await;
+    let in_menu = goes_on(base, 0);
+    phone.send_code("4");
+    talk.gateway_says("app:milliwatt").await;
+    goes_on(base, in_menu);
+    phone.command("hangup", "");
+    http::no_call_is_on(base);
+    let second = recording_of(base, 2);
+    let view = ended(base, &second);
+    let [left, right] = channels(&download(base, &second));
+    assert!(left.len() as u64 / 8 + 20 > view["duration_ms"].as_u64().unwrap(), "{view}");
+    // The prompt is a second of 600 Hz.
+    assert!(sound::best_level(&right, 600.0) < -60.0, "a menu was recorded");
+    assert!(sound::best_level(&right, 1004.0) > -25.0, "{}", sound::best_level(&right, 1004.0));
+    assert!(sound::best_level(&left, 880.0) > -25.0, "the caller after the menu");
+    assert!(sound::best_level(&left[..8000], 880.0) < -60.0, "the caller in the menu");
+
+    // Listed, the newest first, by pages; deleted.
+    let list = http::get(base, "/v1/recordings?limit=1", &[]).json();
+    assert_eq!(list["items"][0]["id"], second.as_str(), "{list}");
+    let next = format!("/v1/recordings?limit=1&cursor={}", list["next"].as_str().unwrap());
+    let list = http::get(base, &next, &[]).json();
+    assert_eq!(list["items"][0]["id"], id.as_str(), "{list}");
+    assert_eq!(http::metric(base, "crosspoint_recordings_total{result=\"kept\"}"), 2.0);
+    for (status, of) in [(204, &id), (404, &id)] {
+        let path = format!("/v1/recordings/{of}");
+        assert_eq!(http::request(base, "DELETE", &path, &[], "").status, status);
+    }
+    let nothing = http::get(base, &format!("/v1/recordings/{id}/audio"), &[]);
+    assert_eq!((nothing.status, nothing.json()["code"].as_str()), (404, Some("request/not-found")));
+}
+
+/// A file stands where the folder should be: nobody can write there, not even root.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_takes_nothing_costs_the_recording_and_never_the_call() {
+    let phone = Baresip::start(880.0, -20.0);
+    let mut talk = call(&phone, "[recording]\nfolder = \"plan.toml\"\n").await;
+    talk.hears(880.0).await;
+    said(&talk, 1.0).await;
+    talk.gateway_says("a recording cannot be written").await;
+    talk.hears(880.0).await;
+    talk.hang_up().await;
+    http::no_call_is_on(&talk.gateway.base);
+    let record = record_of(&talk.gateway.base, 1);
+    assert_eq!(record["recording"]["failed"], true, "{record}");
+    assert_eq!(record["cause"], "hangup", "{record}");
+    let failed = "crosspoint_recordings_total{result=\"failed\"}";
+    assert_eq!(http::metric(&talk.gateway.base, failed), 1.0);
+}
+
+/// A page in a call with the phone, speaking 440 Hz.
+async fn call(phone: &Baresip, tables: &str) -> Talk {
+    let dir = support::TempDir::new("recording");
+    sound::write_tone(&dir.join("prompt.wav"), 8000, 600.0, -10.0, 1.0);
+    let config = support::gateway::gateway_config(&dir, phone.port);
+    let levels = "info,crosspoint::gateway=debug";
+    let gateway = Gateway::of_files(dir, &format!("{config}{tables}"), PLAN, levels);
+    let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+    let call = place(&page, "700").await;
+    call.state(&mut page, "active").await.unwrap();
+    call.peer.connected(LIMIT).await.expect("ICE and DTLS");
+    call.peer.play(Source::tone(440.0, -20.0)).await.unwrap();
+    Talk { gateway, page, call, kamailio: None }
+}
+
+/// Waits until the page has heard so many seconds more.
+async fn said(talk: &Talk, seconds: f64) {
+    talk.call.peer.heard.lock().unwrap().clear();
+    let deadline = Instant::now() + LIMIT;
+    while talk.call.peer.heard.lock().unwrap().seconds() < seconds {
+        assert!(Instant::now() < deadline, "the page hears nothing");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until the newest recording, which is on, has two seconds more than so many bytes; says its bytes.
+fn goes_on(base: &str, bytes: usize) -> usize {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let list = http::get(base, "/v1/recordings?limit=1", &[]).json();
+        let on = list["items"].as_array().unwrap().iter().find(|item| item["ended_at"].is_null());
+        let length = on.map_or(0, |item| download(base, item["id"].as_str().unwrap()).len());
+        if length > bytes + 2 * 32_000 {
+            return length;
+        }
+        assert!(Instant::now() < deadline, "the recording does not go on: {list}");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
+/// The newest record, once there are so many that are complete.
+fn record_of(base: &str, count: usize) -> Value {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let records = http::records(base);
+        if records.len() == count && records.iter().all(|record| record["ended_at"].is_string()) {
+            return records[0].clone();
+        }
+        assert!(Instant::now() < deadline, "{records:?}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+fn recording_of(base: &str, count: usize) -> String {
+    let record = record_of(base, count);
+    record["recording"]["id"].as_str().unwrap_or_else(|| panic!("{record}")).to_owned()
+}
+
+/// A recording once it is ended.
+fn ended(base: &str, id: &str) -> Value {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let view = http::get(base, &format!("/v1/recordings/{id}"), &[]).json();
+        if view["ended_at"].is_string() {
+            return view;
+        }
+        assert!(Instant::now() < deadline, "{view}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+fn download(base: &str, id: &str) -> Vec<u8> {
+    let authority = base.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(authority).unwrap();
+    write!(stream, "GET /v1/recordings/{id}/audio HTTP/1.0\r\nHost: {authority}\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let body = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8_lossy(&answer[..body]).to_ascii_lowercase();
+    assert!(head.contains(" 200 ") && head.contains("content-type: audio/wav"), "{head}");
+    answer.split_off(body)
+}
+
+fn channels(wav: &[u8]) -> [Vec<i16>; 2] {
+    let mut read = hound::WavReader::new(wav).unwrap();
+    assert_eq!((read.spec().channels, read.spec().sample_rate), (2, 8000));
+    let all: Vec<i16> = read.samples::<i16>().map(Result::unwrap).collect();
+    [0, 1].map(|n| all.iter().skip(n).step_by(2).copied().collect())
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let days = fs::read_dir(folder).unwrap().map(|day| day.unwrap().path());
+    days.flat_map(|day| fs::read_dir(day).unwrap().map(|file| file.unwrap().path())).collect()
+}
