@@ -6,8 +6,8 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::Command;
 use std::net::{IpAddr, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crosspoint::selftest::{Call, Page};
@@ -163,6 +163,8 @@ async fn a_program_connects_a_phone_with_a_page_a_menu_and_another_phone() {
     let started = call("700", "menu:top");
     assert_eq!(started.status, 202, "{}", started.body);
     told("menu:top");
+    // The key stops the prompt.
+    talks_for(&gateway, 1.5);
     near.send_code("4");
     told("app:milliwatt");
     talks_for(&gateway, 2.0);

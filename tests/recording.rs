@@ -108,7 +108,8 @@ async fn both_sides_are_kept_but_for_what_is_paused_and_only_the_key_opens_it() 
     let [left, right] = channels(&download(base, &second));
     assert!(left.len() as u64 / 8 + 20 > view["duration_ms"].as_u64().unwrap(), "{view}");
     // The prompt is a second of 600 Hz.
-    assert!(sound::best_level(&right, 600.0) < -60.0, "a menu was recorded");
+    let said = right[..12_000].iter().filter(|sample| **sample != 0).count();
+    assert_eq!(said, 0, "a menu was recorded");
     assert!(sound::best_level(&right, 1004.0) > -25.0, "{}", sound::best_level(&right, 1004.0));
     assert!(sound::best_level(&left, 880.0) > -25.0, "the caller after the menu");
     assert!(sound::best_level(&left[..8000], 880.0) < -60.0, "the caller in the menu");

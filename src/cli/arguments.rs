@@ -271,15 +271,19 @@ pub(super) struct TrunkTest {
 #[derive(Debug, Subcommand)]
 pub(super) enum CallCommand {
     /// The calls that are on: since when, who with whom, by which trunk
-    #[command(after_help = "Examples:\n  crosspoint call list\n  crosspoint call list --output json \
-                            --url https://phone.example --key-file operator.key")]
+    #[command(
+        after_help = "Examples:\n  crosspoint call list\n  crosspoint call list --output json \
+                            --url https://phone.example --key-file operator.key"
+    )]
     List(CallList),
     /// Connect a user or a number with something; prints the id of the call
-    #[command(after_help = "Examples:\n  crosspoint call start --user alice +493012345670      her page \
+    #[command(
+        after_help = "Examples:\n  crosspoint call start --user alice +493012345670      her page \
                             rings, then the number\n  crosspoint call start --from +493012345670 \
                             menu:night  the number is called, then hears the menu\n  crosspoint call \
                             start --from +493012345670 user:alice\n  crosspoint call start --from \
-                            +493012345670 +493012345671")]
+                            +493012345670 +493012345671"
+    )]
     Start(CallStartArguments),
     /// End calls
     #[command(after_help = "Example:  crosspoint call hangup call_01ARZ3NDEKTSV4RRFFQ69G5FAV")]

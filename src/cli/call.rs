@@ -23,7 +23,8 @@ pub(super) async fn run(command: CallCommand, output: Output) -> Result<ExitCode
         }
         CallCommand::Start(start) => {
             let mut order = json!({"to": start.to});
-            let parts = [("user", start.user), ("from", start.from), ("caller_id", start.caller_id)];
+            let parts =
+                [("user", start.user), ("from", start.from), ("caller_id", start.caller_id)];
             for (name, value) in parts {
                 if let Some(value) = value {
                     order[name] = json!(value);
@@ -37,7 +38,9 @@ pub(super) async fn run(command: CallCommand, output: Output) -> Result<ExitCode
             for call in &hangup.calls {
                 let plain = call.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                 if !plain {
-                    return Err(Unusable::new(format_args!("{call:?} is no call; see `call list`")));
+                    return Err(Unusable::new(format_args!(
+                        "{call:?} is no call; see `call list`"
+                    )));
                 }
                 let path = format!("/v1/calls/{call}/actions/hangup");
                 let answer = ask(&hangup.remote, "POST", &path, None).await?;
@@ -128,7 +131,11 @@ async fn ask(
     let (tls, authority) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(authority), _) => (true, authority),
         (_, Some(authority)) => (false, authority),
-        _ => return Err(Unusable::new("--url is like https://phone.example or http://127.0.0.1:8080")),
+        _ => {
+            return Err(Unusable::new(
+                "--url is like https://phone.example or http://127.0.0.1:8080",
+            ));
+        }
     };
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => host,
@@ -163,7 +170,9 @@ async fn ask(
         exchange(stream, &request).await
     };
     let none = |error: &dyn std::fmt::Display| {
-        Unusable::new(format_args!("no gateway answers on {url} ({error}); is it running, is --url right?"))
+        Unusable::new(format_args!(
+            "no gateway answers on {url} ({error}); is it running, is --url right?"
+        ))
     };
     let answer = match tokio::time::timeout(PATIENCE, exchange).await {
         Ok(Ok(answer)) => answer,

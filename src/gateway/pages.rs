@@ -21,11 +21,13 @@ pub(super) async fn run(gateway: Arc<Inner>, mut pages: mpsc::Receiver<FromPage>
     while let Some(message) = pages.recv().await {
         match message {
             FromPage::Opened { session, claims, page } => {
-                tracing::info!(session.id = %session, user.id = %claims.sub, "page signed in");
                 if gateway.is_draining() {
                     page.close(CloseCode::Draining);
                 }
+                let user = claims.sub.clone();
                 gateway.registry.add_page(session, LivePage { claims, page, there: true });
+                // Whoever reads this may call the page.
+                tracing::info!(session.id = %session, user.id = %user, "page signed in");
             }
             FromPage::Copy { session, call, text } => {
                 if let Some(call) = gateway.registry.call(call) {

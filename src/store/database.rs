@@ -14,6 +14,7 @@ use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr};
 
 use super::Cursor;
 use super::Filter;
+use super::filter::{FEW, MOST_FEW, Way};
 use super::history;
 use crate::base::CallId;
 use crate::call::Record;
@@ -134,7 +135,19 @@ impl Database {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Vec<Record>, ReadError> {
-        let (sql, values) = filter.sql();
+        let few = match filter.number_range() {
+            Some((low, high)) => {
+                on!(self, pool => in_time(sqlx::query(FEW)
+                .bind(low)
+                .bind(high)
+                .fetch_one(pool))
+                .await?
+                .try_get::<i64, _>("found")?)
+                    <= MOST_FEW
+            }
+            None => false,
+        };
+        let (sql, values) = filter.sql(if few { Way::ByNumber } else { Way::InOrder });
         let (started_at_ms, id) = match after {
             Some(cursor) => (cursor.started_at_ms, cursor.id.to_string()),
             None => (i64::MAX, String::new()),
@@ -444,11 +457,13 @@ fn parse(json: String) -> Result<Record, ReadError> {
 const SQLITE: &[(i64, &str, &str)] = &[
     (1, "cdrs", include_str!("../../migrations/sqlite/0001_cdrs.sql")),
     (2, "cdrs_search", include_str!("../../migrations/sqlite/0002_cdrs_search.sql")),
+    (3, "cdrs_filters", include_str!("../../migrations/sqlite/0003_cdrs_filters.sql")),
 ];
 
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "cdrs", include_str!("../../migrations/postgres/0001_cdrs.sql")),
     (2, "cdrs_search", include_str!("../../migrations/postgres/0002_cdrs_search.sql")),
+    (3, "cdrs_filters", include_str!("../../migrations/postgres/0003_cdrs_filters.sql")),
 ];
 
 const UPSERT: &str = "
@@ -465,7 +480,7 @@ WHERE cdrs.ended_at_ms IS NULL";
 
 const LIST: &str = "
 SELECT record FROM cdrs
-WHERE started_at_ms < $1 OR (started_at_ms = $1 AND id < $2)
+WHERE started_at_ms <= $1 AND (started_at_ms < $1 OR id < $2)
 ORDER BY started_at_ms DESC, id DESC
 LIMIT $3";
 

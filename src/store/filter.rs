@@ -21,44 +21,83 @@ pub struct Filter {
     pub until: Option<Timestamp>,
 }
 
+/// Where the rows of a search come from. Neither database can know which is better: what a client asks
+/// for is a parameter, and the answer for one number is not that for all of a country.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In the order of the list, until the page is full: most rows fit.
+    InOrder,
+    /// By the number's own index, then brought in order: few rows fit.
+    ByNumber,
+}
+
 impl Filter {
     /// The query, and the values of its parameters from `$6` on. The text is made of constants only:
     /// what a client says is always a parameter.
-    pub(super) fn sql(&self) -> (String, Vec<String>) {
+    pub(super) fn sql(&self, way: Way) -> (String, Vec<String>) {
         let mut values: Vec<String> = Vec::new();
-        let mut terms = String::new();
-        let mut also = |term: &dyn Fn(&str) -> String, bound: Vec<String>| {
-            let from = values.len() + 6;
-            let mut names = (from..from + bound.len()).map(|n| format!("${n}"));
-            terms += " AND ";
-            terms += &match bound.len() {
-                1 => term(&names.next().unwrap_or_default()),
-                _ => term(&names.collect::<Vec<_>>().join(" ")),
-            };
-            values.extend(bound);
+        let mut next = |value: &str| {
+            values.push(value.to_owned());
+            format!("${}", values.len() + 5)
         };
-        if let Some(user) = &self.user {
-            also(&|p| format!("(from_user = {p} OR to_user = {p})"), vec![user.clone()]);
-        }
-        if let Some(number) = &self.number {
-            // A beginning as a range, which an index can answer: `+49` to `+4:`.
-            let range = |p: &str| {
-                let (low, high) = p.split_once(' ').unwrap_or((p, p));
-                format!(
-                    "((from_number >= {low} AND from_number < {high}) \
-                     OR (to_number >= {low} AND to_number < {high}))"
-                )
-            };
-            also(&range, vec![number.clone(), after(number)]);
-        }
+        let mut others = String::new();
         for (column, value) in
             [("trunk", &self.trunk), ("direction", &self.direction), ("cause", &self.cause)]
         {
             if let Some(value) = value {
-                also(&|p| format!("{column} = {p}"), vec![value.clone()]);
+                others += &format!(" AND {column} = {}", next(value));
             }
         }
-        (format!("{HEAD}{terms}{TAIL}"), values)
+        let number = self.number.as_ref().map(|number| (next(number), next(&after(number))));
+        let between = |column: &str, (low, high): &(String, String)| {
+            format!("{column} >= {low} AND {column} < {high}")
+        };
+        // A row with the same user or number on both sides comes from both: a union is a set.
+        let sql = match (&self.user, &number, way) {
+            (Some(user), number, _) => {
+                let user = next(user);
+                if let Some(number) = number {
+                    // The user's index is the one: an expression has none.
+                    let [from, to] = ["(from_number || '')", "(to_number || '')"];
+                    let (from, to) = (between(from, number), between(to, number));
+                    others += &format!(" AND (({from}) OR ({to}))");
+                }
+                let side = |own: &str| {
+                    format!(
+                        "SELECT * FROM (SELECT id, started_at_ms, record FROM cdrs \
+                         WHERE {own} = {user} AND {PLACE}{others}{ORDER}) AS {own}s"
+                    )
+                };
+                let (from, to) = (side("from_user"), side("to_user"));
+                format!("SELECT record FROM ({from} UNION {to}) AS both_sides{ORDER}")
+            }
+            (None, Some(number), Way::ByNumber) => {
+                let side = |own: &str| {
+                    let own = between(own, number);
+                    format!(
+                        "SELECT id, started_at_ms, record FROM cdrs \
+                         WHERE {own} AND {UNINDEXED_PLACE}{others}"
+                    )
+                };
+                let (from, to) = (side("from_number"), side("to_number"));
+                format!("SELECT record FROM ({from} UNION {to}) AS both_sides{ORDER}")
+            }
+            (None, Some(number), Way::InOrder) => {
+                let [from, to] = ["(from_number || '')", "(to_number || '')"];
+                let (from, to) = (between(from, number), between(to, number));
+                format!(
+                    "SELECT record FROM cdrs WHERE {PLACE}{others} AND (({from}) OR ({to})){ORDER}"
+                )
+            }
+            (None, None, _) => format!("SELECT record FROM cdrs WHERE {PLACE}{others}{ORDER}"),
+        };
+        (sql, values)
+    }
+
+    /// The beginning of the number that decides on the [`Way`], with what comes after all that begin so.
+    pub(super) fn number_range(&self) -> Option<(String, String)> {
+        let number = self.number.as_ref().filter(|_| self.user.is_none())?;
+        Some((number.clone(), after(number)))
     }
 
     pub(super) fn since_ms(&self) -> i64 {
@@ -75,10 +114,22 @@ fn after(beginning: &str) -> String {
     format!("{beginning}:")
 }
 
-const HEAD: &str = "SELECT record FROM cdrs \
-    WHERE (started_at_ms < $1 OR (started_at_ms = $1 AND id < $2)) \
+/// After the cursor and between two times, as an index by time answers it.
+const PLACE: &str = "started_at_ms <= $1 AND (started_at_ms < $1 OR id < $2) \
     AND started_at_ms >= $4 AND started_at_ms < $5";
-const TAIL: &str = " ORDER BY started_at_ms DESC, id DESC LIMIT $3";
+/// The same for rows that come by another index.
+const UNINDEXED_PLACE: &str = "started_at_ms + 0 <= $1 AND (started_at_ms + 0 < $1 OR id || '' < $2) \
+    AND started_at_ms + 0 >= $4 AND started_at_ms + 0 < $5";
+const ORDER: &str = " ORDER BY started_at_ms DESC, id DESC LIMIT $3";
+
+/// How many records have a number that begins so, up to a thousand and one on each side.
+pub(super) const FEW: &str = "
+SELECT (SELECT COUNT(*) FROM (SELECT 1 AS one FROM cdrs
+                              WHERE from_number >= $1 AND from_number < $2 LIMIT 1001) AS a)
+     + (SELECT COUNT(*) FROM (SELECT 1 AS one FROM cdrs
+                              WHERE to_number >= $1 AND to_number < $2 LIMIT 1001) AS b) AS found";
+/// More than this is many.
+pub(super) const MOST_FEW: i64 = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -95,9 +146,9 @@ mod tests {
             cause: Some(evil.clone()),
             ..Filter::default()
         };
-        let (sql, values) = filter.sql();
+        let (sql, values) = filter.sql(Way::InOrder);
         assert!(!sql.contains("1=1"), "{sql}");
-        assert_eq!(values[1..3], ["+49", "+49:"]);
+        assert_eq!(values[3..5], ["+49", "+49:"]);
         for n in 1..=values.len() + 5 {
             assert!(sql.contains(&format!("${n}")), "{n} in {sql}");
         }

@@ -106,6 +106,46 @@ pub(super) async fn the_past_is_read(store: &Store) {
     assert_eq!(recent, [(None, 3_000), (Some("+33123456789".to_owned()), 3_000)]);
 }
 
+/// 1,100 records begin with one number and 30 with another: many, and few.
+pub(super) async fn both_ways_find_the_same(store: &Store) {
+    let party = |number: &str| Party {
+        uri: number.into(),
+        number: number.parse().ok(),
+        user: (number == "+4312345678").then(|| "bob".parse().unwrap()),
+        ..Party::default()
+    };
+    for n in 0..1130_u64 {
+        let to = if n % 37 == 0 { "+4312345678" } else { "+4930123456" };
+        // Those to oneself are on both sides.
+        let from = if n % 74 == 0 { to } else { "+4940123456" };
+        let record = Record { from: party(from), to: party(to), ..record(n) };
+        store.append(&record).await.unwrap();
+    }
+    drained(store).await;
+    let text = |text: &str| Some(text.to_owned());
+    for (filter, count) in [
+        (Filter { number: text("+43123"), ..Filter::default() }, 31),
+        (Filter { number: text("+493"), ..Filter::default() }, 1099),
+        (Filter { number: text("+4"), ..Filter::default() }, 1130),
+        (Filter { user: text("bob"), ..Filter::default() }, 31),
+        (Filter { user: text("bob"), number: text("+4312345678"), ..Filter::default() }, 31),
+        (Filter { user: text("bob"), number: text("+4999"), ..Filter::default() }, 0),
+        (Filter { trunk: text("north"), cause: text("hangup"), ..Filter::default() }, 1130),
+    ] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let (page, next) = store.search(&filter, after, 100).await.unwrap();
+            found.extend(page.iter().map(|record| (record.started_at, record.id)));
+            match next {
+                Some(_) => after = next,
+                None => break,
+            }
+        }
+        assert_eq!(found.len(), count, "{filter:?}");
+        assert!(found.windows(2).all(|two| two[0] > two[1]), "{filter:?}");
+    }
+}
+
 /// Answered calls of this length make a country known.
 const LONG: Duration = Duration::from_secs(15);
 

@@ -1,8 +1,8 @@
 //! The media benchmarks: `make bench` runs them one after the other and renders their tables into
 //! `docs/performance.md`.
 //!
-//! `cargo bench --bench load -- NAME`, of `calls`, `delay`, `quality`, `conversation`, `instructions`. Each prints its
-//! table and keeps it in `target/load/NAME.md`; `render` puts what is there into the page.
+//! `cargo bench --bench load -- NAME`, of `calls`, `delay`, `quality`, `conversation`, `recording`, `instructions`. Each
+//! prints its table and keeps it in `target/load/NAME.md`; `render` puts what is there into the page.
 //! `floor` is the other program that `calls` measures against.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark says what is wrong by stopping")]
@@ -18,6 +18,7 @@ mod lab;
 mod page;
 mod process;
 mod quality;
+mod recording;
 mod render;
 mod speech;
 mod srtp;
@@ -37,19 +38,22 @@ fn main() {
         }
         ["render"] => render::run(),
         ["instructions"] => instructions::run(),
-        [name @ ("calls" | "delay" | "quality" | "conversation")] => {
+        [name @ ("calls" | "delay" | "quality" | "conversation" | "recording")] => {
             pin();
             match name {
                 "calls" => calls::run(),
                 "delay" => delay::run(),
                 "quality" => quality::run(),
+                "recording" => recording::run(),
                 _ => conversation::run(),
             }
         }
         // `cargo test` and `cargo bench` without a name: nothing that takes minutes.
         [] => println!("make bench"),
         _ => {
-            eprintln!("load: calls, delay, quality, conversation, instructions or render");
+            eprintln!(
+                "load: calls, delay, quality, conversation, recording, instructions or render"
+            );
             exit(2);
         }
     }

@@ -72,7 +72,11 @@ impl Gateway {
              [trunk.phone]\ntarget = \"sip:{}\"\ncodecs = [\"pcmu\"]\nchannels = 1000\ncps = 1000\n",
             agent.address
         );
-        fs::write(folder.join("plan.toml"), PLAN).unwrap();
+        let plan = match media.contains("[recording]") {
+            true => format!("{PLAN}record = true\n"),
+            false => PLAN.to_owned(),
+        };
+        fs::write(folder.join("plan.toml"), plan).unwrap();
         fs::write(folder.join("token.key"), "a secret of a benchmark, long enough to be one\n")
             .unwrap();
         let file = folder.join("crosspoint.toml");

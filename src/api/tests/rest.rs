@@ -74,7 +74,11 @@ async fn recordings_are_asked_for_by_their_names() {
         (r#"{"action": "erase"}"#, 400),
         ("{}", 400),
     ] {
-        assert_eq!(site.send(&line, LOCAL, &[HOST], body).await.status().as_u16(), status, "{body}");
+        assert_eq!(
+            site.send(&line, LOCAL, &[HOST], body).await.status().as_u16(),
+            status,
+            "{body}"
+        );
     }
     let sent = ["recording Start", "recording Pause"];
     assert_eq!(*site.backend.sent.lock().unwrap(), sent);

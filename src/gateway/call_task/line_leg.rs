@@ -286,8 +286,13 @@ impl Served {
         refused: Receiver<()>,
     ) -> Served {
         let script: Arc<Script> = gateway.plans.in_force().script.clone();
+        let line = Line::new(script, flow);
+        if line.collects_keys() {
+            // Before its first frame.
+            pauses.pause(Pause::Menu);
+        }
         Served {
-            line: Line::new(script, flow),
+            line,
             refused,
             inbox,
             n,

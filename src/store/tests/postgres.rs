@@ -47,6 +47,7 @@ async fn what_users_have_called_is_read() {
     let settings = Settings { url: server.url.clone(), spool: Some(folder.path().join("spool")) };
     let store = Store::open(&settings).await.unwrap();
     the_past_is_read(&store).await;
+    both_ways_find_the_same(&store).await;
     store.close(Duration::from_secs(5)).await;
 }
 

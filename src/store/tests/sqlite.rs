@@ -168,3 +168,51 @@ async fn a_newer_database_is_told_at_the_start() {
     let error = Store::open(&settings).await.unwrap_err();
     assert!(matches!(error, OpenError::Migration { .. }), "{error:?}");
 }
+
+/// What a page of each search costs must not grow with the table: every one goes by an index.
+#[tokio::test]
+async fn no_search_reads_the_whole_table() {
+    use super::super::filter::Way;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&sqlite_settings(folder.path())).await.unwrap();
+    drop(store);
+    let file = format!("sqlite:{}", folder.path().join("cp.db").display());
+    let mut database = SqliteConnection::connect(&file).await.unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    let filters = [
+        Filter { user: text("alice"), ..Filter::default() },
+        Filter { number: text("+4930"), ..Filter::default() },
+        Filter { user: text("alice"), number: text("+4930"), ..Filter::default() },
+        Filter { trunk: text("north"), ..Filter::default() },
+        Filter { direction: text("inbound"), ..Filter::default() },
+        Filter { cause: text("busy"), ..Filter::default() },
+        Filter { cause: text("busy"), trunk: text("north"), ..Filter::default() },
+        Filter { since: Some(Timestamp::UNIX_EPOCH), ..Filter::default() },
+    ];
+    for filter in filters {
+        for way in [Way::InOrder, Way::ByNumber] {
+            let (sql, values) = filter.sql(way);
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let mut query = sqlx::query_as::<_, (i64, i64, i64, String)>(explain);
+            query = query.bind(1_i64).bind("x").bind(51_i64).bind(0_i64).bind(2_i64);
+            for value in &values {
+                query = query.bind(value);
+            }
+            let steps = query.fetch_all(&mut database).await.unwrap();
+            let steps: Vec<String> = steps.into_iter().map(|step| step.3).collect();
+            let on_table = steps.iter().filter(|step| step.contains("cdrs"));
+            assert!(on_table.clone().count() > 0, "{filter:?} {steps:?}");
+            for step in on_table {
+                assert!(step.starts_with("SEARCH"), "{filter:?} {way:?}: {steps:#?}");
+            }
+        }
+    }
+}
+
+/// Both ways to a number give the same rows in the same order, page by page.
+#[tokio::test]
+async fn searches_find_each_record_once_by_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&sqlite_settings(folder.path())).await.unwrap();
+    both_ways_find_the_same(&store).await;
+}

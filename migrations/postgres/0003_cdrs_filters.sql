@@ -1,0 +1,7 @@
+-- Searches of the operator: by trunk, direction, cause, newest first.
+CREATE INDEX cdrs_by_trunk ON cdrs (trunk, started_at_ms DESC, id DESC);
+CREATE INDEX cdrs_by_direction ON cdrs (direction, started_at_ms DESC, id DESC);
+CREATE INDEX cdrs_by_cause ON cdrs (cause, started_at_ms DESC, id DESC);
+-- The beginning of a number is a range of octets, which a language's own order is not.
+ALTER TABLE cdrs ALTER COLUMN from_number TYPE TEXT COLLATE "C";
+ALTER TABLE cdrs ALTER COLUMN to_number TYPE TEXT COLLATE "C";
