@@ -1,6 +1,6 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-long bench bench-instructions bench-calls bench-pages resilience interop fuzz web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long bench bench-instructions bench-calls bench-pages bench-api resilience interop fuzz web gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make bench          media: calls a core, delay, quality, conversation; tables into docs/performance.md"
 	@echo "make bench-instructions   instructions of a call, by callgrind"
 	@echo "make bench-pages    what pages cost: memory, reconnects, set-ups"
+	@echo "make bench-api      the API over 1,000 calls and 1,000,000 records, in SQLite and PostgreSQL"
 	@echo "make resilience     what faults do to calls in browsers; docs/resilience.md (root: network namespaces)"
 	@echo "make test-long      the tests that take longer than a run of CI may"
 	@echo
@@ -87,6 +88,7 @@ bench: setup-test target/load/venv/bin/python
 	cargo bench --bench load -- delay
 	cargo bench --bench load -- quality
 	cargo bench --bench load -- conversation
+	cargo bench --bench load -- recording
 	$(MAKE) bench-instructions
 	cargo bench --bench load -- render
 
@@ -97,6 +99,10 @@ bench-instructions: setup-test
 # What pages cost: memory of 2,000, all of them coming back, a set-up with DTLS. Wants the machine alone.
 bench-pages:
 	ulimit -n 8192; cargo test --release --test load_pages -- --ignored --nocapture --test-threads=1
+
+# The API's answers beside a thousand calls, over a million records. Wants the machine alone.
+bench-api: setup-test
+	cargo test --release --test api_load -- --ignored --nocapture --test-threads=1
 
 # Root, for the browser's networks; the machine should do nothing else.
 resilience: setup-test web/node_modules/.package-lock.json

@@ -17,6 +17,11 @@ pub struct Server {
 impl Server {
     /// One that runs.
     pub fn start() -> Server {
+        Server::with_disk(DISK)
+    }
+
+    /// The same with a disk of this size in memory (`3g`), of which only what is written is taken.
+    pub fn with_disk(size: &str) -> Server {
         let folder = tempfile::Builder::new().prefix("cp-pg").tempdir().unwrap();
         let path = folder.path().display().to_string();
         std::fs::create_dir(folder.path().join("disk")).unwrap();
@@ -27,7 +32,7 @@ impl Server {
         let server = Server {
             programs: programs(),
             url: format!("postgres://tester@localhost/postgres?host={path}"),
-            shell: Mutex::new(Shell::start(&format!("{path}/disk"))),
+            shell: Mutex::new(Shell::start(&format!("{path}/disk"), size)),
             folder,
         };
         server.run("initdb", &["-U", "tester", "-A", "trust", "--no-sync", "--wal-segsize=1"]);
@@ -143,8 +148,8 @@ struct Shell {
 }
 
 impl Shell {
-    fn start(disk: &str) -> Shell {
-        let mount = format!("mount -t tmpfs -o size={DISK},mode=1777 none {disk}");
+    fn start(disk: &str, size: &str) -> Shell {
+        let mount = format!("mount -t tmpfs -o size={size},mode=1777 none {disk}");
         let mut command = Command::new("unshare");
         if is_root() {
             command.args(["-m", "sh", "-c", &format!("{mount} && exec sh")]);
