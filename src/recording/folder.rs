@@ -243,8 +243,11 @@ fn contents_of(file: &mut BufReader<File>) -> io::Result<u64> {
     Ok(contents)
 }
 
+/// A chunk as it is in the file: its head, its sealed contents, whether it is the last.
+type Chunk = ([u8; seal::HEAD], Vec<u8>, bool);
+
 /// The next chunk that is there as a whole, and whether it is the last.
-fn next_chunk(file: &mut BufReader<File>) -> io::Result<Option<([u8; seal::HEAD], Vec<u8>, bool)>> {
+fn next_chunk(file: &mut BufReader<File>) -> io::Result<Option<Chunk>> {
     let mut head = [0; seal::HEAD];
     let cut = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
     match file.read_exact(&mut head) {
