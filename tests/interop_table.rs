@@ -106,6 +106,7 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("sip_sessions", "the_page_holds_and_resumes_sipp"),
             ("sip_sessions", "sipp_holds_in_every_way_and_resumes"),
+            ("sip_sessions", "sipp_moves_its_sound_to_another_address"),
             ("sip_sessions", "baresip_is_held_and_holds"),
         ],
     ),

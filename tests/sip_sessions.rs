@@ -7,6 +7,7 @@ mod support;
 
 use crosspoint::selftest::{Event, Page};
 use serde_json::json;
+use support::beacon::Beacon;
 use support::bystander::PLAN;
 use support::gateway::Gateway;
 use support::interop;
@@ -96,20 +97,26 @@ async fn sipp_changes_the_codec_the_address_and_the_events(way: Way) {
     talk.gateway_says("re-INVITE refused").await;
     talk.hang_up().await;
     sipp.is_content();
-    for feature in
-        ["codec change", "new media address", "re-INVITE without an offer", "UPDATE by the peer"]
-    {
+    for feature in ["codec change", "re-INVITE without an offer", "UPDATE by the peer"] {
         interop::record(way.peer(), feature);
     }
 }
 
+/// Both sides offer at once: each refuses the other's INVITE, and the gateway, whose call it is, comes back.
 async fn glare_with_sipp_is_tried_again(way: Way) {
     let held = sdp(2, "[media_port]", "0", "a=recvonly\n");
+    let servers = match way {
+        Way::Direct => 1,
+        Way::Proxy => 2,
+    };
     let scenario = Script::callee()
         .answer("200 OK", "", Some(&plain(1)))
         .ack()
-        .expect("INVITE", &["a=sendonly"])
-        .confirm("491 Request Pending", "", None)
+        .expect_kept("INVITE", &["a=sendonly"], servers)
+        .ask("INVITE", 1, "", Some(&plain(2)))
+        .response(491, &["Reason: Q.850"])
+        .ack_refusal(1)
+        .confirm_kept("491 Request Pending", servers)
         .ack()
         // After 2.1 to 4 s (RFC 3261 14.1).
         .expect("INVITE", &["a=sendonly"])
@@ -124,6 +131,27 @@ async fn glare_with_sipp_is_tried_again(way: Way) {
     talk.hang_up().await;
     sipp.is_content();
     interop::record(way.peer(), "glare");
+}
+
+/// The sound moves to another address of the other side, and the page hears it from there.
+async fn sipp_moves_its_sound_to_another_address(way: Way) {
+    let (here, there) = (Beacon::start("127.0.0.1", 440.0), Beacon::start("127.0.0.2", 700.0));
+    let scenario = Script::callee()
+        .answer("200 OK", "", Some(&here.sdp(1)))
+        .ack()
+        .expect_only("MESSAGE")
+        .ask("INVITE", 1, "", Some(&there.sdp(2)))
+        .response(200, &["a=sendrecv"])
+        .ask("ACK", 1, "", None)
+        .until_bye();
+    let mut sipp = Sipp::script(&scenario);
+    let mut talk = Talk::by(way, sipp.port).await;
+    talk.hears(440.0).await;
+    sipp.go_on();
+    talk.hears(700.0).await;
+    talk.hang_up().await;
+    sipp.is_content();
+    interop::record(way.peer(), "new media address");
 }
 
 #[tokio::test]
@@ -208,20 +236,29 @@ async fn the_page_hands_baresip_over_to_itself() {
     interop::record("baresip", "blind, from the page");
 }
 
+/// Two branches are heard before the answer, one after the other, with thirty 18x in between; the first one answers.
 async fn sipp_forks_with_early_media_and_an_18x_storm(way: Way) {
-    let early = |n| plain(n);
+    let (first, second) = (Beacon::start("127.0.0.1", 440.0), Beacon::start("127.0.0.1", 700.0));
     let mut script = Script::callee()
-        .answer_as("forkA", "183 Session Progress", "", Some(&early(1)))
-        .answer_as("forkB", "183 Session Progress", "", Some(&early(2)));
+        .answer_as("forkA", "183 Session Progress", "", Some(&first.sdp(1)))
+        .expect_only("MESSAGE")
+        .answer_as("forkB", "183 Session Progress", "", Some(&second.sdp(1)));
     for _ in 0..30 {
         script = script.answer_as("forkB", "180 Ringing", "", None);
     }
     let scenario = script
-        .answer_as("forkA", "200 OK", "", Some(&early(1)))
+        .expect_only("MESSAGE")
+        .answer_as("forkA", "200 OK", "", Some(&first.sdp(1)))
         .expect("ACK", &["tag=forkA"])
         .until_bye();
     let mut sipp = Sipp::script(&scenario);
-    let mut talk = Talk::by(way, sipp.port).await;
+    let mut talk = Talk::early(way, sipp.port).await;
+    talk.hears(440.0).await;
+    sipp.go_on();
+    talk.hears(700.0).await;
+    sipp.go_on();
+    talk.call.state(&mut talk.page, "active").await.unwrap();
+    talk.hears(440.0).await;
     talk.hang_up().await;
     sipp.is_content();
     for feature in ["call from a page", "early media", "several early dialogs", "18x storm"] {
@@ -275,6 +312,7 @@ both_ways! {
     the_page_holds_and_resumes_sipp
     sipp_holds_in_every_way_and_resumes
     sipp_changes_the_codec_the_address_and_the_events
+    sipp_moves_its_sound_to_another_address
     glare_with_sipp_is_tried_again
     the_page_hands_sipp_over
     sipp_forks_with_early_media_and_an_18x_storm

@@ -6,14 +6,18 @@
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crosspoint::selftest::{Page, Source};
+use serde_json::json;
 use support::bystander::{PLAN, place};
 use support::gateway::Gateway;
 use support::interop;
 use support::kamailio::{Kamailio, Ways};
-use support::phones::{By, Linphone, Media, Sipp};
+use support::page_wire::PageWire;
+use support::phones::{Baresip, By, Linphone, Media, Sipp};
+use support::process::run;
 use support::raw_phone::{Manner, RawPhone, packet};
 use support::sipp_script::{Script, sdp};
 use support::talk::{LIMIT, Talk, Way};
@@ -237,4 +241,75 @@ async fn a_new_address_gets_sound_within_100_ms_of_the_answer() {
 
 fn milliwatt() -> Vec<u8> {
     [0x1e, 0x0b, 0x0b, 0x1e, 0x9e, 0x8b, 0x8b, 0x9e].repeat(20)
+}
+
+/// What passes between gateway and trunk as Wireshark reads it: SIP that fits the RFCs' grammar, one stream
+/// of sound each way without a hole, telephone events that end three times.
+#[tokio::test]
+async fn tshark_finds_nothing_wrong_with_a_call() {
+    let phone = Baresip::start(880.0, -20.0);
+    let mut capture = PageWire::start();
+    let mut call = talk(Way::Direct, phone.port, "dtmf = \"rfc4733\"\n").await;
+    call.hears(880.0).await;
+    for key in ["1", "#"] {
+        let id = call.call.id.clone();
+        let tones =
+            json!({"type": "dtmf.send", "call": id, "tones": key, "duration": 120, "gap": 80});
+        call.page.ask(tones).await.unwrap();
+        call.event("dtmf.sent").await;
+    }
+    call.ask("call.hold").await;
+    call.held().await;
+    call.trunk_knows(1).await;
+    call.hang_up().await;
+    phone.process.line_with("session closed", LIMIT);
+    let sip = call.gateway.sip_udp.unwrap().port();
+    let file = capture.end_with_bye(sip);
+    let read = |filter: &str, fields: &[&str]| -> Vec<Vec<String>> {
+        let mut command = Command::new("tshark");
+        command.arg("-r").arg(&file).args(["-d", &format!("udp.port=={sip},sip"), "-Y", filter]);
+        command.args(["-T", "fields"]);
+        fields.iter().for_each(|field| {
+            command.args(["-e", field]);
+        });
+        let read = run(&mut command);
+        assert_eq!(read.code, Some(0), "{}", read.stderr);
+        let row = |line: &str| line.split('\t').map(str::to_owned).collect();
+        read.stdout.lines().map(row).collect()
+    };
+    let own = format!("udp.port=={sip}");
+    let said: Vec<String> = read(&format!("sip && {own}"), &["sip.CSeq.method"]).concat();
+    for method in ["INVITE", "ACK", "BYE"] {
+        assert!(said.iter().any(|own| own == method), "{method}: {said:?}");
+    }
+    // 0x00600000 and above are warnings and errors of the dissectors.
+    let wrong = format!("{own} && (_ws.malformed || _ws.expert.severity >= 0x00600000)");
+    let wrong = read(&wrong, &["frame.number", "_ws.expert.message", "sip.Request-Line"]);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // The descriptions name the streams: Wireshark finds them by itself.
+    let from = read(&format!("sdp && {own} && udp.srcport=={sip}"), &["sdp.media.port"]).concat();
+    let port = from.first().expect("our description").clone();
+    let sent = read(
+        &format!("rtp && udp.srcport=={port}"),
+        &["rtp.ssrc", "rtp.seq", "rtp.version", "rtp.p_type"],
+    );
+    assert!(sent.len() > 20, "{sent:?}");
+    for pair in sent.windows(2) {
+        assert_eq!((&pair[0][0], &pair[0][2]), (&pair[1][0], &pair[1][2]), "one source");
+        let [before, after] = [&pair[0][1], &pair[1][1]].map(|n| n.parse::<u16>().unwrap());
+        assert_eq!(before.wrapping_add(1), after, "no hole in the numbers");
+    }
+    let events = read(
+        &format!("rtpevent && udp.srcport=={port}"),
+        &["rtpevent.event_id", "rtpevent.end_of_event", "rtpevent.duration"],
+    );
+    for (key, name) in [("1", "1"), ("11", "#")] {
+        let of: Vec<_> = events.iter().filter(|event| event[0] == key).collect();
+        let ended: Vec<_> = of.iter().filter(|e| matches!(e[1].as_str(), "1" | "True")).collect();
+        assert_eq!(ended.len(), 3, "{name}: RFC 4733 2.5.1.4: {events:?}");
+        assert!(ended.iter().all(|e| e[2] == ended[0][2]), "{name}: {events:?}");
+        assert_eq!(ended[0][2], "960", "{name}: 120 ms");
+    }
+    let malformed = read(&format!("_ws.malformed && udp.port=={port}"), &["frame.number"]);
+    assert!(malformed.is_empty(), "{malformed:?}");
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::TempDir;
 use super::browser::Engine;
@@ -38,6 +38,25 @@ impl PageWire {
         let process = Process::start("dumpcap", &mut command);
         process.line_with("File:", Duration::from_secs(20));
         PageWire { process, dir }
+    }
+
+    /// Ends the capture when it has the end of the call, BYE and its answer, that a gateway with SIP at this port
+    /// has hung up, and gives the file, which lives as long as the value: what has just been sent comes into it a
+    /// moment later.
+    pub fn end_with_bye(&mut self, sip: u16) -> std::path::PathBuf {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let via = format!("Via: SIP/2.0/UDP 127.0.0.1:{sip};");
+        let has = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            text.split(&via).skip(1).filter(|own| own.contains(" BYE\r\n")).count() >= 2
+        };
+        while !has(&fs::read(self.dir.join("page.pcap")).unwrap()) {
+            assert!(Instant::now() < deadline, "the BYE was not captured");
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        self.process.signal("INT");
+        self.process.wait(Duration::from_secs(20));
+        self.dir.join("page.pcap")
     }
 
     /// Ends the capture and gives how long each telephone event was, in ms, of those that a phone sent

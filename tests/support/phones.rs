@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -268,6 +268,19 @@ impl Sipp {
             let messages = self.messages();
             assert!(std::time::Instant::now() < deadline, "no {what:?}: {messages}");
         }
+    }
+
+    /// Lets a scenario go on that waits for MESSAGE. It gets the headers of its INVITE once more, so that what it
+    /// answers next is the answer to that.
+    pub fn go_on(&self) {
+        let messages = self.messages();
+        let invite = &messages[messages.find("INVITE sip:").expect("an INVITE came")..];
+        let head = invite.lines().map(str::trim_end).take_while(|line| !line.is_empty());
+        let head = head.filter(|line| !line.starts_with("Content-"));
+        let text = head.collect::<Vec<_>>().join("\r\n").replacen("INVITE", "MESSAGE", 1);
+        let text = format!("{text}\r\nContent-Length: 0\r\n\r\n");
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(text.as_bytes(), ("127.0.0.1", self.port)).unwrap();
     }
 
     /// sipp as the calling side of one call to `to`, with a scenario made by the test.

@@ -86,6 +86,41 @@ impl Script {
         self
     }
 
+    /// The same for a request that is answered later, by [`Script::confirm_kept`]; it has come through so many
+    /// servers.
+    pub fn expect_kept(mut self, method: &str, regexps: &[&str], servers: usize) -> Script {
+        let second = "<ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" occurrence=\"2\" assign_to=\"second\"/>";
+        let second = if servers > 1 { second } else { "" };
+        let kept = format!(
+            "<ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" assign_to=\"via\"/>{second}\
+             <ereg regexp=\".*\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"cseq\"/></action></recv>\n"
+        );
+        self = self.expect(method, regexps);
+        let end = self.0.rfind("</action></recv>\n").unwrap();
+        self.0.replace_range(end.., &kept);
+        self
+    }
+
+    /// Answers the request that was kept, after other messages.
+    pub fn confirm_kept(mut self, status: &str, servers: usize) -> Script {
+        let second = if servers > 1 { "Via:[$second]\n" } else { "" };
+        self.0 += &format!(
+            "<send><![CDATA[\n\nSIP/2.0 {status}\nVia:[$via]\n{second}From:[$from]\nTo:[$to]\n\
+             Call-ID: [call_id]\nCSeq:[$cseq]\nContact: <sip:[local_ip]:[local_port]>\n\
+             Content-Length: 0\n\n]]></send>\n"
+        );
+        self
+    }
+
+    /// The ACK of a refusal of what was asked within the dialog (RFC 3261 17.1.1.3).
+    pub fn ack_refusal(mut self, cseq: u32) -> Script {
+        self.0 += &format!(
+            "<send><![CDATA[\n\nACK [next_url] SIP/2.0\n[last_Via:]\n[last_From:]\n[last_To:]\n\
+             [last_Call-ID:]\nCSeq: {cseq} ACK\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n"
+        );
+        self
+    }
+
     /// Waits for a request with nothing remembered of it.
     pub fn expect_only(mut self, method: &str) -> Script {
         self.0 += &format!("<recv request=\"{method}\"></recv>\n");

@@ -49,8 +49,18 @@ impl Talk {
         Talk::through(kamailio, port).await
     }
 
+    /// A call to a phone that is heard before it answers.
+    pub async fn early(way: Way, port: u16) -> Talk {
+        let kamailio = (way == Way::Proxy).then(|| Kamailio::proxy(port, Ways::default()));
+        Talk::until("early-media", kamailio, port).await
+    }
+
     /// A call to the phone at `port`, through this proxy.
     pub async fn through(kamailio: Option<Kamailio>, port: u16) -> Talk {
+        Talk::until("active", kamailio, port).await
+    }
+
+    async fn until(state: &str, kamailio: Option<Kamailio>, port: u16) -> Talk {
         let port = kamailio.as_ref().map_or(port, |own| own.port);
         let password = match kamailio {
             Some(_) => "username = \"acct\"\npassword = \"secret\"\n",
@@ -60,7 +70,7 @@ impl Talk {
         let gateway = Gateway::serve_trunk(port, PLAN, &settings);
         let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
         let call = place(&page, "700").await;
-        call.state(&mut page, "active").await.unwrap();
+        call.state(&mut page, state).await.unwrap();
         call.peer.connected(LIMIT).await.expect("ICE and DTLS");
         Talk { gateway, page, call, kamailio }
     }
