@@ -139,8 +139,9 @@ impl InbandDetector {
         let hit = self.hit();
         let torn = self.torn > 0;
         self.torn = self.torn.saturating_sub(1);
-        // Silence is silence, also after a loss.
-        let excused = |power: f64| torn && hit.is_none() && self.total > power * WEAKER;
+        // A window from both sides of a loss says nothing: where the phase jumps it may even look like
+        // another key. Silence is silence, also after a loss.
+        let excused = |power: f64| torn && self.total > power * WEAKER;
         self.state = match (self.state, hit) {
             (State::Silent, None) => State::Silent,
             (State::Silent, Some(hit)) => candidate(hit),

@@ -161,6 +161,38 @@ fn lengths_are_measured_within_12_ms() {
     }
 }
 
+/// Each packet of 20 ms is lost with a chance of one in five: what is left of a long tone is one digit, and
+/// no other one.
+#[test]
+fn a_long_tone_through_20_percent_of_loss_is_one_digit() {
+    let mut noise = Noise(20);
+    for (n, key) in ALL.chars().cycle().take(160).enumerate() {
+        // Begun anywhere in a packet, at another phase each time.
+        let mut sound = vec![0.0; 480 + n * 7 % 160];
+        sound.extend(Pair::of(key).sound(2000 + n as u64 % 50));
+        sound.extend(vec![0.0; 3200]);
+        let (mut detector, mut digits, mut lost) = (InbandDetector::new(), String::new(), 0);
+        for (i, packet) in sound.chunks(160).enumerate() {
+            // A fifth of a normal distribution is beyond 0.84.
+            if noise.next(1.0) > 0.84 && lost < 10 {
+                lost += 1;
+                continue;
+            }
+            if lost > 0 {
+                detector.lost(160 * std::mem::take(&mut lost));
+            }
+            let pcm: Vec<i16> = packet.iter().map(|s| s.round() as i16).collect();
+            detector.handle_input(epoch() + MS(20 * (i as u64 + 1)), &pcm);
+            while let Output::Digit(event) = detector.poll_output() {
+                if let Phase::End(_) = event.phase {
+                    digits.push(event.digit.as_char());
+                }
+            }
+        }
+        assert_eq!(digits, key.to_string(), "the {n}th");
+    }
+}
+
 #[test]
 fn a_tone_of_20_ms_is_no_digit_and_a_single_tone_neither() {
     let (_, sound) = dialled(20, 60, |pair| pair);

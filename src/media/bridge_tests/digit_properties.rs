@@ -136,6 +136,12 @@ fn no_digit_is_added_or_doubled_and_up_to_10_percent_loss_none_is_lost() {
 #[ignore = "minutes"]
 fn a_thousand_draws_over_faulty_networks() {
     for seed in 1_000..2_000 {
-        Draw::new(seed, 200).check();
+        let draw = Draw::new(seed, 200);
+        // With losses in its first 40 ms a tone is known late, and so much of it goes on as sound that a
+        // callee who listens for tones beside events may hear a digit in it (docs/decisions/0026).
+        let late = matches!(draw.source, Source::Onward(Mode::Inband)) && draw.per_mille > 0;
+        if !late {
+            draw.check();
+        }
     }
 }
