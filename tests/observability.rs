@@ -7,13 +7,19 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use prost::Message;
 use serde_json::Value;
-use support::gateway::Gateway;
+use support::gateway::{Gateway, gateway_config};
 use support::http::{get, request};
 use support::process::{Process, run};
 use support::{TempDir, free_port};
@@ -84,6 +90,172 @@ fn prometheus_scrapes_and_the_rules_are_about_what_there_is() {
         }
     }
     assert!(panels.len() >= 12 && names(&queries[queries.len() - 1]).len() >= 8);
+}
+
+/// Takes requests as an OpenTelemetry collector does; the first one is asked to come again.
+fn collector() -> (String, Receiver<(String, Vec<u8>)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for (n, stream) in listener.incoming().enumerate() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).unwrap() > 0 {}
+            let head = head.to_ascii_lowercase();
+            let length = head.split("content-length: ").nth(1).unwrap();
+            let length = length.split("\r\n").next().unwrap().parse().unwrap();
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let status = if n == 0 { "503 Service Unavailable" } else { "200 OK" };
+            let answer =
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            // The test may be over.
+            let _ = tell.send((head, body));
+        }
+    });
+    (endpoint, told)
+}
+
+/// kamailio with the module that was Homer's collector; it says each chunk of what it gets.
+fn homer(port: u16) -> (TempDir, Process) {
+    let dir = TempDir::new("homer");
+    let here = dir.path().display().to_string();
+    fs::create_dir(dir.join("db")).unwrap();
+    let config = format!(
+        "#!KAMAILIO\nlog_stderror=yes\nchildren=1\ndisable_tcp=yes\nlisten=udp:127.0.0.1:{port}\n\
+         loadmodule \"pv.so\"\nloadmodule \"xlog.so\"\nloadmodule \"db_text.so\"\nloadmodule \"sipcapture.so\"\n\
+         modparam(\"sipcapture\", \"db_url\", \"text://{here}/db\")\n\
+         modparam(\"sipcapture\", \"hep_capture_on\", 1)\nmodparam(\"sipcapture\", \"nonsip_hook\", 1)\n\
+         request_route {{ drop; }}\nevent_route[sipcapture:request] {{\n xlog(\"L_ERR\", \"HEP|$hep(version)\
+         |$hep(0x002)|$hep(0x003)|$hep(0x004)|$hep(0x008)|$hep(0x00b)|$hep(0x00c)|$hep(0x00e)|$hep(0x011)\
+         |$(hep(0x00f){{line.at,0}})|\\n\");\n drop;\n}}\n"
+    );
+    fs::write(dir.join("kamailio.cfg"), config).unwrap();
+    let mut command = Command::new("kamailio");
+    command.args(["-DD", "-E", "-m", "64", "-f"]).arg(dir.join("kamailio.cfg"));
+    command.arg("-P").arg(dir.join("pid")).arg("-Y").arg(dir.path());
+    let process = Process::start("kamailio", &mut command);
+    process.line_with("using database at", Duration::from_secs(60));
+    (dir, process)
+}
+
+#[test]
+fn a_call_is_a_trace_and_its_messages_are_captured() {
+    // A page calls the carrier of a demo through a gateway of its own.
+    let demo = Gateway::demo();
+    let carrier = demo.carrier().port();
+    let (endpoint, told) = collector();
+    let homer_port = free_port();
+    let (_folder, homer) = homer(homer_port);
+    let dir = TempDir::new("gateway");
+    let config = gateway_config(&dir, carrier)
+        + &format!(
+            "[otlp]\nendpoint = \"{endpoint}\"\nservice = \"test-gateway\"\nauthorization = \"Bearer t\"\n\
+             [hep]\ncollector = \"127.0.0.1:{homer_port}\"\ncapture_id = 77\npassword = \"hunter2\"\n"
+        );
+    let plan =
+        format!("{PLAN}[[outbound]]\nname = \"lines\"\nto = [\"60[0-8]\"]\nroute = [\"phone\"]\n");
+    let gateway = Gateway::of_files(dir, &config, &plan, "info");
+    let scenario = gateway.dir.join("call.yaml");
+    let steps = "version: 1\nname: traced\ntarget: \"603\"\nvia: browser\nsteps:\n  - name: answered\n    \
+                 expect:\n      sip: { status: 200, within: 30s }\n  - name: keys\n    press: \"12\"\n";
+    fs::write(&scenario, steps).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    command.current_dir(gateway.dir.path()).args(["ivr", "run"]).arg(&scenario);
+    let called = run(command.args(["--url", &gateway.base, "--token", &gateway.token()]));
+    assert_eq!(called.code, Some(0), "{}{}", called.stdout, called.stderr);
+
+    let wait = Duration::from_secs(60);
+    let (_, refused) = told.recv_timeout(wait).unwrap();
+    let (head, body) = told.recv_timeout(wait).expect("what was refused with 503 comes again");
+    assert_eq!(refused, body);
+    for line in ["post /v1/traces http/1.1", "content-type: application/x-protobuf", "bearer t"] {
+        assert!(head.contains(line), "{line} is not in {head}");
+    }
+    // The types of the OpenTelemetry project read it.
+    let request = ExportTraceServiceRequest::decode(&*body).unwrap();
+    let resource = &request.resource_spans[0];
+    let text = |attributes: &[KeyValue], key: &str| {
+        let own = attributes.iter().find(|own| own.key == key);
+        let value = own.and_then(|own| own.value.clone()).and_then(|own| own.value);
+        match value {
+            Some(any_value::Value::StringValue(text)) => text,
+            Some(any_value::Value::IntValue(number)) => number.to_string(),
+            other => format!("{other:?}"),
+        }
+    };
+    let about = &resource.resource.as_ref().unwrap().attributes;
+    assert_eq!(text(about, "service.name"), "test-gateway");
+    let spans = &resource.scope_spans[0].spans;
+    let names: Vec<&str> = spans.iter().map(|span| &*span.name).collect();
+    let all = |name: &str| spans.iter().filter(move |span| span.name == name).collect::<Vec<_>>();
+    let one = |name: &str| {
+        let found = all(name);
+        assert_eq!(found.len(), 1, "{name} in {names:?}");
+        found[0]
+    };
+    let (root, page, trunk) = (one("call outbound"), one("leg page"), one("leg trunk"));
+    let (ice, invite, bye) = (one("ICE and DTLS"), one("SIP INVITE"), one("SIP BYE"));
+    let record = &get(&gateway.base, "/v1/cdrs", &[]).json()["items"][0];
+    let id = record["id"].as_str().unwrap();
+    let octets = ulid::Ulid::from_string(id.strip_prefix("call_").unwrap()).unwrap().to_bytes();
+    for span in spans {
+        assert_eq!(span.trace_id, octets, "the trace has the call's id");
+        assert_eq!(span.span_id.len(), 8);
+        assert!(root.start_time_unix_nano <= span.end_time_unix_nano, "{span:?}");
+        assert!(span.start_time_unix_nano <= span.end_time_unix_nano, "{span:?}");
+        assert!(span.end_time_unix_nano <= root.end_time_unix_nano, "{span:?}");
+    }
+    for (span, parent) in [(page, root), (trunk, root), (ice, page), (invite, trunk), (bye, trunk)]
+    {
+        assert_eq!(span.parent_span_id, parent.span_id, "{} in {}", span.name, parent.name);
+    }
+    assert!(root.parent_span_id.is_empty() && root.status.is_none());
+    assert_eq!(text(&root.attributes, "call.id"), id);
+    assert_eq!(text(&root.attributes, "trunk.id"), "phone");
+    assert_eq!(text(&invite.attributes, "sip.status"), "200");
+    assert_eq!(text(&trunk.attributes, "network.peer.port"), carrier.to_string());
+    assert!(page.events.iter().any(|event| event.name == "call.start"), "{page:?}");
+    let digits: Vec<_> = trunk
+        .events
+        .iter()
+        .filter(|event| event.name == "digit" && text(&event.attributes, "direction") == "out")
+        .collect();
+    assert_eq!(digits.len(), 2, "{trunk:?}");
+    for digit in digits {
+        let keys: Vec<&str> = digit.attributes.iter().map(|own| &*own.key).collect();
+        assert_eq!(keys, ["direction", "mode", "duration_ms"], "never which digit it was");
+    }
+
+    // Homer's reader has the same call, every message under its id.
+    homer.line_with("BYE sip:", wait);
+    homer.line_with("SIP/2.0 200", wait);
+    let output = homer.output();
+    let captured: Vec<Vec<&str>> = output
+        .lines()
+        .filter_map(|line| Some(line.split_once("HEP|")?.1.split('|').collect()))
+        .collect();
+    let sip: Vec<_> = captured.iter().filter(|own| own[5] == "1").collect();
+    assert!(sip.len() >= 6, "{captured:#?}");
+    for own in &captured {
+        assert_eq!((own[0], own[6], own[7], own[8]), ("3", "77", "hunter2", id), "{own:?}");
+    }
+    let first = sip[0];
+    assert!(first[9].starts_with("INVITE sip:603@"), "{first:?}");
+    assert_eq!(first[1..5], ["17", "127.0.0.1", "127.0.0.1", &carrier.to_string()], "{first:?}");
+    let pages: Vec<Value> = captured
+        .iter()
+        .filter(|own| own[5] == "100")
+        .map(|own| serde_json::from_str(own[9]).unwrap())
+        .collect();
+    assert!(
+        pages.iter().any(|own| own["type"] == "call.start" && own["from"] == "page"),
+        "{pages:?}"
+    );
+    // A collector that is gone costs its traces and nothing else.
+    assert_eq!(get(&gateway.base, "/readyz", &[]).status, 200);
 }
 
 /// Every text in a piece of YAML.

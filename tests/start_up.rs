@@ -271,9 +271,7 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     // Real peers: coturn, the demo's carrier, an authority's certificate.
     let coturn = Coturn::start("hunter2-of-coturn");
     let demo = Gateway::demo();
-    // It says where its carrier is before it says that it is ready.
-    let screen = demo.process.output();
-    let carrier = screen.split("sip:601@").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let carrier = demo.carrier().to_string();
     let authority = Authority::new();
     let (cert, key) = authority.issue("phone", "DNS:localhost");
     let (_, other_key) = authority.issue("other", "DNS:localhost");

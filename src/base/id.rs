@@ -40,6 +40,11 @@ macro_rules! ulid_id {
             pub fn unix_ms(&self) -> u64 {
                 self.0.timestamp_ms()
             }
+
+            /// Its 128 bits, most significant first.
+            pub fn octets(self) -> [u8; 16] {
+                self.0.to_bytes()
+            }
         }
 
         impl fmt::Display for $name {

@@ -79,6 +79,16 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.optional("auth.token_secret", config.auth.token_secret.as_ref().map(|_| SECRET.into()));
     let urls: Vec<&String> = config.ice.servers.iter().flat_map(|server| &server.urls).collect();
     list.add("ice.servers", strings(&urls));
+    if let Some(own) = &config.otlp {
+        list.add("otlp.endpoint", quoted(&own.endpoint));
+        list.add("otlp.service", quoted(&own.service));
+        list.optional("otlp.authorization", own.authorization.as_ref().map(|_| SECRET.into()));
+    }
+    if let Some(own) = &config.hep {
+        list.add("hep.collector", quoted(&own.collector));
+        list.add("hep.capture_id", own.capture_id.to_string());
+        list.optional("hep.password", own.password.as_ref().map(|_| SECRET.into()));
+    }
     for (id, user) in &config.users {
         let key = |name: &str| format!("user.{id}.{name}");
         list.optional(&key("country"), user.country.as_ref().map(quoted));

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::describe::{self, Setting};
 use super::environment;
-use super::read_http;
 use super::settings::{
     Auth, Config, Drain, Ice, IceServer, Media, Sip, SipTls, Store, StoreUrl, User,
 };
+use super::{observe, read_http};
 use crate::base::document::{self, Field, Item, Reader};
 use crate::base::{Finding, Findings, Secret};
 use crate::dialplan::{Files, Region};
@@ -70,6 +70,8 @@ fn config(item: &Item, findings: &Findings, files: &dyn Files) -> Option<Config>
         drain: root.table("drain").map(|table| drain(&table)).unwrap_or_default(),
         auth: root.table("auth").map(|table| auth(&table, files)).unwrap_or_default(),
         ice: root.table("ice").map(|table| ice(&table, files)).unwrap_or_default(),
+        otlp: root.table("otlp").and_then(|table| observe::otlp(&table, files)),
+        hep: root.table("hep").and_then(|table| observe::hep(&table, files)),
         users: users(&root),
         trunks: super::read_trunk::all(&root, files),
     };

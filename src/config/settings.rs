@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::observe::{Hep, Otlp};
 use crate::base::{Network, Permission, Secret, TrunkId, UserId};
 use crate::dialplan::{Known, Region};
 use crate::media::{OpusSettings, PoolConfig};
@@ -40,6 +41,10 @@ pub struct Config {
     pub auth: Auth,
     /// `[ice]`
     pub ice: Ice,
+    /// `[otlp]`
+    pub otlp: Option<Otlp>,
+    /// `[hep]`
+    pub hep: Option<Hep>,
     /// `[user.NAME]`
     pub users: BTreeMap<UserId, User>,
     /// `[trunk.NAME]`
@@ -84,6 +89,8 @@ impl Config {
             drain: Drain { wait: Duration::ZERO, url: None },
             auth: Auth { token_secret: Some(token_secret) },
             ice: Ice::default(),
+            otlp: None,
+            hep: None,
             // A person who tries every line in a minute; nothing here costs money.
             users: BTreeMap::from([(
                 user,

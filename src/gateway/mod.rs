@@ -3,8 +3,10 @@
 
 mod accounts;
 mod call_task;
+mod call_trace;
 mod events;
 mod health;
+mod hep;
 mod identity;
 mod outgoing;
 mod pages;
@@ -22,6 +24,7 @@ mod start;
 mod surface;
 mod timeline;
 mod timeline_view;
+mod traces;
 mod trunk_test;
 mod trunks;
 mod voicemail;
@@ -80,6 +83,10 @@ struct Inner {
     /// What is said over SIP.
     sip_trace: Arc<sip_trace::SipTrace>,
     webhooks: Arc<webhooks::Webhooks>,
+    /// Traces of calls to a collector, where one is configured.
+    traces: Option<traces::Traces>,
+    /// What is said to a collector, where one is configured.
+    hep: Option<hep::Hep>,
     /// Test calls.
     probes: probes::Probes,
     pool: media::Pool,

@@ -55,6 +55,8 @@ struct Inner {
     /// Oldest first.
     order: VecDeque<Arc<str>>,
     of_calls: HashMap<CallId, Vec<Arc<str>>>,
+    /// The other way round.
+    calls: HashMap<Arc<str>, CallId>,
     bytes: usize,
 }
 
@@ -93,7 +95,13 @@ impl SipTrace {
                 id
             }
         };
+        inner.calls.insert(id.clone(), call);
         inner.of_calls.entry(call).or_default().push(id);
+    }
+
+    /// The call that this Call-ID is of, as far as is known.
+    pub fn call_of(&self, sip: &str) -> Option<CallId> {
+        self.lock().calls.get(sip).copied()
     }
 
     /// The messages of a call, oldest first.
@@ -139,6 +147,7 @@ impl Inner {
 
     fn forget_oldest(&mut self) {
         let Some(id) = self.order.pop_front() else { return };
+        self.calls.remove(&id);
         for message in self.dialogs.remove(&id).unwrap_or_default() {
             self.bytes -= message.bytes.len();
         }
@@ -150,7 +159,7 @@ impl Inner {
 }
 
 /// The value of the first header of one of these names, small letters.
-fn header(message: &[u8], names: &[&str]) -> Option<String> {
+pub(super) fn header(message: &[u8], names: &[&str]) -> Option<String> {
     let head = head_of(message);
     let lines = head.split(|byte| *byte == b'\n').skip(1);
     for line in lines {

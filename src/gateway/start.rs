@@ -11,12 +11,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::accounts::Accounts;
+use super::hep::{self, Hep};
 use super::plans::Plans;
 use super::probes::Probes;
 use super::registry::Registry;
 use super::requests::Requests;
 use super::ringing::Idle;
 use super::sip_trace::SipTrace;
+use super::traces::{self, Traces};
 use super::trunks::Trunks;
 use super::voicemail::{self, Voicemails};
 use super::webhooks::Webhooks;
@@ -93,14 +95,23 @@ impl Gateway {
         let store = Arc::new(Store::open(&settings).await?);
         let pool = Pool::start(pool_config(config))?;
         let sip_trace = Arc::new(SipTrace::default());
-        let own = sip_trace.clone();
-        let tap = Tap::new(move |passed| drop(own.passed(Timestamp::now(), passed)));
+        let metrics = Arc::new(Metrics::new());
+        let (hep, hep_queue) = config.hep.as_ref().map(|_| Hep::new(metrics.clone())).unzip();
+        let (traces, traces_queue) =
+            config.otlp.as_ref().map(|_| Traces::new(metrics.clone())).unzip();
+        let (own, told) = (sip_trace.clone(), hep.clone());
+        let tap = Tap::new(move |passed| {
+            if let Some(message) = own.passed(Timestamp::now(), passed)
+                && let Some(told) = &told
+            {
+                told.sip(message);
+            }
+        });
         let driver = sip_config(config, &trunks)?;
         let dns = Dns::start(&config.sip.dns_servers, reachable(&driver.listen))?;
         let driver = DriverConfig { tap: Some(tap), dns: Some(dns.clone()), ..driver };
         let (sip, sip_events) = sip::driver::start(driver).await?;
         let sip_addresses = sip.local_addrs().to_vec();
-        let metrics = Arc::new(Metrics::new());
         let (known, own) = (config.known(), metrics.clone());
         // The number library's tables take tens of ms each.
         let plans = tokio::task::spawn_blocking(move || Plans::new(plan, known, own));
@@ -121,6 +132,8 @@ impl Gateway {
             requests: Requests::default(),
             probes: Probes::default(),
             webhooks: Arc::new(Webhooks::new(&config.webhooks)),
+            traces,
+            hep,
             sip_trace,
             events: Arc::new(Events::new(format!("{:x}", super::unix_now().as_millis()))),
             pool,
@@ -151,14 +164,23 @@ impl Gateway {
             Some(spawn("registration", run))
         });
         let registrations = registrations.collect();
-        let tasks = Arc::new([
+        let mut tasks = vec![
             spawn("pages", pages::run(inner.clone(), from_pages)),
             spawn("sip events", sip_events::run(inner.clone(), sip_events)),
             spawn("trunk health", health::run(inner.clone(), news)),
             spawn("voicemail", voicemail::run(Arc::downgrade(&inner), messages)),
             spawn("webhooks", inner.webhooks.clone().run(inner.events.clone())),
             spawn("plan file", watch_plan(inner.clone(), server.clone())),
-        ]);
+        ];
+        if let (Some(settings), Some(queue)) = (config.otlp.clone(), traces_queue) {
+            let run = traces::run(settings, queue, Arc::downgrade(&inner));
+            tasks.push(spawn("traces", run));
+        }
+        if let (Some(settings), Some(queue)) = (config.hep.clone(), hep_queue) {
+            let (trace, metrics) = (inner.sip_trace.clone(), inner.metrics.clone());
+            tasks.push(spawn("hep", hep::run(settings, queue, trace, metrics)));
+        }
+        let tasks = tasks.into();
         let leaving = Arc::new(Leaving { leave, registrations: Mutex::new(registrations) });
         Ok(Gateway { inner, server, tasks, leaving })
     }
@@ -248,6 +270,9 @@ impl Gateway {
         }
         self.leave_registrars().await;
         inner.sip.stop().await;
+        if let Some(traces) = &inner.traces {
+            traces.sent(TRACES_WAIT).await;
+        }
         for task in self.tasks.iter() {
             task.abort();
         }
@@ -445,4 +470,6 @@ const REGISTRARS_WAIT: Duration = Duration::from_secs(2);
 const COME_BACK_MS: u64 = 2000;
 /// A disk that takes longer than this is hung.
 const RECORDINGS_WAIT: Duration = Duration::from_secs(5);
+/// A collector that is away is not waited for.
+const TRACES_WAIT: Duration = Duration::from_secs(2);
 const STORE_WAIT: Duration = Duration::from_secs(5);

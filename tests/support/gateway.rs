@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::TempDir;
 use super::process::Process;
@@ -106,6 +106,21 @@ impl Gateway {
         let (sip_udp, sip_tcp) = (address("sip_udp"), address("sip_tcp"));
         let sip_tls = address("sip_tls");
         Gateway { process, base, dir, sip_udp, sip_tcp, sip_tls }
+    }
+
+    /// Where the carrier of a demo listens for SIP, as its screen says.
+    pub fn carrier(&self) -> SocketAddr {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            // The screen and the log are two streams: either may be seen first.
+            let said = self.process.output();
+            let found = said.split("sip:601@").nth(1).and_then(|rest| rest.split_once(' '));
+            if let Some((address, _)) = found {
+                return address.parse().unwrap();
+            }
+            assert!(Instant::now() < deadline, "no carrier on the screen: {said}");
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
     }
 
     /// A client token for `web`, made by the command.

@@ -162,6 +162,9 @@ impl CallTask {
     /// A message between the call's page and the gateway.
     pub(super) fn signal(&self, from: Speaker, name: &'static str) {
         self.on_timeline(Entry::Signal { from, name });
+        if let Some(hep) = &self.gateway.hep {
+            hep.page(self.id, from, name);
+        }
     }
 
     pub(super) fn on_timeline(&self, entry: Entry) {

@@ -225,6 +225,9 @@ impl Born {
                 tracing::error!(call.id = %id, %error, "the record could not be kept");
             }
             gateway.events.tell("call.ended", &record);
+            if let Some(traces) = &gateway.traces {
+                traces.ended(&record);
+            }
             if let Some((page, request)) = asked {
                 // Whichever of the two the page waits for; the other one changes nothing.
                 page.reply(request, Err(Refusal::new(ErrorCode::ServerInternal)));
@@ -233,6 +236,9 @@ impl Born {
         }
         if !panicked {
             gateway.events.tell("call.ended", &ended);
+            if let Some(traces) = &gateway.traces {
+                traces.ended(&ended);
+            }
         }
         for session in left {
             let reasons = sip_words::reasons(Cause::Internal, Cause::Internal.q850());
