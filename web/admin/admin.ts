@@ -6,11 +6,12 @@ import { Live } from "./live";
 import "./call";
 import "./calls";
 import "./dialplan";
+import "./recordings";
 import "./records";
 import "./trunks";
 
 const MENU: [path: string, name: string, key: string][] = [
-  ["/admin/calls", "Calls", "c"], ["/admin/trunks", "Trunks", "t"], ["/admin/dialplan", "Dial plan", "d"], ["/admin/records", "Records", "r"],
+  ["/admin/calls", "Calls", "c"], ["/admin/trunks", "Trunks", "t"], ["/admin/dialplan", "Dial plan", "d"], ["/admin/records", "Records", "r"], ["/admin/recordings", "Recordings", "a"],
 ];
 
 class Admin extends Screen {
@@ -95,11 +96,14 @@ class Admin extends Screen {
   private screen(): unknown {
     const [path, search] = this.path.split("?", 2) as [string, string?];
     const call = /^\/admin\/calls\/(call_\w+)$/.exec(path)?.[1];
+    const recording = /^\/admin\/recordings\/(rec_\w+)$/.exec(path)?.[1];
+    if (recording) return html`<cp-recording .recording=${recording}></cp-recording>`;
     if (call) return html`<cp-call .call=${call}></cp-call>`;
     switch (path) {
       case "/admin": case "/admin/": case "/admin/calls": return html`<cp-calls .live=${this.live}></cp-calls>`;
       case "/admin/trunks": return html`<cp-trunks .live=${this.live}></cp-trunks>`;
       case "/admin/dialplan": return html`<cp-dialplan></cp-dialplan>`;
+      case "/admin/recordings": return html`<cp-recordings></cp-recordings>`;
       case "/admin/records": return html`<cp-records .search=${search ?? ""}></cp-records>`;
       default: return html`<h1>Nothing is here</h1>`;
     }
@@ -116,7 +120,7 @@ class Admin extends Screen {
         <p class="hint">The operator’s key was made at the gateway’s first start; its log says in which file it is.</p>
       </form></main>`;
     }
-    const here = (path: string) => this.path.startsWith(path) || (path === "/admin/calls" && /^\/admin\/?$/.test(this.path));
+    const here = (path: string) => this.path.split(/[?]/)[0] === path || this.path.startsWith(`${path}/`) || (path === "/admin/calls" && /^\/admin\/?$/.test(this.path));
     return html`
       <nav aria-label="Screens">
         <strong><img src="/icon.svg" alt="" width="24" height="24"> Crosspoint</strong>

@@ -26,6 +26,10 @@ export interface Trunk {
   id: string; state: "up" | "down" | "unknown"; calls: number; channels: number;
   registration?: { state: string; expires_in_ms?: number; reason?: string };
 }
+export interface Recording {
+  id: string; call: string; format: string; encrypted: boolean; started_at: string; ended_at: string | null;
+  duration_ms: number; lost_ms: number; error?: string;
+}
 export interface Finding { file: string; line: number; column: number; severity: "error" | "warning"; message: string }
 export interface Plan { file: string | null; hash: string; loaded_at: string; text: string; warnings: Finding[]; refused: { at: string; findings: Finding[] } | null }
 export interface List<T> { items: T[]; next: string | null }
