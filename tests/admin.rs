@@ -61,7 +61,8 @@ fn the_operator_sees_a_call_of_the_web_phone_and_ends_it() {
     assert!(saw["recording"].as_str().unwrap().starts_with("/admin/recordings/rec_"));
     assert_eq!(saw["wave"], json!([true, false, false, true]), "caller above, callee below");
     let axe = saw["axe"].as_object().unwrap();
-    assert_eq!(axe.len(), 9, "{axe:#?}");
+    assert!(saw["version"].as_str().unwrap().starts_with("?version="), "{}", saw["version"]);
+    assert_eq!(axe.len(), 10, "{axe:#?}");
     assert!(axe.values().all(|own| own == &json!([])), "{axe:#?}");
     let record = &records(&gateway.base)[0];
     assert_eq!((&record["cause"], &record["ended_by"]), (&json!("hangup"), &json!("gateway")));

@@ -112,6 +112,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The dial plan in force.
     fn plan(&self) -> PlanView;
 
+    /// The plans since the start, as many as are kept, the newest first.
+    fn plan_versions(&self) -> Vec<PlanVersionView>;
+
     /// The findings of a text as a plan of this gateway. Computes for a while.
     fn check_plan(&self, text: &str) -> Vec<Finding>;
 
@@ -214,6 +217,18 @@ pub struct PlanView {
     pub warnings: Vec<Finding>,
     /// The last plan that was not taken, where none was taken since.
     pub refused: Option<RefusedPlan>,
+    /// Its text.
+    pub text: String,
+}
+
+/// A dial plan that is or was in force.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct PlanVersionView {
+    /// SHA-256 of its text, in hexadecimal.
+    pub hash: String,
+    /// Since when it was in force (RFC 3339 UTC).
+    #[schema(value_type = String, format = DateTime)]
+    pub loaded_at: jiff::Timestamp,
     /// Its text.
     pub text: String,
 }

@@ -14,8 +14,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::body::{self, Name, bad, bytes_up_to};
+use super::calls::List;
 use super::config::no_user;
-use super::{Api, Backend, PlanView, Problem, PutRefused};
+use super::{Api, Backend, PlanVersionView, PlanView, Problem, PutRefused};
 use crate::base::{Finding, Severity, TrunkId, UserId};
 use crate::dialplan::{Region, decision_json};
 use crate::gateway::PlanQuestion;
@@ -26,6 +27,13 @@ use crate::signaling::ErrorCode;
     responses((status = 200, description = "The plan in force", body = PlanView)))]
 pub(super) async fn show(State(api): State<Api>) -> Response {
     shown(api.backend.as_ref())
+}
+
+/// The plans since the gateway's start, as many as are kept, the newest first.
+#[utoipa::path(get, path = "/v1/dialplan/versions", tag = "configuration",
+    responses((status = 200, description = "The plans", body = List<PlanVersionView>)))]
+pub(super) async fn versions(State(api): State<Api>) -> Json<List<PlanVersionView>> {
+    Json(List { items: api.backend.plan_versions(), next: None })
 }
 
 /// Another plan: `If-Match` holds the hash of the one it was made from, or `*`.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::backend::{
-    Backend, DemoPhone, DigitsToSend, Hint, HoldWish, LiveCall, PlanView, PutRefused, Readiness,
-    RefusedPlan, Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep, TrunkView,
-    Unknown, UserView,
+    Backend, DemoPhone, DigitsToSend, Hint, HoldWish, LiveCall, PlanVersionView, PlanView,
+    PutRefused, Readiness, RefusedPlan, Registration, TestingTrunk, TrunkReport, TrunkState,
+    TrunkStep, TrunkView, Unknown, UserView,
 };
 use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, WebhookView};
 use crate::gateway::{
-    Gateway, Hold, PlanQuestion, PutPlanError, RecordingWish, StepOutcome, Timeline, VoicemailView,
+    Gateway, Hold, PlanQuestion, PlanVersion, PutPlanError, RecordingWish, StepOutcome, Timeline,
+    VoicemailView,
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TransferTo, Words};
@@ -184,6 +185,15 @@ impl Backend for GatewayBackend {
             refused: refused.map(|r| RefusedPlan { at: r.at, findings: r.findings.clone() }),
             text: plan.text.clone(),
         }
+    }
+
+    fn plan_versions(&self) -> Vec<PlanVersionView> {
+        let view = |own: PlanVersion| PlanVersionView {
+            hash: own.hash,
+            loaded_at: own.loaded_at,
+            text: own.text.to_string(),
+        };
+        self.gateway.plan_versions().into_iter().map(view).collect()
     }
 
     fn check_plan(&self, text: &str) -> Vec<Finding> {

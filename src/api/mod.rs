@@ -35,9 +35,9 @@ mod webhooks;
 
 pub use access::{Access, Admin};
 pub use backend::{
-    Backend, DemoPhone, DigitsToSend, Hint, HoldWish, LiveCall, MintedToken, PlanView, PutRefused,
-    Readiness, RefusedPlan, Registration, TestingTrunk, TrunkReport, TrunkState, TrunkStep,
-    TrunkView, Unknown, UserView,
+    Backend, DemoPhone, DigitsToSend, Hint, HoldWish, LiveCall, MintedToken, PlanVersionView,
+    PlanView, PutRefused, Readiness, RefusedPlan, Registration, TestingTrunk, TrunkReport,
+    TrunkState, TrunkStep, TrunkView, Unknown, UserView,
 };
 pub use gateway::{Demo, GatewayBackend};
 pub use keys::{Keys, OperatorKey, Who, operator_key};

@@ -31,7 +31,7 @@ use super::{
         recordings::list, recordings::show, recordings::audio, recordings::remove,
         recordings::record,
         config::trunks, config::trunk, config::test_trunk, config::users, config::user,
-        dialplan::show, dialplan::put, dialplan::check, dialplan::explain, dialplan::release,
+        dialplan::show, dialplan::versions, dialplan::put, dialplan::check, dialplan::explain, dialplan::release,
         webhooks::list, webhooks::deliveries, webhooks::redeliver,
         tokens::mint, tokens::revoke,
         session::log_in, session::show, session::log_out,

@@ -83,6 +83,7 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls/{id}/actions/record", post(recordings::record));
     let config_read = Router::new()
         .route("/v1/dialplan", get(dialplan::show))
+        .route("/v1/dialplan/versions", get(dialplan::versions))
         .route("/v1/dialplan/check", post(dialplan::check))
         .route("/v1/dialplan/explain", post(dialplan::explain))
         .route("/v1/users", get(config::users))

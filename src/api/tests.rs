@@ -228,6 +228,11 @@ impl Backend for Fixed {
         Arc::new(Folder::new("/nonexistent".into(), None))
     }
 
+    fn plan_versions(&self) -> Vec<PlanVersionView> {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        vec![PlanVersionView { hash: "0".into(), loaded_at: at, text: "version = 1".into() }]
+    }
+
     fn voicemails(&self) -> Vec<VoicemailView> {
         vec![VoicemailView {
             id: "vm_1".to_owned(),

@@ -53,7 +53,7 @@ pub use crate::media::Hold;
 pub use crate::sip::Transport as SipTransport;
 pub use call_task::{CallOrder, NotStarted, RecordingWish};
 pub use events::{Events, Happening, Since};
-pub use plans::{PlanInForce, PlanRefused, PutPlanError};
+pub use plans::{PlanInForce, PlanRefused, PlanVersion, PutPlanError};
 pub use sip_trace::SipMessage;
 use start::features as features_of;
 pub use start::{Gateway, StartError};

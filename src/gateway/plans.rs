@@ -5,7 +5,7 @@
 //! leaves the old one in force and says so in the log, in `/readyz` and in `GET /v1/dialplan`.
 //! Everything here but [`Plans::in_force`] reads files and computes: never on a runtime's thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -41,6 +41,17 @@ pub struct PlanInForce {
     pub(super) script: Arc<Script>,
 }
 
+/// A plan that is or was in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanVersion {
+    /// SHA-256 of the text, in hexadecimal.
+    pub hash: String,
+    /// Since when it was in force.
+    pub loaded_at: Timestamp,
+    /// Its text.
+    pub text: Arc<str>,
+}
+
 /// A plan that was not taken.
 #[derive(Debug)]
 pub struct PlanRefused {
@@ -74,6 +85,8 @@ pub enum PutPlanError {
 pub(super) struct Plans {
     current: ArcSwap<PlanInForce>,
     refused: ArcSwapOption<PlanRefused>,
+    /// The newest plans since the start, oldest first; the last is in force.
+    versions: Mutex<VecDeque<PlanVersion>>,
     path: Option<PathBuf>,
     known: Known,
     metrics: Arc<Metrics>,
@@ -100,9 +113,11 @@ impl Plans {
         warm(&loaded.plan, &known);
         let current = in_force(loaded.plan, loaded.text, loaded.path.as_deref());
         current.tell();
+        let versions = Mutex::new(VecDeque::from([current.version()]));
         Plans {
             current: ArcSwap::from_pointee(current),
             refused: ArcSwapOption::empty(),
+            versions,
             path: loaded.path,
             known,
             metrics,
@@ -118,6 +133,24 @@ impl Plans {
     /// The last plan that was not taken, where none was taken since.
     pub fn refused(&self) -> Option<Arc<PlanRefused>> {
         self.refused.load_full()
+    }
+
+    /// The plans since the start, as many as are kept, the newest first.
+    pub fn versions(&self) -> Vec<PlanVersion> {
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.iter().rev().cloned().collect()
+    }
+
+    fn remember(&self, version: PlanVersion) {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.push_back(version);
+        let bytes =
+            |all: &VecDeque<PlanVersion>| all.iter().map(|own| own.text.len()).sum::<usize>();
+        while versions.len() > MOST_VERSIONS
+            || (versions.len() > 1 && bytes(&versions) > MOST_BYTES)
+        {
+            versions.pop_front();
+        }
     }
 
     /// The plan's file.
@@ -237,6 +270,7 @@ impl Plans {
             "a new dial plan is in force"
         );
         current.tell();
+        self.remember(current.version());
         let old = self.current.swap(Arc::new(current));
         self.refused.store(None);
         self.metrics.plan_reloaded("taken");
@@ -266,6 +300,11 @@ impl Plans {
 }
 
 impl PlanInForce {
+    fn version(&self) -> PlanVersion {
+        let (hash, text) = (self.hash.clone(), self.text.as_str().into());
+        PlanVersion { hash, loaded_at: self.loaded_at, text }
+    }
+
     fn tell(&self) {
         for warning in &self.warnings {
             tracing::warn!(finding = %warning, "dial plan");
@@ -289,6 +328,10 @@ fn in_force(plan: Plan, text: String, path: Option<&Path>) -> PlanInForce {
     let (loaded_at, script) = (Timestamp::now(), Arc::new(script));
     PlanInForce { plan, text, hash, loaded_at, warnings, script }
 }
+
+/// A day of somebody who tries things; the file's own history is wherever it is kept.
+const MOST_VERSIONS: usize = 50;
+const MOST_BYTES: usize = 8 << 20;
 
 /// Gives a plan's memory back on this thread: a big one takes milliseconds, which the last call that
 /// asks it must not pay. Whoever still holds it after a second (a page of the API) pays.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::call_task::{self, CallInput, CallOrder, NotStarted, RecordingWish};
-use super::plans::{PlanInForce, PlanRefused, PutPlanError};
+use super::plans::{PlanInForce, PlanRefused, PlanVersion, PutPlanError};
 use super::{
     Delivery, Events, Gateway, SipMessage, Timeline, VoicemailView, WebhookView, features_of,
     routing,
@@ -119,6 +119,11 @@ impl Gateway {
     /// The plan that decides now.
     pub fn plan(&self) -> Arc<PlanInForce> {
         arc_swap::Guard::into_inner(self.inner.plans.in_force())
+    }
+
+    /// The plans since the start, as many as are kept, the newest first.
+    pub fn plan_versions(&self) -> Vec<PlanVersion> {
+        self.inner.plans.versions()
     }
 
     /// The last plan that was not taken, where none was taken since.

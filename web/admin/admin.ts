@@ -102,7 +102,7 @@ class Admin extends Screen {
     switch (path) {
       case "/admin": case "/admin/": case "/admin/calls": return html`<cp-calls .live=${this.live}></cp-calls>`;
       case "/admin/trunks": return html`<cp-trunks .live=${this.live}></cp-trunks>`;
-      case "/admin/dialplan": return html`<cp-dialplan></cp-dialplan>`;
+      case "/admin/dialplan": return html`<cp-dialplan .search=${search ?? ""}></cp-dialplan>`;
       case "/admin/recordings": return html`<cp-recordings></cp-recordings>`;
       case "/admin/records": return html`<cp-records .search=${search ?? ""}></cp-records>`;
       default: return html`<h1>Nothing is here</h1>`;

@@ -32,6 +32,7 @@ export interface Recording {
 }
 export interface Finding { file: string; line: number; column: number; severity: "error" | "warning"; message: string }
 export interface Plan { file: string | null; hash: string; loaded_at: string; text: string; warnings: Finding[]; refused: { at: string; findings: Finding[] } | null }
+export interface PlanVersion { hash: string; loaded_at: string; text: string }
 export interface List<T> { items: T[]; next: string | null }
 
 /** Told when the login is over. */

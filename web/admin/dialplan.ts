@@ -1,13 +1,16 @@
 // The dial plan: its text with what is wrong as one types, what it would say to a call, and what changed.
 import { html, nothing } from "lit";
 import { Screen } from "./element";
-import { ask, get, post, Problem, type Finding, type Plan } from "./api";
+import { ask, get, post, Problem, type Finding, type List, type Plan, type PlanVersion } from "./api";
 import { diff } from "./diff";
 import { day } from "./words";
 
 export class DialplanScreen extends Screen {
-  static override properties = { plan: { state: true }, text: { state: true }, findings: { state: true }, checked: { state: true }, answer: { state: true }, told: { state: true }, fault: { state: true } };
+  static override properties = { search: {}, plan: { state: true }, versions: { state: true }, text: { state: true }, findings: { state: true }, checked: { state: true }, answer: { state: true }, told: { state: true }, fault: { state: true } };
+  /** `version=HASH`: what the text is compared with; the plan in force without. */
+  declare search: string;
   declare plan: Plan | undefined;
+  declare versions: PlanVersion[];
   declare text: string;
   declare findings: Finding[];
   declare checked: "yes" | "no" | "running";
@@ -19,6 +22,8 @@ export class DialplanScreen extends Screen {
 
   constructor() {
     super();
+    this.search = "";
+    this.versions = [];
     this.text = "";
     this.findings = [];
     this.checked = "no";
@@ -39,9 +44,14 @@ export class DialplanScreen extends Screen {
       this.findings = this.plan.refused?.findings ?? this.plan.warnings;
       this.checked = "yes";
       this.fault = "";
+      await this.readVersions();
     } catch (error) {
       this.fault = (error as Error).message;
     }
+  }
+
+  private async readVersions(): Promise<void> {
+    this.versions = (await get<List<PlanVersion>>("/v1/dialplan/versions")).items;
   }
 
   private typed(text: string): void {
@@ -71,6 +81,7 @@ export class DialplanScreen extends Screen {
       this.plan = await response.json() as Plan;
       this.findings = this.plan.warnings;
       this.told = "The plan is in force. Calls that are on keep what was decided for them.";
+      await this.readVersions();
     } catch (error) {
       const problem = error as Problem;
       if (problem.code === "request/bad-plan") this.findings = problem.body["findings"] as Finding[];
@@ -114,7 +125,9 @@ export class DialplanScreen extends Screen {
     const changed = this.text !== plan.text;
     const lines = this.text.split("\n").length;
     const errors = this.findings.filter((finding) => finding.severity === "error").length;
-    const changes = changed ? diff(plan.text, this.text) : [];
+    const wanted = new URLSearchParams(this.search).get("version");
+    const other = this.versions.find((own) => wanted !== null && own.hash.startsWith(wanted));
+    const changes = other ? diff(other.text, this.text) : changed ? diff(plan.text, this.text) : [];
     return html`
       <header class="head">
         <h1>Dial plan <small>${plan.file ?? "built in"}, since ${day(plan.loaded_at)}, <code>${plan.hash.slice(0, 12)}</code></small></h1>
@@ -146,8 +159,15 @@ export class DialplanScreen extends Screen {
             ${this.answer ? html`<ol class="trace" data-trace>${this.answer.trace.map((line) => html`<li><code>${line}</code></li>`)}</ol>` : nothing}
             <p class="hint">The plan in force is asked, not what is typed.</p>
           </section>
-          <section aria-labelledby="diff-title"><h2 id="diff-title">Changes</h2>
+          <section aria-labelledby="diff-title"><h2 id="diff-title">Changes${other ? html` since ${day(other.loaded_at)}` : nothing}</h2>
             ${changes.length === 0 ? html`<p class="hint">None.</p>` : html`<pre class="diff" tabindex="0">${changes.map((line) => html`<span class=${line.kind}>${{ same: " ", gone: "-", new: "+" }[line.kind]} ${line.text}\n</span>`)}</pre>`}
+          </section>
+          <section aria-labelledby="versions-title"><h2 id="versions-title">Versions</h2>
+            <ol class="versions">${this.versions.map((own, n) => html`<li data-version=${own.hash}>
+              <a href="/admin/dialplan?version=${own.hash.slice(0, 12)}" aria-current=${own === other ? "true" : nothing}>${day(own.loaded_at)}</a>
+              <code>${own.hash.slice(0, 12)}</code>
+              ${n === 0 ? html`in force` : html`<button class="link" @click=${() => this.typed(own.text)}>take its text</button>`}</li>`)}</ol>
+            <p class="hint">Since the gateway’s start. A version is compared with the text in the editor.</p>
           </section>
         </div>
       </div>`;

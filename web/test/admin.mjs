@@ -141,6 +141,17 @@ async function run() {
   await admin.locator(".told").waitFor();
   saw.inForce = await admin.evaluate(() => fetch("/v1/dialplan").then((answer) => answer.json()).then((own) => own.text.endsWith("# seen by the operator\n")));
 
+  // The plan before is a version; compared with it, the text shows the line that is new.
+  const version = admin.locator("[data-version]");
+  await admin.waitForFunction(() => document.querySelectorAll("[data-version]").length === 2);
+  await version.nth(1).locator("a").click();
+  await admin.locator(".diff .new", { hasText: "# seen by the operator" }).waitFor();
+  saw.version = new URL(admin.url()).search;
+  await check(admin, "dialplan-versions");
+  await version.nth(1).locator("button").click();
+  await admin.waitForFunction(() => document.querySelector("textarea").value.endsWith("operator\n") === false);
+  await admin.locator("button", { hasText: "Undo all" }).click();
+
   await admin.locator("body").click({ position: { x: 5, y: 940 } });
   await admin.keyboard.press("g");
   await admin.keyboard.press("r");
@@ -168,7 +179,7 @@ async function run() {
     if (path.endsWith("/audio")) return route.fulfill({ contentType: "audio/wav", body: wav() });
     return route.fulfill({ json: path === "/v1/recordings" ? { items: removed ? [] : [recording], next: null } : recording });
   });
-  await admin.locator("body").click({ position: { x: 5, y: 940 } });
+  await admin.evaluate(() => document.activeElement?.blur());
   await admin.keyboard.press("g");
   await admin.keyboard.press("a");
   await admin.locator("[data-recording]").waitFor();

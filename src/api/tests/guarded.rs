@@ -7,7 +7,7 @@ use super::super::serve::run;
 use super::*;
 
 const LOCAL: &str = "127.0.0.1:9";
-const ADMIN: [&str; 15] = [
+const ADMIN: [&str; 16] = [
     "GET /metrics",
     "GET /v1/calls",
     "GET /v1/cdrs",
@@ -15,6 +15,7 @@ const ADMIN: [&str; 15] = [
     "POST /v1/client-tokens",
     "POST /v1/client-tokens/actions/revoke",
     "GET /v1/dialplan",
+    "GET /v1/dialplan/versions",
     "PUT /v1/dialplan",
     "POST /v1/dialplan/check",
     "POST /v1/dialplan/explain",
