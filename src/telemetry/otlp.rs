@@ -142,9 +142,9 @@ fn event(event: &SpanEvent) -> wire::Event {
 
 fn key_value(key: &str, value: &AttributeValue) -> wire::KeyValue {
     let value = match value {
-        AttributeValue::Text(text) => wire::Value::StringValue(text.clone()),
-        AttributeValue::Whole(number) => wire::Value::IntValue(*number),
-        AttributeValue::Number(number) => wire::Value::DoubleValue(*number),
+        AttributeValue::Text(text) => wire::Value::Text(text.clone()),
+        AttributeValue::Whole(number) => wire::Value::Whole(*number),
+        AttributeValue::Number(number) => wire::Value::Number(*number),
     };
     wire::KeyValue { key: key.to_owned(), value: Some(wire::AnyValue { value: Some(value) }) }
 }
@@ -154,7 +154,6 @@ fn nanos(since_1970: Duration) -> u64 {
 }
 
 /// The messages as they are encoded, fields by their numbers in the `.proto` files.
-#[expect(clippy::doc_markdown, reason = "the derive writes names of types")]
 mod wire {
     #[derive(Clone, PartialEq, prost::Message)]
     pub struct ExportTraceServiceRequest {
@@ -251,10 +250,10 @@ mod wire {
     #[derive(Clone, PartialEq, prost::Oneof)]
     pub enum Value {
         #[prost(string, tag = "1")]
-        StringValue(String),
+        Text(String),
         #[prost(int64, tag = "3")]
-        IntValue(i64),
+        Whole(i64),
         #[prost(double, tag = "4")]
-        DoubleValue(f64),
+        Number(f64),
     }
 }
