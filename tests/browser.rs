@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use support::TempDir;
 use support::browser::Browser;
 use support::gateway::Gateway;
+use support::http;
 use support::phones::{Baresip, Sipp};
 use support::sound::{best_level, write_tone};
 
@@ -31,6 +32,11 @@ name = "the phone"
 to = ["7XX"]
 route = ["phone"]
 [[inbound]]
+name = "to the page"
+did = ["+493012345670"]
+flow = ["user:web"]
+"#;
+const INBOUND: &str = r#"[[inbound]]
 name = "to the page"
 did = ["+493012345670"]
 flow = ["user:web"]
@@ -125,6 +131,28 @@ fn a_page_talks_with_baresip() {
     assert!(best_level(&heard, 620.0) - best_level(&heard, 990.0) > 15.0, "and little else");
     let presses = "159D".chars().flat_map(|key| [(key, false), (key, true)]);
     assert_eq!(phone.telephone_events(), presses.collect::<Vec<_>>(), "{}", phone.process.output());
+}
+
+/// A rule that names a law: the page, too, speaks it, and what it says is passed as it comes.
+#[test]
+fn a_route_with_one_codec_passes_it_from_end_to_end() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway =
+        Gateway::serve(phone.port, &format!("{PLAN}codec = \"pcma\"\n").replace(INBOUND, ""));
+    let steps = json!([
+        {"do": "dial", "to": "700"},
+        {"do": "active"},
+        {"do": "hear", "hz": 880},
+        {"do": "stats"},
+        {"do": "hangup"},
+        {"do": "ended"},
+    ]);
+    let saw = Browser::start(&gateway.base, Some(&gateway.token()), "", steps).finish();
+    assert_eq!([&saw[3]["codec"], &saw[3]["trunk"]["codec"]], ["PCMA", "PCMA"], "{}", saw[3]);
+    let record = &http::records(&gateway.base)[0];
+    assert_eq!(record["codec"], "PCMA", "{record:#}");
+    assert!(record["trace"].to_string().contains("codec pcma"), "{record:#}");
+    assert_eq!(saw[5]["code"], "hangup", "{}", saw[5]);
 }
 
 #[test]

@@ -202,6 +202,7 @@ impl Plan {
             route: Route { trunks: route.clone(), spread: Spread::Ordered },
             caller_id: identity.or_else(|| own().ok()),
             dtmf: None,
+            codec: None,
             max_call: EMERGENCY_MAX_CALL,
             emergency: true,
         })))
@@ -249,7 +250,7 @@ impl Plan {
     }
 
     fn dial(&self, rule: &OutboundRule, facts: &Facts, caller_id: CallerIdentity) -> Outcome {
-        let Action::Route { route, rates, dtmf, max_call, .. } = &rule.action else {
+        let Action::Route { route, rates, dtmf, codec, max_call, .. } = &rule.action else {
             return Outcome::Refuse(Refusal {
                 cause: Cause::Internal,
                 words: "a rule without a route".to_owned(),
@@ -274,6 +275,7 @@ impl Plan {
             route,
             caller_id: Some(caller_id),
             dtmf: *dtmf,
+            codec: *codec,
             max_call: max_call.unwrap_or(self.max_call),
             emergency: false,
         }))

@@ -177,6 +177,9 @@ fn conclusion(decision: &Decision) -> String {
             if let Some(dtmf) = call.dtmf {
                 text += &format!(" dtmf {dtmf}");
             }
+            if let Some(law) = call.codec {
+                text += &format!(" codec {}", law.word());
+            }
             text + recorded
         }
     }

@@ -41,7 +41,7 @@ pub use load::{Files, Known, NoFiles, load, load_untested};
 pub use number::{Number, NumberType, Region, RegionError};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{
-    App, CallerIdentity, Destination, InboundRule, Menu, OutboundRule, Plan, Presentation,
+    App, CallerIdentity, Destination, InboundRule, Law, Menu, OutboundRule, Plan, Presentation,
     Recording, Ring, RingStrategy, Route, Spread, Voicemail,
 };
 pub use report::{

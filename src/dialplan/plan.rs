@@ -366,6 +366,8 @@ pub enum Action {
         rates: Option<Arc<Rates>>,
         /// Overrides the trunk's mode.
         dtmf: Option<DtmfMode>,
+        /// The one codec of both sides, passed bit for bit.
+        codec: Option<Law>,
         /// Overrides the plan's longest call.
         max_call: Option<Duration>,
         /// Overrides the caller's identity.
@@ -396,6 +398,29 @@ pub enum InboundAction {
     Deny(String),
     /// Tries these in order.
     Flow(Vec<Destination>, Recording),
+}
+
+/// A law of ITU-T G.711 that a page and a trunk speak with each other: what one says reaches the other bit
+/// for bit, with the page's loss and jitter. For modems, fax and tests of menus; Opus bears loss better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// mu-law, North America and Japan.
+    Pcmu,
+    /// A-law, elsewhere.
+    Pcma,
+}
+
+impl Law {
+    /// Both with their words in a plan.
+    pub const WORDS: &'static [(&'static str, Law)] = &[("pcmu", Law::Pcmu), ("pcma", Law::Pcma)];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Law::Pcmu => "pcmu",
+            Law::Pcma => "pcma",
+        }
+    }
 }
 
 /// Whether a rule's calls are recorded.

@@ -171,6 +171,9 @@ pub fn decision_json(decision: &Decision, trace: &[String]) -> serde_json::Value
             value["route"] = json!(call.route);
             value["caller_id"] = json!(call.caller_id);
             value["dtmf"] = json!(call.dtmf);
+            if let Some(law) = call.codec {
+                value["codec"] = json!(law.word());
+            }
             value["max_call_ms"] = json!(u64::try_from(call.max_call.as_millis()).ok());
             value["emergency"] = json!(call.emergency);
         }

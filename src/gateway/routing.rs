@@ -15,9 +15,10 @@ use crate::base::{Cause, DialString, DtmfMode, E164, Party, SessionId, TrunkId, 
 use crate::call::{Call, Decision, Refusal, Route, Step, Target, Targets};
 use crate::config::User;
 use crate::dialplan::{
-    self, CallerIdentity, Destination, InboundRequest, OutboundRequest, Outcome, Plan, Recording,
+    self, CallerIdentity, Destination, InboundRequest, Law, OutboundRequest, Outcome, Plan,
+    Recording,
 };
-use crate::signaling::Dialling;
+use crate::signaling::{CallStart, Dialling};
 use crate::trunk::Urgency;
 
 /// A call's route with everything around it.
@@ -44,11 +45,24 @@ pub(super) struct Dial {
     pub urgency: Urgency,
     /// How digits are to go, where the rule says.
     pub dtmf: Option<DtmfMode>,
+    /// The one codec of both sides, where the rule says.
+    pub codec: Option<Law>,
     /// Why not, in the plan's words; for a user of this gateway.
     pub words: Option<String>,
     /// When it may be tried again, where that is known.
     pub retry_after: Option<Duration>,
     pub trace: Vec<String>,
+}
+
+/// The one codec that the plan wants for a call of a page, which is answered before its call is routed.
+pub(super) fn wanted_codec(gateway: &Inner, user: &UserId, start: &CallStart) -> Option<Law> {
+    let number = start.from.as_ref().map(|number| number.as_str().to_owned());
+    let dialled = start.to.as_str().to_owned();
+    let request = outbound_request(&gateway.users, user, dialled, number, Timestamp::now());
+    match gateway.plans.in_force().plan.evaluate_outbound(&request).outcome {
+        Outcome::Dial(call) => call.codec,
+        Outcome::Flow(_) | Outcome::Refuse(_) => None,
+    }
 }
 
 /// The route of a call that a page starts.
@@ -403,6 +417,7 @@ fn connect(
                 caller_name: name.to_owned(),
                 urgency,
                 dtmf: call.dtmf,
+                codec: call.codec,
                 words: None,
                 retry_after: None,
                 trace: trace.clone(),
@@ -490,6 +505,7 @@ fn refused(
         caller_name: String::new(),
         urgency: Urgency::Normal,
         dtmf: None,
+        codec: None,
         words,
         retry_after: None,
         trace: trace.clone(),

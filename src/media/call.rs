@@ -11,7 +11,7 @@ use super::{
 };
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, InfoSupport};
-use crate::webrtc::{self, Peer, PeerConfig};
+use crate::webrtc::{self, BrowserCodec, Peer, PeerConfig};
 
 /// Where a call's datagrams and events go.
 pub(super) trait Wire {
@@ -46,6 +46,12 @@ impl MediaCall {
             peer_timeout: None,
             bridge: Bridge::new(now, config),
         }
+    }
+
+    /// The codec that is taken where the page offers it, also of a page that comes back.
+    pub(super) fn prefer(&mut self, codec: BrowserCodec) {
+        let rest = self.peer_config.codecs.iter().copied().filter(|other| *other != codec);
+        self.peer_config.codecs = std::iter::once(codec).chain(rest).collect();
     }
 
     pub(super) fn browser_offer(&mut self, now: Instant, sdp: &str) -> Result<String, Error> {

@@ -10,7 +10,8 @@ use crate::base::{DtmfMode, Place};
 use crate::dialplan::number::{NumberType, Region};
 use crate::dialplan::pattern::Pattern;
 use crate::dialplan::plan::{
-    Action, Choice, Destination, InboundAction, InboundRule, OutboundRule, Recording, Route, Spread,
+    Action, Choice, Destination, InboundAction, InboundRule, Law, OutboundRule, Recording, Route,
+    Spread,
 };
 use crate::dialplan::rates::Rates;
 
@@ -191,13 +192,14 @@ impl Loader<'_> {
         let route = table.item("route").and_then(|item| self.route(item));
         let rates = table.text("rates").and_then(|field| self.rates(field, route.as_ref()));
         let dtmf = table.choice("dtmf", DtmfMode::WORDS).map(|field| field.value);
+        let codec = table.choice("codec", Law::WORDS).map(|field| field.value);
         let max_call = self.longer_than_nothing(table, "max_call");
         let caller_id = self.identity_name(table, "caller_id");
         let recording = recording(table).unwrap_or_default();
         let deny = table.text("deny");
         match (deny, table.has("route")) {
             (Some(words), false) => {
-                for key in ["rates", "dtmf", "max_call", "caller_id", "record"] {
+                for key in ["rates", "dtmf", "codec", "max_call", "caller_id", "record"] {
                     if table.has(key) {
                         let message = format!("`{key}` means nothing in a rule that denies");
                         self.findings.error(&words.at, message);
@@ -213,6 +215,7 @@ impl Loader<'_> {
                 route,
                 rates,
                 dtmf,
+                codec,
                 max_call,
                 caller_id,
                 recording,

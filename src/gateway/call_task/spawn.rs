@@ -16,11 +16,12 @@ use super::renegotiate::Holding;
 use super::{CallInput, MediaOf, PageOrigin};
 use crate::base::{CallId, Cause, EndedBy, Party};
 use crate::call::{Call, Input, LegKind, Limits, Setup, Who};
+use crate::dialplan::Law;
 use crate::gateway::registry::LiveCall;
 use crate::gateway::surface::{CallNews, CallView};
 use crate::gateway::timeline::Timeline;
 use crate::gateway::trunks::Channel;
-use crate::gateway::{Inner, identity, sip_words, spawn};
+use crate::gateway::{Inner, identity, routing, sip_words, spawn};
 use crate::media;
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, Event, LossWatch, Refusal, RequestId};
@@ -49,8 +50,14 @@ pub(in crate::gateway) fn spawn_from_page(
     follow(born.live.inbox.clone(), MediaOf::Caller, events);
     let gateway = gateway.clone();
     let page = live.page.clone();
+    let law = routing::wanted_codec(&gateway, &user, &start);
     spawn("call", async move {
-        // The offer is answered once, at once; the plan is asked right after.
+        // The offer is answered once, at once; the plan is asked for the route right after.
+        if let Some(law) = law
+            && let Err(error) = media.prefer(page_codec(law))
+        {
+            tracing::warn!(call.id = %id, %error, "the page's codec cannot be chosen");
+        }
         let answer = media.browser_offer(start.sdp).await.map_err(|error| {
             tracing::info!(call.id = %id, %error, "the page's offer cannot be answered");
             media_refusal(error)
@@ -70,6 +77,13 @@ pub(in crate::gateway) fn spawn_from_page(
         born.supervise(gateway, caller, Some(media), Some((page, request))).await;
     });
     Ok(())
+}
+
+fn page_codec(law: Law) -> media::BrowserCodec {
+    match law {
+        Law::Pcmu => media::BrowserCodec::Pcmu,
+        Law::Pcma => media::BrowserCodec::Pcma,
+    }
 }
 
 /// Starts the call of a trunk whose offer, if there is one, can be answered; the INVITE is refused by the caller where this fails.

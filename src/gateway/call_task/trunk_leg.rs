@@ -7,11 +7,12 @@ use super::machine::CallTask;
 use super::transfer::REFER;
 use crate::base::{Cause, SipStatus, TrunkId, mask_numbers};
 use crate::call::{Early, Input, Leg, LegEvent, Rejection, Retry};
+use crate::dialplan::Law;
 use crate::dtmf::parse_info;
 use crate::gateway::health::News;
 use crate::gateway::sip_words;
 use crate::gateway::trunks::Trunk;
-use crate::media::{self, Phase, TrunkCodec, TrunkMedia};
+use crate::media::{self, Phase, RelayPolicy, TrunkCodec, TrunkMedia};
 use crate::signaling::{CallState, Event as PageEvent};
 use crate::sip::{
     Answer, Body, Command, End, Event, Invite, LocateError, Method, OfferIn, Origin, Session,
@@ -49,7 +50,15 @@ impl CallTask {
             without_status(Cause::Unreachable, trunk.retries(Failure::Unreachable))
         })?;
         let wish = dial.dtmf.unwrap_or(trunk.definition.dtmf);
-        let settings = TrunkMedia { dtmf: wish, ..trunk.media.clone() };
+        let settings = match dial.codec {
+            Some(law) => TrunkMedia {
+                dtmf: wish,
+                codecs: vec![trunk_codec(law)],
+                relay: RelayPolicy::SameCodec,
+                ..trunk.media.clone()
+            },
+            None => TrunkMedia { dtmf: wish, ..trunk.media.clone() },
+        };
         let offer = media.trunk_offer(settings).await.map_err(media_rejection)?;
         let session = gateway.sip.new_session();
         let words = sip_words::invite(trunk, dial, gateway.sip_address(&destination));
@@ -437,4 +446,11 @@ pub(super) fn media_rejection(error: media::Error) -> Rejection {
 
 fn without_status(cause: Cause, retry: Retry) -> Rejection {
     Rejection { cause, sip: None, q850: None, retry }
+}
+
+fn trunk_codec(law: Law) -> TrunkCodec {
+    match law {
+        Law::Pcmu => TrunkCodec::Pcmu,
+        Law::Pcma => TrunkCodec::Pcma,
+    }
 }

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::base::{CallId, Digit};
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
 use crate::media::{
-    Error, Feed, Hold, LegSide, Line, MediaEvent, Phase, Recorder, TrunkAudio, TrunkMedia,
+    BrowserCodec, Error, Feed, Hold, LegSide, Line, MediaEvent, Phase, Recorder, TrunkAudio,
+    TrunkMedia,
 };
 
 /// A call within its pool; never used twice in a process.
@@ -32,6 +33,7 @@ pub(in crate::media) enum Message {
 /// To a call. The meaning of each is on the method of `Session` that sends it.
 #[derive(Debug)]
 pub(in crate::media) enum Command {
+    Prefer(BrowserCodec),
     BrowserOffer { sdp: String, reply: Reply<String> },
     BrowserRestart { sdp: String, reply: Reply<String> },
     RestartOffer { reply: Reply<String> },

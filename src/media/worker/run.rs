@@ -471,6 +471,7 @@ impl Slot {
     ) {
         // An owner that does not wait for its answer any more loses nothing.
         match command {
+            Command::Prefer(codec) => self.call.prefer(codec),
             Command::BrowserOffer { sdp, reply } => {
                 let _ = reply.send(self.call.browser_offer(now, &sdp));
             }

@@ -5,7 +5,9 @@ use tokio::sync::oneshot;
 use super::command::{CallKey, Command, Inbox, Message, Reply};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
-use crate::media::{Error, Feed, Hold, LegSide, Line, Phase, Recorder, TrunkAudio, TrunkMedia};
+use crate::media::{
+    BrowserCodec, Error, Feed, Hold, LegSide, Line, Phase, Recorder, TrunkAudio, TrunkMedia,
+};
 
 /// Media of one call. Dropping it ends the media and frees its ports.
 ///
@@ -20,6 +22,11 @@ pub struct Session {
 impl Session {
     pub(in crate::media) fn new(key: CallKey, inbox: Inbox) -> Self {
         Self { key, inbox }
+    }
+
+    /// The codec to take where the page offers it, in the place of Opus; before its offer.
+    pub fn prefer(&self, codec: BrowserCodec) -> Result<(), Error> {
+        self.tell(Command::Prefer(codec))
     }
 
     /// The page offered (again): gives our answer with our candidates in it. An offer from another
