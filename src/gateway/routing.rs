@@ -342,6 +342,7 @@ pub(super) fn test_call(gateway: &Inner, trunk: &TrunkId, number: &E164) -> Resu
                     caller_name: "crosspoint".to_owned(),
                     urgency: Urgency::Normal,
                     dtmf: call.dtmf,
+                    codec: call.codec,
                     words: None,
                     retry_after: None,
                     trace: Vec::new(),
