@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use support::TempDir;
+use support::bad_network::{BadNetwork, Faults};
 use support::browser::{Browser, Engine};
 use support::coturn::Coturn;
 use support::gateway::{Gateway, LEVELS, gateway_config};
 use support::http;
 use support::phones::Baresip;
-use support::sound::write_tone;
+use support::sound::{best_level, write_tone};
 
 const PLAN: &str = r#"
 version = 1
@@ -93,6 +94,50 @@ fn a_page_behind_turn_talks_with_credentials_made_for_it() {
     assert_eq!(saw[4]["candidatePair"]["local"], "relay", "{}", saw[4]);
     assert!(saw[4]["inbound"]["packets"].as_u64().unwrap() > 10, "{}", saw[4]);
     assert_eq!(saw[6]["code"], "hangup");
+}
+
+/// 5 % of the packets lost, 2 % doubled, each late by up to 40 ms and so overtaken: both sides are heard, and
+/// every key arrives once.
+#[test]
+fn a_page_on_a_bad_network_is_heard_and_its_digits_arrive_once() {
+    let phone = Baresip::start(880.0, -20.0);
+    let turn = Coturn::start("a secret that both know");
+    let faults =
+        Faults { lost: 50, doubled: 20, jitter: Duration::from_millis(40), seed: 20_261_121 };
+    let network = BadNetwork::before(turn.port, faults);
+    let tables = format!(
+        "{USERS}[ice]\nservers = [{{ urls = [\"turn:127.0.0.1:{}?transport=udp\"], secret = \"{}\" }}]\n",
+        network.port, "a secret that both know"
+    );
+    let gateway = Gateway::serve_at(phone.port, PLAN, "127.0.0.1", &tables);
+    let dir = TempDir::new("bad-network");
+    let microphone = dir.join("microphone.wav");
+    write_tone(&microphone, 48_000, 620.0, -20.0, 20.0);
+    let steps = json!([
+        {"do": "dial", "to": "700"},
+        {"do": "active"},
+        {"do": "connected"},
+        {"do": "hear", "hz": 880},
+        {"do": "tones", "tones": "1592#", "duration": 150},
+        {"do": "wait", "seconds": 4},
+        {"do": "hangup"},
+        {"do": "ended"},
+    ]);
+    let plan = json!({"browser": "chromium", "base": gateway.base, "token": gateway.token(),
+        "microphone": microphone, "options": ["relay"], "steps": steps});
+    let saw = Browser::start_plan(Engine::Chromium, &[], plan).finish();
+    let [sound, lost, doubled] = network.counts();
+    assert!(lost > sound / 40 && doubled > 0, "{lost} and {doubled} of {sound}");
+    // -20 dBm0 is 23.17 dB below full scale; what is lost and not recovered is concealed.
+    let heard = saw[3]["dbfs"].as_f64().unwrap();
+    assert!((heard + 23.17).abs() < 3.0, "{}", saw[3]);
+    let presses = "1592#".chars().flat_map(|key| [(key, false), (key, true)]);
+    assert_eq!(phone.telephone_events(), presses.collect::<Vec<_>>(), "{}", phone.process.output());
+    let heard = phone.recording();
+    assert!(best_level(&heard, 620.0) > -45.0, "baresip heard {} dBm0", best_level(&heard, 620.0));
+    let record = &http::records(&gateway.base)[0];
+    let loss = record["quality"]["caller"]["loss_percent"].as_f64();
+    assert!(loss.is_some_and(|loss| loss > 1.0), "{record:#}");
 }
 
 /// A lite agent answers checks and makes none.
