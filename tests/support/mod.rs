@@ -3,8 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod beacon;
 pub mod bad_network;
+pub mod beacon;
 pub mod browser;
 pub mod bystander;
 pub mod cable;
