@@ -194,6 +194,7 @@ async fn a_program_connects_a_phone_with_a_page_a_menu_and_another_phone() {
 
     // With a page.
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
+    told("page signed in");
     assert_eq!(call("700", "user:web").status, 202);
     let taken = Call::take(&mut page, IpAddr::from([127, 0, 0, 1])).await.unwrap();
     taken.state(&mut page, "active").await.unwrap();
