@@ -124,6 +124,7 @@ fn rule(name: &'static str) -> impl Strategy<Value = OutboundRule> {
                     route,
                     rates: None,
                     dtmf: None,
+                    codec: None,
                     max_call: None,
                     caller_id: None,
                     recording,
