@@ -23,6 +23,12 @@ pub(super) fn is_expected(digits: &str, country: Region) -> bool {
     matches!(digits, "112" | "911") || is_national(digits, country)
 }
 
+/// The countries (ISO 3166) in which `digits` is an emergency number; none where it is one nowhere.
+pub fn emergency_countries(digits: &str) -> Vec<&'static str> {
+    let tables = NUMBERS.iter().filter(|(_, numbers)| numbers.contains(&digits));
+    tables.flat_map(|(countries, _)| countries.iter().copied()).collect()
+}
+
 /// Whether `digits` can be an emergency number at all: `0` would hide outside lines, `*` features.
 pub(super) fn is_plausible(digits: &str) -> bool {
     (2..=6).contains(&digits.len())

@@ -35,6 +35,7 @@ pub use decision::{
     Decision, InboundRequest, Matched, OutboundRequest, Outcome, Refusal, Target, TrunkCall,
 };
 pub use diff::{Change, PastCall, diff};
+pub use emergency::emergency_countries;
 pub use evaluate::Meant;
 pub use flow::{Caller, Pressed, Walk};
 pub use load::{Files, Known, NoFiles, load, load_untested};

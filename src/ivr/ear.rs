@@ -130,8 +130,44 @@ pub(super) fn stem(file: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
-/// The names of what was heard, each once, in words.
-pub(super) fn names(known: &[Known]) -> String {
-    let all: BTreeSet<&str> = known.iter().map(|k| stem(&k.file)).collect();
-    all.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+/// How recordings may be called in words: in backticks, or, where they may tell keys that are secret,
+/// not at all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Namer<'a> {
+    pub library: &'a Library,
+    /// Secret keys were pressed, and none since that is not.
+    pub hides: bool,
 }
+
+impl Namer<'_> {
+    /// Whether a recording may repeat a key: it is as short as a spoken digit, or has one in its name.
+    pub fn is_hidden(&self, file: &str) -> bool {
+        let short = || self.library.get(file).is_none_or(|r| r.rows() < LONGEST_DIGIT);
+        self.hides && (short() || stem(file).contains(|c: char| c.is_numeric()))
+    }
+
+    /// One recording.
+    pub fn name(&self, file: &str) -> String {
+        if self.is_hidden(file) { SECRET.to_owned() } else { format!("`{}`", stem(file)) }
+    }
+
+    /// A row of recordings; of those that are hidden not even how many there are.
+    pub fn row<'f>(&self, files: impl Iterator<Item = &'f String>) -> String {
+        let mut all: Vec<&str> =
+            files.map(|file| if self.is_hidden(file) { SECRET } else { stem(file) }).collect();
+        all.dedup_by(|a, b| a == b && *a == SECRET);
+        all.join(" ")
+    }
+
+    /// What was heard, each once, and the verb that follows.
+    pub fn were(&self, known: &[Known]) -> String {
+        let all: BTreeSet<String> = known.iter().map(|k| self.name(&k.file)).collect();
+        let verb = if all.len() > 1 { "were" } else { "was" };
+        format!("{} {verb}", all.into_iter().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What is said in place of a recording that may tell secret keys.
+pub(super) const SECRET: &str = "(a secret)";
+/// 1.2 s: no spoken digit is longer.
+const LONGEST_DIGIT: usize = 60;

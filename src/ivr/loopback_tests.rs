@@ -358,6 +358,66 @@ dtmf: { mode: inband }
 }
 
 #[test]
+fn secret_keys_that_are_read_back_are_in_no_output() {
+    // The second row is wrong: its failure has a sentence.
+    for (files, passes) in [
+        ("digit-4.wav, digit-7.wav, digit-1.wav, digit-1.wav", true),
+        ("digit-4.wav, digit-8.wav, digit-1.wav", false),
+    ] {
+        let steps = format!(
+            "steps:\n  - expect: {{ sip: {{ status: 200 }} }}\n  - press: \"2\"\n  - press: \
+             \"4711\"\n    secret: true\n    expect: {{ sequence: {{ files: [{files}], within: 5s }} \
+             }}\nfinally: {{ record: always }}\n"
+        );
+        let results = run(TOP, &steps);
+        assert_eq!(results[0].passed(), passes, "{:?}", results[0].words());
+        let all = [
+            junit(&results, &|_| None),
+            tap(&results),
+            json(&results).to_string(),
+            html(&results, "now"),
+            super::report_line(&results[0]),
+        ];
+        for text in &all {
+            let text: String = text
+                .split("base64,")
+                .map(|part| {
+                    part.trim_start_matches(|c: char| {
+                        c.is_ascii_alphanumeric() || "+/=".contains(c)
+                    })
+                })
+                .collect();
+            assert!(!text.contains("digit-"), "{text}");
+        }
+        assert!(all[0].contains("heard (a secret)"), "{}", all[0]);
+        // Nobody says them in the sound that was heard.
+        let pressed = results[0].presses[1].at.as_millis() as usize * 8;
+        assert!(results[0].heard.len() > pressed + 8000);
+        assert!(results[0].heard[pressed..].iter().all(|sample| *sample == 0));
+    }
+    // What is no digit is heard and named, and after another key digits are, too.
+    let results = run(
+        TOP,
+        r#"steps:
+  - expect: { sip: { status: 200 } }
+  - press: "3"
+    secret: true
+    expect: { prompt: { file: about.wav, within: 2s } }
+  - press: "*"
+    expect: { prompt: { file: menu.wav, within: 2s } }
+  - press: "2"
+  - press: "47"
+    expect: { sequence: { files: [digit-4.wav, digit-7.wav], within: 5s } }
+"#,
+    );
+    assert!(results[0].passed(), "{:?}", results[0].words());
+    let names: Vec<&str> = results[0].spans.iter().map(|span| span.file.as_str()).collect();
+    assert_eq!(names, ["about.wav", "menu.wav", "digit-4.wav", "digit-7.wav"]);
+    let about = results[0].spans[0].start.as_millis() as usize * 8;
+    assert!(results[0].heard[about..about + 16_000].iter().any(|sample| *sample != 0));
+}
+
+#[test]
 fn reports_are_whole() {
     let results = run(
         TOP,

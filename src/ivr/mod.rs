@@ -24,6 +24,7 @@ mod result;
 mod runner;
 mod scenario;
 mod script;
+mod target;
 mod tone;
 mod tone_table;
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub use html::{html, wav};
 pub use line::{Line, LineEvent, Recording, StoppedBy};
 pub use loopback::Loopback;
 pub use prompt::{Match, Reference, ReferenceError, WHOLE, WINDOW};
-pub use read::{Folder, Format, is_emergency, read, target};
+pub use read::{Folder, Format, read};
 pub use report::{json, junit, line as report_line, tap};
 pub use result::{CaseResult, Message, Outcome, Pressed, Span, StepResult};
 pub use runner::{Action, Runner};
@@ -46,5 +47,6 @@ pub use scenario::{
     Act, By, Case, Dtmf, Expect, Keep, Key, Library, Network, Scenario, Step, Variant, Via, keys,
 };
 pub use script::{Script, UnplayableSound};
+pub use target::{emergency, target};
 pub use tone::{Heard, Recogniser};
 pub use tone_table::{COUNTRIES, CountryTone, TONES, ToneKind};

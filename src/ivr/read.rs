@@ -7,10 +7,11 @@ use super::prompt::{Reference, WHOLE, WINDOW};
 use super::scenario::{
     Act, By, Dtmf, Expect, Keep, Library, Network, Scenario, Step, Variant, Via, keys,
 };
+use super::target::{emergency, target};
 use super::tone_table::{COUNTRIES, ToneKind};
 use super::yaml;
 use crate::base::document::{self, Field, Item, Reader, Value};
-use crate::base::{DialString, DtmfMode, Finding, Findings, Place, suggestion};
+use crate::base::{DtmfMode, Finding, Findings, Place, suggestion};
 use crate::codec::read_wav;
 
 /// The two ways to write a scenario.
@@ -276,6 +277,10 @@ impl Reading<'_> {
             acts.push(("hold", Act::Hold(hold.value)));
         }
         if let Some(to) = self.quoted(&table, "transfer") {
+            if let Some(words) = emergency(&to) {
+                let at = table.item("transfer").map_or(table.at(), |item| &item.at);
+                self.findings.error(at, format!("`transfer` {words}"));
+            }
             acts.push(("transfer", Act::Transfer(to)));
         }
         if acts.len() > 1 {
@@ -494,35 +499,3 @@ fn join(folder: &str, name: &str) -> String {
 
 /// Recordings beside those that are named.
 const MOST_NEIGHBOURS: usize = 200;
-
-/// What is to be called: an address as it is, a number in the one way to write it.
-///
-/// # Errors
-/// One line for people.
-pub fn target(text: &str) -> Result<String, String> {
-    if text.starts_with("sip:") {
-        return Ok(text.to_owned());
-    }
-    let (scheme, number) = match text.strip_prefix("did:") {
-        Some(number) => ("did:", number),
-        None => ("", text),
-    };
-    match number.parse::<DialString>() {
-        Ok(number) => Ok(format!("{scheme}{}", number.as_str())),
-        Err(error) => Err(format!("`target` {text:?}: {error}; write a number, sip:… or did:+…")),
-    }
-}
-
-/// Whether a number may be called by a machine: never one that helps people.
-pub fn is_emergency(target: &str) -> bool {
-    let user = target.trim_start_matches("sip:").trim_start_matches("did:");
-    let user = user.split(['@', ';']).next().unwrap_or_default();
-    let digits: String = user.chars().filter(char::is_ascii_digit).collect();
-    EMERGENCY.contains(&digits.as_str()) && !user.starts_with('+')
-}
-
-/// Numbers that reach help in the countries of the tone table, and their test numbers.
-const EMERGENCY: &[&str] = &[
-    "000", "100", "101", "102", "103", "108", "110", "112", "113", "115", "117", "118", "119",
-    "120", "122", "123", "127", "128", "133", "144", "911", "933", "997", "998", "999",
-];

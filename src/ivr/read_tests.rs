@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::read::{Folder, Format, is_emergency, read};
+use super::read::{Folder, Format, read};
 use super::scenario::{Act, By, Case, Expect, Keep, Via};
 use super::tone_table::ToneKind;
 use crate::base::DtmfMode;
@@ -150,12 +150,14 @@ fn every_mistake_has_its_file_its_line_and_a_hint() {
 }
 
 #[test]
-fn numbers_that_help_people_are_known() {
-    for number in ["112", "911", "sip:110@example.org", "999"] {
-        assert!(is_emergency(number), "{number}");
-    }
-    for number in ["601", "+112", "01121", "sip:+49110@x"] {
-        assert!(!is_emergency(number), "{number}");
+fn nothing_that_helps_people_is_called_or_transferred_to() {
+    for number in ["112", "sip:17@h", "sip:%31%31%32@h", "+49112"] {
+        let words = refusal(&format!(
+            "version: 1\nname: x\ntarget: \"{number}\"\nsteps:\n  - hangup: true\n"
+        ));
+        assert!(words.starts_with("t.yaml:3:9: error: `target` ") && words.contains("emergency"));
+        let words = finding(&format!("transfer: \"{number}\""));
+        assert!(words.starts_with("t.yaml:5:15: error: `transfer` "), "{words}");
     }
 }
 

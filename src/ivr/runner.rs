@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ear::Ear;
+use super::ear::{Ear, Namer, SECRET};
 use super::result::{CaseResult, Message, Outcome, Pressed, Span, StepResult};
 use super::scenario::{Act, By, Case, Expect, Key, Step, keys};
 use super::tone::Recogniser;
@@ -78,6 +78,9 @@ pub struct Runner {
     sent: Vec<i16>,
     /// When secret keys were pressed: rows.
     secrets: Vec<(usize, usize)>,
+    /// When what is heard may repeat such keys: from a secret key to the next that is none.
+    hushed: Vec<(usize, usize)>,
+    hides: bool,
     /// Rows by which sound comes later than messages.
     delay: usize,
     /// What is odd about what comes from the far side.
@@ -113,6 +116,8 @@ impl Runner {
             ladder: Vec::new(),
             sent: Vec::new(),
             secrets: Vec::new(),
+            hushed: Vec::new(),
+            hides: false,
             delay: 0,
             oddity: None,
             actions: VecDeque::new(),
@@ -221,6 +226,7 @@ impl Runner {
                 }
             }
         }
+        self.hush();
         // Secret keys' tones are in no recording, nor what an echo makes of them.
         for (from, to) in &self.secrets {
             for lane in [&mut self.sent, &mut self.ear.pcm] {
@@ -245,6 +251,33 @@ impl Runner {
             sent: self.sent,
             heard: self.ear.pcm,
             record: scenario.record,
+        }
+    }
+
+    /// A voice that repeats secret keys is in no recording and has no name: all that is heard after them
+    /// is silent, but recordings that are too long to be a digit.
+    fn hush(&mut self) {
+        let namer = Namer { library: &self.case.library, hides: true };
+        let most = self.ear.pcm.len();
+        for (from, to) in &self.hushed {
+            let mut kept = vec![0; (*to * FRAME).min(most).saturating_sub(from * FRAME)];
+            for span in &mut self.spans {
+                let (start, end) = (rows(span.start), rows(span.end));
+                if end <= *from || start >= *to {
+                    continue;
+                }
+                if span.file == SECRET || namer.is_hidden(&span.file) {
+                    SECRET.clone_into(&mut span.file);
+                    continue;
+                }
+                let (start, end) = (start.max(*from), end.min(*to));
+                let place = (start - from) * FRAME..((end - from) * FRAME).min(kept.len());
+                if let Some(kept) = kept.get_mut(place.clone()) {
+                    let start = from * FRAME;
+                    kept.copy_from_slice(&self.ear.pcm[start + place.start..start + place.end]);
+                }
+            }
+            self.ear.pcm[from * FRAME..from * FRAME + kept.len()].copy_from_slice(&kept);
         }
     }
 
@@ -308,6 +341,16 @@ impl Runner {
 
     fn press(&mut self, step: &Step, press: &str) {
         let dtmf = self.case.dtmf;
+        let now = self.ear.len();
+        match (step.secret, self.hides) {
+            (true, false) => self.hushed.push((now, usize::MAX / FRAME)),
+            // What was being said when the key went down is heard a moment longer.
+            (false, true) => {
+                self.hushed.iter_mut().skip_while(|(_, to)| *to <= now).for_each(|h| h.1 = now + 50)
+            }
+            _ => {}
+        }
+        self.hides = step.secret;
         let mut items = Vec::new();
         let mut at = Duration::from_millis(self.ear.len() as u64 * 20);
         for key in keys(press) {
@@ -354,6 +397,7 @@ impl Runner {
             delay: self.delay,
             pressed: shown.as_deref(),
             before: &self.before,
+            hides: self.hides,
         };
         let known = self.spans.len();
         let (mut pending, mut resting) = (false, Vec::new());

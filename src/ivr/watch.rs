@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ear::{Ear, stem};
+use super::ear::{Ear, Namer};
 use super::prompt::Match;
 use super::result::Span;
 use super::runner::Facts;
@@ -59,9 +59,15 @@ pub(super) struct View<'a> {
     pub pressed: Option<&'a str>,
     /// Recordings recognised before the step.
     pub before: &'a [String],
+    /// Secret keys were pressed, and none since that is not.
+    pub hides: bool,
 }
 
 impl View<'_> {
+    fn namer(&self) -> Namer<'_> {
+        Namer { library: self.library, hides: self.hides }
+    }
+
     /// The call is over, and all that was on its way has been heard.
     fn is_over(&self) -> bool {
         let ended = self.facts.ended.as_ref();
@@ -143,8 +149,8 @@ impl Watch {
             spans.push(span(file, &found));
             let took = found.start.saturating_sub(view.last_key);
             let words = format!(
-                "`{}` after {}: {:.2} as a whole, {:.2} in its worst 0.6 s",
-                stem(file),
+                "{} after {}: {:.2} as a whole, {:.2} in its worst 0.6 s",
+                view.namer().name(file),
                 secs(took),
                 found.whole,
                 found.window
@@ -153,8 +159,8 @@ impl Watch {
                 let late = "; that is too late";
                 let allowed = secs(within);
                 return Verdict::Failed(format!(
-                    "`{}` began {} after {}, {allowed} were allowed{late}",
-                    stem(file),
+                    "{} began {} after {}, {allowed} were allowed{late}",
+                    view.namer().name(file),
                     secs(took),
                     since(view)
                 ));
@@ -225,8 +231,7 @@ impl Watch {
             let from = view.last_key.min(view.ear.len());
             return Verdict::Failed(scene(view, from).no_sequence(files));
         }
-        let names: Vec<&str> = files.iter().map(|file| stem(file)).collect();
-        Verdict::Met(format!("\"{}\"", names.join(" ")))
+        Verdict::Met(format!("\"{}\"", view.namer().row(files.iter())))
     }
 
     fn tone(&self, view: &View<'_>) -> Verdict {
@@ -394,8 +399,7 @@ fn silence(view: &View<'_>, max: usize, rest: bool) -> Verdict {
     let silent = view.ear.silent_for(from);
     if silent > max {
         return Verdict::Failed(format!(
-            "it has been silent for {}, {} were allowed",
-            secs(silent),
+            "it has been silent for more than the {} that were allowed",
             secs(max)
         ));
     }
@@ -437,6 +441,7 @@ fn scene<'a>(view: &'a View<'_>, from: usize) -> Scene<'a> {
     Scene {
         ear: view.ear,
         library: view.library,
+        namer: view.namer(),
         from,
         pressed: view.pressed,
         before: view.before,

@@ -1,6 +1,6 @@
 //! Sentences about what went wrong: what was expected, what was seen, and what kind of fault it is.
 
-use super::ear::{Ear, Known, names, stem};
+use super::ear::{Ear, Known, Namer};
 use super::scenario::Library;
 use crate::ivr::Reference;
 
@@ -8,6 +8,8 @@ use crate::ivr::Reference;
 pub(super) struct Scene<'a> {
     pub ear: &'a Ear,
     pub library: &'a Library,
+    /// What may be named.
+    pub namer: Namer<'a>,
     /// From where on the expected was looked for.
     pub from: usize,
     /// The keys of the step, as they may be shown.
@@ -22,7 +24,7 @@ impl Scene<'_> {
     /// Why a recording was not recognised.
     pub fn no_prompt(&self, reference: Option<&Reference>, file: &str) -> String {
         let after = self.after();
-        let expected = format!("`{}` was expected{after}", stem(file));
+        let expected = format!("{} was expected{after}", self.namer.name(file));
         let over = self.ended.map(|why| format!("; then {why}")).unwrap_or_default();
         if let Some(silence) = self.silence() {
             return format!("{expected}, {silence}{over}: a silent branch");
@@ -33,8 +35,8 @@ impl Scene<'_> {
                 self.pressed.is_some() && known.iter().all(|k| self.before.contains(&k.file));
             if again {
                 return format!(
-                    "{expected}, but the key changed nothing: {} was heard again{over}: a dead end",
-                    names(&known)
+                    "{expected}, but the key changed nothing: {} heard again{over}: a dead end",
+                    self.namer.were(&known)
                 );
             }
             let scores = known.first().map_or(String::new(), scores);
@@ -47,8 +49,8 @@ impl Scene<'_> {
                 );
             }
             return format!(
-                "{expected}, {} was heard instead{scores}{over}: the wrong prompt",
-                names(&known)
+                "{expected}, {} heard instead{scores}{over}: the wrong prompt",
+                self.namer.were(&known)
             );
         }
         let rows = &self.ear.rows[self.from.min(self.ear.len())..];
@@ -68,23 +70,27 @@ impl Scene<'_> {
 
     /// Why a row of recordings was not recognised as expected.
     pub fn no_sequence(&self, files: &[String]) -> String {
-        let wanted: Vec<&str> = files.iter().map(|file| stem(file)).collect();
-        let list = |names: &[&str]| names.join(" ");
-        let expected = format!("\"{}\" was expected{}", list(&wanted), self.after());
+        let wanted: Vec<&str> = files.iter().map(String::as_str).collect();
+        let name = |file: &str| self.namer.name(file);
+        let expected = format!("\"{}\" was expected{}", self.namer.row(files.iter()), self.after());
         let over = self.ended.map(|why| format!("; then {why}")).unwrap_or_default();
         if let Some(silence) = self.silence() {
             return format!("{expected}, {silence}{over}: a silent branch");
         }
         let known = self.ear.known(self.library, self.from);
-        let heard: Vec<&str> = known.iter().map(|k| stem(&k.file)).collect();
-        let seen = format!("{expected}, \"{}\" was heard{over}", list(&heard));
+        let heard: Vec<&str> = known.iter().map(|k| k.file.as_str()).collect();
+        let row = self.namer.row(known.iter().map(|k| &k.file));
+        let seen = format!("{expected}, \"{row}\" was heard{over}");
         let same = wanted.iter().zip(&heard).take_while(|(a, b)| a == b).count();
         if same < wanted.len() {
             // What was wanted next, and what came in its place and after it.
             let (came, then) = (heard.get(same), heard.get(same + 1));
             let twice = same > 0 && came == wanted.get(same - 1);
             if twice && then.is_none_or(|then| *then == wanted[same]) {
-                return format!("{seen}: `{}` came twice, a digit was doubled", wanted[same - 1]);
+                return format!(
+                    "{seen}: {} came twice, a digit was doubled",
+                    name(wanted[same - 1])
+                );
             }
             // What is much longer than the word is none in its place, but what follows all of them.
             let rows = |file: Option<&String>| {
@@ -93,12 +99,12 @@ impl Scene<'_> {
             let longer = rows(known.get(same).map(|k| &k.file)) > 2 * rows(files.get(same));
             let skipped = came.is_some() && came == wanted.get(same + 1) || same > 0 && longer;
             if skipped || came.is_none() && same > 0 {
-                return format!("{seen}: `{}` is missing, a digit was lost", wanted[same]);
+                return format!("{seen}: {} is missing, a digit was lost", name(wanted[same]));
             }
         } else if let Some(last) = heard.get(same)
             && wanted.last() == Some(last)
         {
-            return format!("{seen}: `{last}` came twice, a digit was doubled");
+            return format!("{seen}: {} came twice, a digit was doubled", name(last));
         }
         if heard.is_empty() {
             return format!(
