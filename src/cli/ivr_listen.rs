@@ -82,9 +82,12 @@ pub(super) async fn crawl(arguments: IvrCrawl) -> Result<ExitCode, Unusable> {
         let wav = ivr::mono_wav(pcm).ok_or_else(|| Unusable::new("the sound cannot be written"))?;
         write(&arguments.folder.join("prompts").join(name), &wav)?;
     }
-    let draft = arguments.folder.join("draft.yaml");
-    write(&draft, map.scenario(&target, via).as_bytes())?;
-    println!("{} ({calls} calls)", draft.display());
+    for (name, text) in map.scenarios(&target, via) {
+        let draft = arguments.folder.join(name);
+        write(&draft, text.as_bytes())?;
+        println!("{}", draft.display());
+    }
+    println!("{calls} calls");
     Ok(ExitCode::SUCCESS)
 }
 

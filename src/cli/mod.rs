@@ -12,6 +12,8 @@ mod http;
 mod ivr;
 mod ivr_listen;
 mod notify;
+#[cfg(test)]
+mod page_tests;
 mod selftest;
 mod serve;
 mod token;

@@ -140,7 +140,7 @@ impl Map {
     /// What was heard after these keys. A prompt that is known leads nowhere new.
     pub fn heard(&mut self, keys: &str, pcm: Option<Vec<i16>>) -> String {
         let reference = pcm.and_then(|pcm| {
-            let name = if keys.is_empty() { "start".to_owned() } else { file_name(keys) };
+            let name = file_name(keys);
             Reference::new(&name, &pcm).ok().map(|reference| (name, reference, pcm))
         });
         let Some((name, reference, pcm)) = reference else {
@@ -170,40 +170,70 @@ impl Map {
         self.prompts.iter().map(|(name, _, pcm)| (format!("{name}.wav"), pcm.as_slice()))
     }
 
-    /// A draft: the start, then each key that leads to a prompt of its own.
-    pub fn scenario(&self, target: &str, via: Via) -> String {
+    /// Drafts by the names of their files, each a call that runs as it stands: one for every end of the
+    /// tree, the deepest first, which is `draft.yaml`.
+    pub fn scenarios(&self, target: &str, via: Via) -> Vec<(String, String)> {
+        let is_new = |keys: &str| match self.places.get(keys) {
+            Some(Some(index)) => self.prompts[*index].0 == file_name(keys),
+            _ => false,
+        };
+        let new: Vec<&str> = self.places.keys().map(String::as_str).filter(|k| is_new(k)).collect();
+        let goes_on = |keys: &str| {
+            new.iter().any(|other| other.len() > keys.len() && other.starts_with(keys))
+        };
+        let mut ends: Vec<&str> = new.iter().copied().filter(|keys| !goes_on(keys)).collect();
+        ends.sort_by_key(|keys| std::cmp::Reverse(keys.len()));
+        if ends.is_empty() {
+            ends.push("");
+        }
+        let draft = |(number, keys): (usize, &&str)| {
+            let mut text = self.draft(target, via, keys);
+            if number == 0 {
+                text.push_str(&self.remarks());
+                return ("draft.yaml".to_owned(), text);
+            }
+            (format!("draft-{}.yaml", file_name(keys)), text)
+        };
+        ends.iter().enumerate().map(draft).collect()
+    }
+
+    /// The call that presses these keys one after the other.
+    fn draft(&self, target: &str, via: Via, keys: &str) -> String {
+        let pressed = if keys.is_empty() { "nothing" } else { keys };
         let mut text = format!(
             "# A draft of `crosspoint ivr crawl`. Give the prompts their names and keep what matters.\n\
-             version: 1\nname: \"menu of {target}\"\ntarget: \"{target}\"\nvia: {}\n\
+             # `complete: false`: the first 1.2 s of a prompt are enough.\n\
+             version: 1\nname: {:?}\ntarget: {target:?}\nvia: {}\n\
              prompts: prompts/\nsteps:\n  - name: answered\n    expect:\n      \
              sip: {{ status: 200, within: 10s }}\n",
+            format!("menu of {target}, {pressed} pressed"),
             via.word()
         );
-        let name = |index: usize| &self.prompts[index].0;
-        if let Some(Some(start)) = self.places.get("") {
+        for (number, end) in (0..=keys.len()).enumerate() {
+            let Some(Some(index)) = self.places.get(&keys[..end]) else { continue };
+            let name = &self.prompts[*index].0;
+            let _ = writeln!(text, "  - name: {name}");
+            if let Some(key) = number.checked_sub(1).and_then(|n| keys.get(n..end)) {
+                let _ = writeln!(text, "    press: \"{key}\"");
+            }
             let _ = writeln!(
                 text,
-                "  - name: start\n    expect:\n      prompt: {{ file: {}.wav, within: 5s }}",
-                name(*start)
+                "    expect:\n      prompt: {{ file: {name}.wav, within: 10s, complete: false }}"
             );
         }
-        for (keys, place) in self.places.iter().filter(|(keys, _)| keys.chars().count() == 1) {
-            match place {
-                Some(index) => {
-                    let _ = writeln!(
-                        text,
-                        "  # {keys} leads to {}\n  # - press: \"{keys}\"\n  #   expect:\n  #     \
-                         prompt: {{ file: {}.wav, within: 5s }}",
-                        name(*index),
-                        name(*index)
-                    );
-                }
-                None => {
-                    let _ = writeln!(text, "  # nothing is heard after {keys}");
-                }
-            }
-        }
         text.push_str("  - hangup: true\n");
+        text
+    }
+
+    /// What the other keys do, as comments.
+    fn remarks(&self) -> String {
+        let mut text = String::new();
+        for (keys, place) in self.places.iter().filter(|(keys, _)| !keys.is_empty()) {
+            let _ = match place {
+                Some(index) => writeln!(text, "# {keys} leads to {}", self.prompts[*index].0),
+                None => writeln!(text, "# nothing is heard after {keys}"),
+            };
+        }
         text
     }
 }
@@ -214,6 +244,9 @@ fn file_name(keys: &str) -> String {
         '#' => "pound".to_owned(),
         key => key.to_string(),
     };
+    if keys.is_empty() {
+        return "start".to_owned();
+    }
     format!("after-{}", keys.chars().map(word).collect::<Vec<_>>().join("-"))
 }
 
@@ -223,6 +256,7 @@ const KEYS: &str = "0123456789*#";
 mod tests {
     use super::*;
     use crate::codec::read_wav;
+    use crate::ivr::{Folder, Format, read};
 
     fn sound(file: &[u8]) -> Vec<i16> {
         read_wav(file).unwrap()
@@ -255,9 +289,66 @@ mod tests {
         assert_eq!(map.heard("#", None), "nothing");
         let left: Vec<String> = std::iter::from_fn(|| map.next_keys()).collect();
         assert!(left.contains(&"01".to_owned()) && !left.contains(&"*1".to_owned()));
-        let draft = map.scenario("601", Via::Trunk);
-        assert!(
-            draft.contains("prompt: { file: start.wav") && draft.contains("# 0 leads to after-0")
+        let drafts = map.scenarios("601", Via::Trunk);
+        assert_eq!(drafts.len(), 1);
+        let remarks = "hangup: true\n# nothing is heard after #\n# * leads to start\n# 0 leads to \
+                       after-0\n";
+        assert!(drafts[0].1.ends_with(remarks), "{}", drafts[0].1);
+    }
+
+    /// Two ends of a tree, both beyond the first key: two scenarios that are read and walk there.
+    #[test]
+    fn what_is_found_beyond_the_first_key_is_walked_by_a_draft() {
+        let wav = |name: &str| -> &'static [u8] {
+            match name {
+                "start" => include_bytes!("../carrier/prompts/menu.wav"),
+                "after-1" => include_bytes!("../carrier/prompts/about.wav"),
+                "after-1-star" => include_bytes!("../carrier/prompts/goodbye.wav"),
+                _ => include_bytes!("../carrier/prompts/unavailable.wav"),
+            }
+        };
+        let mut map = Map::new(3);
+        for (keys, name) in [
+            ("", "start"),
+            ("1", "after-1"),
+            ("1*", "after-1-star"),
+            ("12", "start"),
+            ("2", "after-2"),
+        ] {
+            map.heard(keys, Some(sound(wav(name))));
+        }
+        struct Prompts(Vec<(String, Vec<u8>)>);
+        impl Folder for Prompts {
+            fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+                let found = self.0.iter().find(|(name, _)| path == format!("prompts/{name}"));
+                found.map(|(_, wav)| wav.clone()).ok_or_else(|| "missing".to_owned())
+            }
+            fn sounds(&self, _folder: &str) -> Vec<String> {
+                Vec::new()
+            }
+        }
+        let prompts = map.prompts().map(|(name, pcm)| (name, mono_wav(pcm).unwrap())).collect();
+        let prompts = Prompts(prompts);
+        let drafts = map.scenarios("sip:601@127.0.0.1:5070", Via::Trunk);
+        let walked: Vec<(String, Vec<String>, usize)> = drafts
+            .iter()
+            .map(|(file, text)| {
+                let (scenario, library) = read(text, file, Format::Yaml, &prompts).unwrap();
+                let keys = scenario.steps.iter().filter_map(|step| match &step.act {
+                    Some(Act::Press(keys)) => Some(keys.clone()),
+                    _ => None,
+                });
+                (file.clone(), keys.collect(), library.len())
+            })
+            .collect();
+        let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            walked,
+            [
+                ("draft.yaml".to_owned(), keys(&["1", "*"]), 3),
+                ("draft-after-2.yaml".to_owned(), keys(&["2"]), 2)
+            ]
         );
+        assert!(drafts[0].1.contains("# 12 leads to start\n"), "{}", drafts[0].1);
     }
 }

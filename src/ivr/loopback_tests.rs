@@ -307,7 +307,7 @@ fn each_fault_has_its_sentence() {
         (
             "steps:\n  - expect: { sip: { status: 200 } }\n  - press: \"2\"\n    expect: { silence: \
              { max: 1s }, end: { by: remote } }\n",
-            "it has been silent for 1.0 s, 1.0 s were allowed",
+            "it has been silent for more than the 1.0 s that were allowed",
         ),
     ];
     for (steps, sentence) in cases {
