@@ -3,6 +3,7 @@
 //! `ivr::Loopback`'s.
 
 mod folder;
+mod offered;
 mod pace;
 mod page;
 mod playout;

@@ -22,12 +22,13 @@ impl Pace {
     /// For the sentence of a step that fails: it may not be the far side's fault.
     pub fn words(&self) -> Option<String> {
         let ms = self.worst.as_millis();
-        (self.worst >= HELD_UP).then(|| {
-            format!("this machine was held up for {ms} ms: run fewer at once (--parallel)")
-        })
+        (self.worst >= HELD_UP)
+            .then(|| format!("{HELD_UP_WORDS} for {ms} ms: run fewer at once (--parallel)"))
     }
 }
 
+/// How every such sentence begins.
+pub(super) const HELD_UP_WORDS: &str = "this machine was held up";
 /// A frame.
 pub(super) const FRAME_TIME: Duration = Duration::from_millis(20);
 /// Beyond this a far side that answers at once looks late, and sound has gaps.

@@ -73,7 +73,7 @@ impl Pages {
                 anyhow::bail!(STOPPED);
             }
             pace.tick(Instant::now());
-            runner.set_oddity(pace.words());
+            runner.set_excuse(pace.words());
             while let Some(event) = page.next_now() {
                 heard_of(runner, &call.id, &event);
             }

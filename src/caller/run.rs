@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc};
 
+use super::pace::HELD_UP_WORDS;
 use super::page::Pages;
 use super::trunk::Phones;
 use crate::ivr::{Case, CaseResult, Loopback, Outcome, Runner, Via};
@@ -64,16 +65,42 @@ pub async fn run(
 }
 
 async fn attempts(job: Job, options: &Options) -> CaseResult {
-    let mut tries = 0;
+    let mut tries = Tries::default();
     loop {
         let mut result = once(job.clone(), options).await;
-        result.retries = tries;
-        if result.outcome == Outcome::Passed || tries == options.retries {
+        result.retries = tries.counted + tries.excused;
+        let held_up = result.words().is_some_and(|words| words.contains(HELD_UP_WORDS));
+        if result.outcome == Outcome::Passed || !tries.again(held_up, options.retries) {
             return result;
         }
-        tries += 1;
     }
 }
+
+/// How often a case was tried again.
+#[derive(Debug, Default)]
+struct Tries {
+    counted: u32,
+    /// Where this machine was held up: the far side may be right.
+    excused: u32,
+}
+
+impl Tries {
+    /// Whether a case that failed is tried once more.
+    fn again(&mut self, held_up: bool, retries: u32) -> bool {
+        if self.counted >= retries {
+            return false;
+        }
+        if held_up && self.excused < MOST_EXCUSED {
+            self.excused += 1;
+        } else {
+            self.counted += 1;
+        }
+        true
+    }
+}
+
+/// Tries that do not count.
+const MOST_EXCUSED: u32 = 3;
 
 async fn once((case, loopback): Job, options: &Options) -> CaseResult {
     let refused = |case: Case, words: &str| {
@@ -98,5 +125,20 @@ async fn once((case, loopback): Job, options: &Options) -> CaseResult {
             Some(pages) => pages.run(case).await,
             None => refused(case, "via: browser needs a gateway's page: say --url and --token"),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_was_held_up_costs_no_try_but_not_for_ever() {
+        let tried = |held_up: bool, retries: u32| {
+            let mut tries = Tries::default();
+            (0..).take_while(|_| tries.again(held_up, retries)).count()
+        };
+        assert_eq!([tried(false, 0), tried(false, 2)], [0, 2]);
+        assert_eq!([tried(true, 0), tried(true, 1), tried(true, 2)], [0, 4, 5]);
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Stream {
     /// Packets that were no sound and no digit, and of which payload type the last was.
     foreign: u64,
     foreign_type: u8,
+    /// Bytes of the longest packet of sound: of G.711, eighths of a millisecond.
+    longest: usize,
     /// Packets of sound, and since when.
     received: u64,
     since: Option<Instant>,
@@ -89,6 +91,7 @@ impl Stream {
             held: Vec::new(),
             foreign: 0,
             foreign_type: 0,
+            longest: 0,
             received: 0,
             since: None,
         })
@@ -183,6 +186,10 @@ impl Stream {
 
     /// What is odd about what came, for a step that fails.
     pub fn oddity(&self, now: Instant) -> Option<String> {
+        if self.longest > USUAL_BYTES {
+            let ms = self.longest / 8;
+            return Some(format!("sound came in packets of up to {ms} ms, 20 ms are usual"));
+        }
         if self.received == 0 && self.foreign > 0 {
             return Some(format!(
                 "{} packets came, none of them in the codec agreed on, but of payload type {}",
@@ -201,6 +208,9 @@ impl Stream {
             return;
         };
         let payload_type = packet.payload_type.get();
+        if payload_type == self.receive {
+            self.longest = self.longest.max(packet.payload.len());
+        }
         if self.listener.takes(payload_type) {
             let event = ReceivedEvent::from(&packet);
             // A malformed event is the far side's fault and changes nothing.
@@ -240,5 +250,7 @@ impl Stream {
     }
 }
 
+/// 100 ms of G.711.
+const USUAL_BYTES: usize = 800;
 /// Packets a second: twice those of 10 ms each.
 const USUAL_RATE: f64 = 200.0;

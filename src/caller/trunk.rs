@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::offered::offered;
 use super::pace::{FRAME_TIME, Pace};
 use super::playout::DEPTH;
 use super::sockets::Sockets;
@@ -198,6 +199,8 @@ struct Call<'a> {
     infos: Vec<(Instant, crate::base::Digit, Duration)>,
     requests: u64,
     pace: Pace,
+    /// INFO without an answer.
+    unanswered: u64,
     over: bool,
 }
 
@@ -237,6 +240,7 @@ impl<'a> Call<'a> {
             infos: Vec::new(),
             requests: 0,
             pace: Pace::default(),
+            unanswered: 0,
             over: false,
         }
     }
@@ -332,7 +336,10 @@ impl<'a> Call<'a> {
             for digit in stream.digits(now) {
                 runner.digit(digit);
             }
-            runner.set_oddity(stream.oddity(now).or_else(|| self.pace.words()));
+            let (stream, silent) = (stream.oddity(now), self.unanswered);
+            let unanswered = (silent > 0).then(|| format!("{silent} INFO were never answered"));
+            runner.set_oddity(stream.or(unanswered));
+            runner.set_excuse(self.pace.words());
         }
         runner.frame(&heard, &pcm);
         while let Some(action) = runner.poll() {
@@ -345,6 +352,7 @@ impl<'a> Call<'a> {
             let body = Body { content_type: "application/dtmf-relay".to_owned(), bytes };
             let request = RequestKey(self.requests);
             runner.message(By::Local, "INFO");
+            self.unanswered += 1;
             self.send(Command::Info { session: self.session, request, body }).await?;
         }
         Ok(())
@@ -418,9 +426,11 @@ impl<'a> Call<'a> {
                 runner.response(answer.status);
                 self.agree(runner, answer.body.as_ref());
                 if self.stream.is_none() {
-                    let words = "the answer has no sound that this telephone speaks (G.711)";
-                    runner.fail(words);
-                    self.hang_up().await?;
+                    let body = answer.body.as_ref().map(|body| &body.bytes[..]);
+                    let offered = offered(body);
+                    runner.refuse(&format!(
+                        "the answer has no sound that this telephone speaks (G.711): {offered}"
+                    ));
                 }
             }
             Event::Rejected { answer, .. } => {
@@ -463,9 +473,9 @@ impl<'a> Call<'a> {
             Event::RequestDone { request, answer, .. } => {
                 let method = if request == REFER { "REFER" } else { "INFO" };
                 runner.message(By::Remote, format!("{} ({method})", answer.status));
+                self.unanswered -= u64::from(request != REFER && self.unanswered > 0);
                 if answer.status >= 300 {
-                    runner.fail(&format!("{method} was refused with {}", answer.status));
-                    self.hang_up().await?;
+                    runner.refuse(&format!("{method} was refused with {}", answer.status));
                 }
             }
             Event::Cancelled { .. } | Event::Ended { .. } => {

@@ -92,7 +92,9 @@ fn read_mono(file: &[u8]) -> Result<(Vec<i16>, u32), PromptError> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
     /// Not a WAV file, or cut short.
-    #[error("not a readable WAV file: {0}")]
+    #[error(
+        "not a readable WAV file: {0}; one of 16-bit PCM is: `sox in.wav -b 16 -e signed out.wav`"
+    )]
     Format(String),
     /// A rate outside 4000 to 192000 Hz.
     #[error("a sample rate of {0} Hz is outside 4000 to 192000")]

@@ -219,6 +219,29 @@ impl Files for Directory {
     fn exists(&self, name: &str) -> Option<bool> {
         (self.sounds == Sounds::Needed).then(|| self.path(name).exists())
     }
+
+    fn fault(&self, name: &str) -> Option<String> {
+        let path = self.path(name);
+        // What is no file waits for a writer, or never ends; of what is elsewhere nothing is told.
+        let hidden = self.reach == Reach::Below && !is_inside(name);
+        if self.sounds == Sounds::Given || hidden || !path.is_file() {
+            return None;
+        }
+        let words = match hound::WavReader::open(path) {
+            Ok(wav) if wav.duration() == 0 => "it is empty".to_owned(),
+            Ok(wav) if wav.spec().bits_per_sample > 32 => {
+                "its samples have more than 32 bits".to_owned()
+            }
+            Ok(wav) if !(4000..=192_000).contains(&wav.spec().sample_rate) => {
+                format!("a sample rate of {} Hz is outside 4000 to 192000", wav.spec().sample_rate)
+            }
+            Ok(_) => return None,
+            Err(error) => error.to_string(),
+        };
+        Some(format!(
+            "not a sound that can be played ({words}); `sox in.wav -b 16 -e signed out.wav` makes one"
+        ))
+    }
 }
 
 fn lines(findings: &[Finding]) -> String {
@@ -230,6 +253,32 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_sound_that_cannot_be_played_is_told_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let beside = Directory::of_plan(&folder.path().join("plan.toml"));
+        fs::write(folder.path().join("junk.wav"), [7; 2000]).unwrap();
+        fs::write(folder.path().join("empty.wav"), []).unwrap();
+        let menu = include_bytes!("../carrier/prompts/menu.wav");
+        fs::write(folder.path().join("menu.wav"), menu).unwrap();
+        for name in ["junk.wav", "empty.wav"] {
+            assert!(
+                beside.fault(name).unwrap().contains("not a sound that can be played"),
+                "{name}"
+            );
+            let plan = format!(
+                "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\ntimezone = \
+                 \"UTC\"\n[menu.m]\nprompt = \"{name}\"\non_fail = \"hangup\"\n[menu.m.press]\n\"1\" = \
+                 \"hangup\"\n"
+            );
+            let findings = dialplan::load(&plan, "p.toml", &Known::default(), &beside).unwrap_err();
+            let words = lines(&findings);
+            assert!(words.contains(&format!("p.toml:7:10: error: {name}: not a sound")), "{words}");
+        }
+        assert_eq!([beside.fault("menu.wav"), beside.fault("missing.wav")], [None, None]);
+        assert_eq!(beside.with_sounds_given().fault("junk.wav"), None);
+    }
 
     #[test]
     fn a_plan_reads_regular_files_of_its_own_directory() {

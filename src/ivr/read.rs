@@ -68,6 +68,7 @@ pub fn read(
     let read = Reader::new(&root, "the file", &findings).and_then(|reader| {
         let mut reading = Reading {
             text,
+            toml: format == Format::Toml,
             findings: &findings,
             folder,
             prompts: String::new(),
@@ -86,6 +87,7 @@ pub fn read(
 
 struct Reading<'a> {
     text: &'a str,
+    toml: bool,
     findings: &'a Findings,
     folder: &'a dyn Folder,
     prompts: String,
@@ -119,6 +121,9 @@ impl Reading<'_> {
         let mut call_limit = Duration::from_secs(120);
         if let Some(limits) = root.table("limits") {
             if let Some(limit) = limits.duration("call") {
+                if limit.value.is_zero() {
+                    self.findings.error(&limit.at, "`call` must be longer than nothing");
+                }
                 call_limit = limit.value;
             }
             limits.finish();
@@ -177,8 +182,9 @@ impl Reading<'_> {
             Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => self.written(&item.at),
             Value::List(_) | Value::Table(_) => "5",
         };
+        let is = if self.toml { " =" } else { ":" };
         let words = format!(
-            "`{key}` must be a quoted string: write {key}: \"{example}\" (without quotes a key \
+            "`{key}` must be a quoted string: write {key}{is} \"{example}\" (without quotes a key \
              or a number loses its zeros, its + or its #)"
         );
         self.findings.error(&item.at, words);
@@ -354,6 +360,11 @@ impl Reading<'_> {
             let min = self.decibel(&t, "min", -60.0);
             let max = self.decibel(&t, "max", 0.0);
             t.finish();
+            if min > max {
+                let words =
+                    format!("`min` = {min}dBFS is louder than `max` = {max}dBFS: no sound is both");
+                self.findings.error(t.at(), words);
+            }
             all.push(Expect::Level { min, max });
         }
         if let Some(t) = table.table("silence") {

@@ -189,6 +189,22 @@ fn a_value_without_quotes_is_shown_as_it_was_written() {
 }
 
 #[test]
+fn what_nothing_can_meet_is_refused() {
+    let level = finding("expect: { level: { min: -6dBFS, max: -35dBFS } }");
+    assert!(level.contains("`min` = -6dBFS is louder than `max` = -35dBFS"), "{level}");
+    let words = refusal(
+        "version: 1\nname: x\ntarget: \"601\"\nlimits: { call: 0s }\nsteps:\n  - hangup: true\n",
+    );
+    assert!(words.ends_with("error: `call` must be longer than nothing"), "{words}");
+    // A hint is in the file's own language.
+    let toml = "version = 1\nname = \"x\"\ntarget = \"601\"\n[[steps]]\npress = 5\n";
+    let found = read(toml, "t.toml", Format::Toml, &Prompts).unwrap_err();
+    assert!(found[0].to_string().contains("write press = \"5\""), "{found:?}");
+    let two = "version: 1\nname: x\n---\nversion: 1\n";
+    assert!(refusal(two).contains("a scenario is one document"), "{}", refusal(two));
+}
+
+#[test]
 fn what_would_test_nothing_or_call_nobody_is_refused() {
     let words = refusal("version: 1\nname: x\ntarget: \"601\"\nsteps: []\n");
     assert_eq!(

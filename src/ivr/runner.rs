@@ -85,6 +85,8 @@ pub struct Runner {
     delay: usize,
     /// What is odd about what comes from the far side.
     oddity: Option<String>,
+    /// Why a failure may be no fault of the far side at all.
+    excuse: Option<String>,
     actions: VecDeque<Action>,
     outcome: Option<Outcome>,
 }
@@ -120,6 +122,7 @@ impl Runner {
             hides: false,
             delay: 0,
             oddity: None,
+            excuse: None,
             actions: VecDeque::new(),
             outcome: None,
         }
@@ -138,6 +141,18 @@ impl Runner {
     /// What is odd about what comes, for the sentence of a step that fails.
     pub fn set_oddity(&mut self, oddity: Option<String>) {
         self.oddity = oddity;
+    }
+
+    /// Why a failure may be this machine's own: it comes first in the sentence of a step that fails.
+    pub fn set_excuse(&mut self, excuse: Option<String>) {
+        self.excuse = excuse;
+    }
+
+    /// The step fails: what the far side did makes no test possible.
+    pub fn refuse(&mut self, words: &str) {
+        if self.outcome.is_none() {
+            self.fail_step(words.to_owned());
+        }
     }
 
     /// A message went by, for the picture.
@@ -459,6 +474,10 @@ impl Runner {
     fn fail_step(&mut self, words: String) {
         let words = match &self.oddity {
             Some(oddity) => format!("{words}; {oddity}"),
+            None => words,
+        };
+        let words = match &self.excuse {
+            Some(excuse) => format!("{excuse}; {words}"),
             None => words,
         };
         let name = self.case.scenario.steps.get(self.step).map(|step| step.name.clone());

@@ -38,7 +38,7 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// Whether the call's sound is kept.
     pub record: Keep,
-    /// The scenario runs once for each; once as it stands where there is none.
+    /// The scenario runs once for each, beside the run as it stands.
     pub variants: Vec<Variant>,
 }
 

@@ -25,7 +25,16 @@ pub fn parse(text: &str, file: &str, findings: &Findings) -> Item {
             } else {
                 ""
             };
-            findings.error(&at, format!("{}{hint}", without_place(&error.to_string())));
+            let words = error.to_string();
+            let told = words.to_ascii_lowercase();
+            let words = if told.contains("multiple") && told.contains("document") {
+                "there is a second document after `---`: a scenario is one document"
+            } else if told.contains("budget") {
+                "too big or too deeply nested for a scenario"
+            } else {
+                without_place(&words)
+            };
+            findings.error(&at, format!("{words}{hint}"));
             Item { value: Value::Table(Vec::new()), at }
         }
     }

@@ -44,6 +44,11 @@ pub trait Files {
 
     /// Whether there is such a file; `None` where nobody can tell, and then it is taken as given.
     fn exists(&self, name: &str) -> Option<bool>;
+
+    /// Why a sound file that is there cannot be played; `None` where it can, or nobody can tell.
+    fn fault(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 /// No files: rates cannot be read, prompts are taken as given.
@@ -317,6 +322,16 @@ impl Loader<'_> {
             self.findings.error(&field.at, format!("there is no file {:?}", field.value));
         }
         Some(field.value.to_owned())
+    }
+
+    /// The same of what a menu says: without it callers would hear nothing and know no key.
+    fn spoken(&self, field: Option<Field<&str>>) -> Option<String> {
+        if let Some(field) = &field
+            && let Some(words) = self.files.fault(field.value)
+        {
+            self.findings.error(&field.at, format!("{}: {words}", field.value));
+        }
+        self.sound(field)
     }
 }
 

@@ -317,9 +317,9 @@ impl Loader<'_> {
     pub(super) fn menus(&self) -> BTreeMap<String, Menu> {
         let mut all = BTreeMap::new();
         for (name, table) in self.root.named("menu") {
-            let prompt = self.sound(table.required("prompt")).unwrap_or_default();
-            let invalid = self.sound(table.text("invalid"));
-            let failed = self.sound(table.text("failed"));
+            let prompt = self.spoken(table.required("prompt")).unwrap_or_default();
+            let invalid = self.spoken(table.text("invalid"));
+            let failed = self.spoken(table.text("failed"));
             let keys = "0123456789*#ABCD";
             let terminator = table.text("terminator").and_then(|field| {
                 let key = field.value.chars().next().filter(|key| keys.contains(*key));
@@ -338,6 +338,7 @@ impl Loader<'_> {
             let retries = table.integer("retries", 0..11).map_or(2, |field| field.value);
             let on_fail = table.required("on_fail").and_then(|text| self.of_menu(text));
             let press = self.keys(&table);
+            self.unpressable(&table, terminator, max_digits);
             table.finish();
             let menu = Menu {
                 prompt,
@@ -380,6 +381,23 @@ impl Loader<'_> {
             }
         }
         press
+    }
+
+    /// Choices that no caller can make, since the menu stops collecting before them.
+    fn unpressable(&self, table: &Reader<'_>, end: Option<char>, most: Option<usize>) {
+        for (keys, _) in table.entries("press") {
+            let words = match (end, most) {
+                (Some(end), _) if keys.value.contains(end) => {
+                    format!("`terminator` = \"{end}\" ends what is collected and is no part of it")
+                }
+                (_, Some(most)) if keys.value.len() > most => {
+                    format!("`max_digits` = {most} ends what is collected before its last key")
+                }
+                _ => continue,
+            };
+            let message = format!("{:?} can never be chosen: {words}", keys.value);
+            self.findings.error(&keys.at, message);
+        }
     }
 
     pub(super) fn schedules(&self, default: &Zone) -> BTreeMap<String, Schedule> {

@@ -173,6 +173,34 @@ fn each_kind_of_mistake_has_its_words() {
 }
 
 #[test]
+fn a_choice_that_nobody_can_make_is_refused() {
+    let menu = |settings: &str, keys: &str| {
+        messages(&format!(
+            "{HEAD}[menu.m]\nprompt = \"p.wav\"\non_fail = \"hangup\"\n{settings}\n[menu.m.press]\n\
+             \"{keys}\" = \"hangup\"\n"
+        ))
+    };
+    for (settings, keys, why) in [
+        ("terminator = \"#\"", "12#", "`terminator` = \"#\" ends what is collected"),
+        ("terminator = \"#\"", "#", "`terminator` = \"#\" ends what is collected"),
+        ("max_digits = 2", "123", "`max_digits` = 2 ends what is collected before its last key"),
+    ] {
+        let found = menu(settings, keys);
+        let expected = format!("{keys:?} can never be chosen: {why}");
+        assert!(found.iter().any(|f| f.contains(&expected)), "{settings} {keys}: {found:#?}");
+    }
+    for (settings, keys) in [
+        ("terminator = \"#\"", "12"),
+        ("max_digits = 2", "12"),
+        ("max_digits = 2", "1"),
+        ("", "12#"),
+    ] {
+        let found = menu(settings, keys);
+        assert!(found.iter().all(|f| !f.contains("can never be chosen")), "{found:#?}");
+    }
+}
+
+#[test]
 fn menus_without_a_way_out_are_refused() {
     let menu = |name: &str, on_fail: &str| {
         format!(
