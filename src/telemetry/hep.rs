@@ -139,7 +139,7 @@ mod tests {
     fn every_chunk_is_where_the_specification_has_it() {
         let bytes = capture(b"SIP").datagram().unwrap();
         let expected: &[&[u8]] = &[
-            b"HEP3\0\x6f",
+            b"HEP3\0\x6d",
             b"\0\0\0\x01\0\x07\x02",
             b"\0\0\0\x02\0\x07\x11",
             b"\0\0\0\x03\0\x0a\xc0\x00\x02\x01",
