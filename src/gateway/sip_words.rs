@@ -141,7 +141,6 @@ pub(super) fn reasons(cause: Cause, q850: u8) -> Vec<Reason> {
 /// The same of an offer that cannot be answered: what is wrong with it (RFC 3261 20.43).
 pub(super) fn media_refusal_headers(cause: Cause, error: &media::Error) -> Vec<ExtraHeader> {
     let code = match error {
-        media::Error::AddressFamily(_) => 301,
         media::Error::NoCommonCodec => 305,
         _ => 399,
     };

@@ -15,9 +15,6 @@ pub enum Error {
     /// The remote media address is not one this leg may send to (`488`).
     #[error("the media address is not allowed on this leg")]
     AddressRefused,
-    /// The remote media address is of the other IP version (`488`, Warning 301).
-    #[error("the media address is of the other IP version: there is {0} only here")]
-    AddressFamily(&'static str),
     /// The command does not fit what was done before (an answer without an offer).
     #[error("out of order: {0}")]
     OutOfOrder(&'static str),

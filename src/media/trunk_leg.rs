@@ -444,7 +444,6 @@ fn refused(refusal: sdp::Refusal) -> Error {
     match refusal {
         sdp::Refusal::NoCodec => Error::NoCommonCodec,
         sdp::Refusal::Address => Error::AddressRefused,
-        sdp::Refusal::Family(ours) => Error::AddressFamily(ours),
         other => Error::BadSdp(other.to_string()),
     }
 }

@@ -139,9 +139,6 @@ pub enum Refusal {
     /// No address, a host name, or one we must not send to: 488.
     #[error("a media address that is not allowed")]
     Address,
-    /// An address of the other IP version than ours: 488.
-    #[error("a media address of the other IP version: this leg has {0} only")]
-    Family(&'static str),
     /// An answer that does not fit our offer: the peer broke RFC 3264.
     #[error("the answer does not fit the offer")]
     Mismatch,
@@ -288,9 +285,9 @@ fn agree(
         their_direction = Direction::of(their_direction.sends(), Receives::No);
     } else if !local.policy.allows(*ip) {
         return Err(Refusal::Address);
-    } else if ip.to_canonical().is_ipv4() != local.address.to_canonical().is_ipv4() {
-        return Err(Refusal::Family(if local.address.is_ipv4() { "IPv4" } else { "IPv6" }));
     }
+    // An address of the other IP version is taken, too: a phone on a machine that has both (linphonec) names
+    // the one and sends from the other, and is answered where its packets come from.
     Ok(Negotiated {
         remote: SocketAddr::new(*ip, theirs.port),
         remote_rtcp: rtcp_address(local, theirs, *ip),

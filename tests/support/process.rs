@@ -52,7 +52,8 @@ impl Process {
 
     /// The first line from here on that holds `text`.
     pub fn line_with(&self, text: &str, limit: Duration) -> String {
-        let deadline = Instant::now() + limit;
+        // A machine that does much else at once stalls for seconds.
+        let deadline = Instant::now() + limit.max(Duration::from_secs(30));
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {

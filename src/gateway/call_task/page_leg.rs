@@ -254,10 +254,9 @@ impl CallTask {
 /// What a page hears when media cannot do what it asked.
 pub(super) fn media_refusal(error: media::Error) -> Refusal {
     let code = match error {
-        media::Error::BadSdp(_)
-        | media::Error::BadCandidate(_)
-        | media::Error::AddressRefused
-        | media::Error::AddressFamily(_) => ErrorCode::MediaBadSdp,
+        media::Error::BadSdp(_) | media::Error::BadCandidate(_) | media::Error::AddressRefused => {
+            ErrorCode::MediaBadSdp
+        }
         media::Error::NoCommonCodec => ErrorCode::MediaNoCodec,
         media::Error::OutOfOrder(_) | media::Error::Closed => ErrorCode::SignalWrongState,
         media::Error::Overloaded | media::Error::NoPort => ErrorCode::ServerOverloaded,

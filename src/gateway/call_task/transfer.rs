@@ -31,7 +31,8 @@ impl CallTask {
     pub(super) async fn transfer(&mut self, to: TransferTo) -> Result<Reply, Refusal> {
         let wrong_state = || Refusal::new(ErrorCode::SignalWrongState);
         if self.is_between_pages() {
-            let words = "a call between two pages has no trunk that could be asked to call somebody else";
+            let words =
+                "a call between two pages has no trunk that could be asked to call somebody else";
             return Err(wrong_state().saying(words));
         }
         let leg = self.talking_trunk().ok_or_else(wrong_state)?;

@@ -436,7 +436,6 @@ pub(super) fn media_rejection(error: media::Error) -> Rejection {
         | media::Error::NoCommonCodec
         | media::Error::BadCandidate(_)
         | media::Error::AddressRefused
-        | media::Error::AddressFamily(_)
         | media::Error::OutOfOrder(_) => Cause::MediaFailed,
         media::Error::Overloaded | media::Error::NoPort => Cause::LimitReached,
         media::Error::Closed | media::Error::System(_) | media::Error::Internal => Cause::Internal,
