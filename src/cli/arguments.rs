@@ -285,7 +285,7 @@ pub(super) enum CallCommand {
                             +493012345670 +493012345671"
     )]
     Start(CallStartArguments),
-    /// End calls
+    /// End calls that go on; each keeps its record
     #[command(after_help = "Example:  crosspoint call hangup call_01ARZ3NDEKTSV4RRFFQ69G5FAV")]
     Hangup(CallHangup),
 }
