@@ -8,12 +8,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::Unusable;
 use super::arguments::{CallCommand, Output, Remote};
+use super::ask::{self, Bounds, Request};
 
 pub(super) async fn run(command: CallCommand, output: Output) -> Result<ExitCode, Unusable> {
     match command {
@@ -154,50 +154,26 @@ async fn ask(
     let key = key.filter(|key| key.chars().all(|c| c.is_ascii_graphic()));
     let authorization = key.map_or(String::new(), |key| format!("Authorization: Bearer {key}\r\n"));
     let body = body.map(Value::to_string).unwrap_or_default();
-    let request = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {authority}\r\nContent-Type: application/json\r\n\
-         {authorization}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let exchange = async {
-        let stream = TcpStream::connect(&address).await?;
-        if !tls {
-            return exchange(stream, &request).await;
-        }
-        let name = host.trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
-        let stream = TlsConnector::from(trust()?).connect(name, stream).await?;
-        exchange(stream, &request).await
-    };
+    let request = Request { method, path, host: authority, headers: &authorization, body: &body };
+    let bounds = Bounds { patience: PATIENCE, octets: MAX_BODY };
     let none = |error: &dyn std::fmt::Display| {
         Unusable::new(format_args!(
             "no gateway answers on {url} ({error}); is it running, is --url right?"
         ))
     };
-    let answer = match tokio::time::timeout(PATIENCE, exchange).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(none(&error)),
-        Err(_) => return Err(none(&"it says nothing")),
+    let connect = TcpStream::connect(&address);
+    let (status, body) = if tls {
+        let shaken = async {
+            let stream = connect.await?;
+            let name = host.trim_matches(['[', ']']).to_owned();
+            let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
+            TlsConnector::from(trust()?).connect(name, stream).await
+        };
+        ask::ask(shaken, &request, bounds, none).await?
+    } else {
+        ask::ask(connect, &request, bounds, none).await?
     };
-    let (head, text) = answer.split_once("\r\n\r\n").ok_or_else(|| none(&"it speaks no HTTP"))?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.ok_or_else(|| none(&"it speaks no HTTP"))?;
-    Ok(Answer { status, body: serde_json::from_str(text).unwrap_or(Value::Null) })
-}
-
-async fn exchange(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    request: &str,
-) -> std::io::Result<String> {
-    stream.write_all(request.as_bytes()).await?;
-    stream.flush().await?;
-    let mut answer = Vec::new();
-    match stream.take(MAX_BODY).read_to_end(&mut answer).await {
-        // A TLS peer that closes without a goodbye: the answer says itself where it ends.
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-        read => drop(read?),
-    }
-    String::from_utf8(answer).map_err(std::io::Error::other)
+    Ok(Answer { status, body })
 }
 
 /// The system's authorities.

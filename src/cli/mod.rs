@@ -4,6 +4,7 @@
 //! port that is taken).
 
 mod arguments;
+mod ask;
 mod call;
 mod demo;
 mod doctor;

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::arguments::{Output, TrunkCommand};
+use super::ask::{self, Bounds, Request};
 use super::{Unusable, serve};
 use crate::config;
 
@@ -117,27 +117,9 @@ async fn ask(
             config.display()
         ))
     };
-    let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
-        let request = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.take(MAX_BODY).read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = match tokio::time::timeout(PATIENCE, exchange).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(none(&error)),
-        Err(_) => return Err(none(&"it says nothing")),
-    };
-    let (head, text) = answer.split_once("\r\n\r\n").ok_or_else(|| none(&"it speaks no HTTP"))?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.ok_or_else(|| none(&"it speaks no HTTP"))?;
-    Ok((status, serde_json::from_str(text).unwrap_or(Value::Null)))
+    let request = Request { method, path, host: &address.to_string(), headers: "", body };
+    let bounds = Bounds { patience: PATIENCE, octets: MAX_BODY };
+    ask::ask(TcpStream::connect(address), &request, bounds, none).await
 }
 
 /// A test call rings for 12 s at most, and each destination is asked for 4 s.

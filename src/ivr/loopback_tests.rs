@@ -339,13 +339,7 @@ finally: { record: always }
 dtmf: { mode: inband }
 "#,
     );
-    let all = [
-        junit(&results, &|_| None),
-        tap(&results),
-        json(&results).to_string(),
-        html(&results, "now"),
-        super::report_line(&results[0]),
-    ];
+    let all = outputs(&results);
     for text in &all {
         let text = text.split("base64,").next().unwrap();
         assert!(!text.contains("918273"), "{text}");
@@ -355,6 +349,17 @@ dtmf: { mode: inband }
     // Neither are their tones in the sound that was sent.
     let keys_from = results[0].presses[1].at.as_millis() as usize * 8;
     assert!(results[0].sent[keys_from..].iter().all(|sample| *sample == 0));
+}
+
+/// All that is written of results.
+fn outputs(results: &[CaseResult]) -> [String; 5] {
+    [
+        junit(results, &|_| None),
+        tap(results),
+        json(results).to_string(),
+        html(results, "now"),
+        super::report_line(&results[0]),
+    ]
 }
 
 #[test]
@@ -371,13 +376,7 @@ fn secret_keys_that_are_read_back_are_in_no_output() {
         );
         let results = run(TOP, &steps);
         assert_eq!(results[0].passed(), passes, "{:?}", results[0].words());
-        let all = [
-            junit(&results, &|_| None),
-            tap(&results),
-            json(&results).to_string(),
-            html(&results, "now"),
-            super::report_line(&results[0]),
-        ];
+        let all = outputs(&results);
         for text in &all {
             let text: String = text
                 .split("base64,")

@@ -32,13 +32,7 @@ pub struct Options {
 /// `far` is the far side of its trunk where that can be asked.
 pub async fn run(options: &Options, far: Option<&dyn FarSide>) -> Report {
     let mut report = Report::default();
-    let mut page = match Page::connect(&options.base, &options.token).await {
-        Ok(page) => page,
-        Err(error) => {
-            report.add("connect", Err(error));
-            return report;
-        }
-    };
+    let Some(mut page) = signed_in(&mut report, options).await else { return report };
     let say = options.progress;
     say("echo line: set-up, tone, click, digits");
     echo(&mut report, &mut page, options.bind).await;
@@ -61,16 +55,20 @@ pub async fn run(options: &Options, far: Option<&dyn FarSide>) -> Report {
     report
 }
 
+async fn signed_in(report: &mut Report, options: &Options) -> Option<Page> {
+    match Page::connect(&options.base, &options.token).await {
+        Ok(page) => Some(page),
+        Err(error) => {
+            report.add("connect", Err(error));
+            None
+        }
+    }
+}
+
 /// One call to the echo line: set-up, a tone there and back, hang-up. Some four seconds.
 pub async fn brief(options: &Options) -> Report {
     let mut report = Report::default();
-    let mut page = match Page::connect(&options.base, &options.token).await {
-        Ok(page) => page,
-        Err(error) => {
-            report.add("connect", Err(error));
-            return report;
-        }
-    };
+    let Some(mut page) = signed_in(&mut report, options).await else { return report };
     match set_up(&mut page, options.bind).await {
         Ok((outcome, call)) => {
             report.add("set-up", Ok(outcome));
