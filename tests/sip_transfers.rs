@@ -15,7 +15,7 @@ use support::interop;
 use support::kamailio::{Kamailio, Ways};
 use support::phones::{Baresip, By, Linphone, Media, Sipp};
 use support::sipp_script::{Script, plain};
-use support::talk::Way;
+use support::talk::{Way, hears};
 use support::uas::{Manner, Uas};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -54,25 +54,6 @@ async fn talk(page: &mut Page, to: &str) -> Call {
     call.state(page, "active").await.unwrap();
     call.peer.connected(LIMIT).await.expect("ICE and DTLS");
     call
-}
-
-/// Waits until so much of this tone is heard.
-async fn hears(call: &Call, hz: f64) {
-    call.peer.heard.lock().unwrap().clear();
-    let deadline = tokio::time::Instant::now() + LIMIT;
-    let mut step = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        step.tick().await;
-        let mut heard = call.peer.heard.lock().unwrap();
-        if heard.seconds() >= 0.4 {
-            if heard.level_at(hz) > -30.0 {
-                return;
-            }
-            heard.clear();
-        }
-        drop(heard);
-        assert!(tokio::time::Instant::now() < deadline, "{hz} Hz is not heard");
-    }
 }
 
 async fn event(page: &mut Page, call: &Call, kind: &str) -> Event {

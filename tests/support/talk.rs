@@ -103,21 +103,7 @@ impl Talk {
 
     /// Waits until so much of this tone is heard.
     pub async fn hears(&self, hz: f64) {
-        self.call.peer.heard.lock().unwrap().clear();
-        let deadline = tokio::time::Instant::now() + LIMIT;
-        let mut step = tokio::time::interval(Duration::from_millis(20));
-        loop {
-            step.tick().await;
-            let mut heard = self.call.peer.heard.lock().unwrap();
-            if heard.seconds() >= 0.4 {
-                if heard.level_at(hz) > -30.0 {
-                    return;
-                }
-                heard.clear();
-            }
-            drop(heard);
-            assert!(tokio::time::Instant::now() < deadline, "{hz} Hz is not heard");
-        }
+        hears(&self.call, hz).await;
     }
 
     /// The gateway lives on: its BYE may still be on its way when the page knows of the end.
@@ -163,5 +149,24 @@ impl Talk {
             }
         };
         tokio::time::timeout(LIMIT, becomes).await.unwrap_or_else(|_| panic!("not {codec}"));
+    }
+}
+
+/// Waits until 0.4 s in one piece have this tone, at -30 dBm0 or more.
+pub async fn hears(call: &Call, hz: f64) {
+    call.peer.heard.lock().unwrap().clear();
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    let mut step = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        step.tick().await;
+        let mut heard = call.peer.heard.lock().unwrap();
+        if heard.seconds() >= 0.4 {
+            if heard.level_at(hz) > -30.0 {
+                return;
+            }
+            heard.clear();
+        }
+        drop(heard);
+        assert!(tokio::time::Instant::now() < deadline, "{hz} Hz is not heard");
     }
 }
