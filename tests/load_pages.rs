@@ -125,7 +125,9 @@ async fn a_set_up_with_dtls_costs_less_than_10_ms_of_a_core() {
                 match Call::start(&page, bind, "700").await {
                     Ok(call) => break call,
                     // A worker that is late takes no more until it is in time again.
-                    Err(error) => assert!(error.to_string().contains("server/overloaded"), "{error}"),
+                    Err(error) => {
+                        assert!(error.to_string().contains("server/overloaded"), "{error}")
+                    }
                 }
                 refused.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(50)).await;
