@@ -9,7 +9,7 @@ set -euo pipefail
 
 # program:package
 build_needs="cc:gcc pkg-config:pkg-config cmake:cmake make:make"
-test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester linphonec:linphone-cli multimon-ng:multimon-ng turnserver:coturn kamailio:kamailio dumpcap:wireshark-common tshark:tshark promtool:prometheus espeak-ng:espeak-ng opusdec:opus-tools valgrind:valgrind"
+test_needs="node:nodejs npm:npm baresip:baresip-core sipp:sip-tester linphonec:linphone-cli multimon-ng:multimon-ng turnserver:coturn kamailio:kamailio dumpcap:wireshark-common tshark:tshark promtool:prometheus espeak-ng:espeak-ng opusdec:opus-tools valgrind:valgrind pebble:pebble"
 # web/test/chromium.mjs looks for the same names.
 chromium_names="chromium chromium-browser google-chrome-stable google-chrome"
 

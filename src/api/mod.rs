@@ -5,6 +5,7 @@
 //! administers answers only on the gateway's own machine.
 
 mod access;
+mod acme;
 mod backend;
 mod body;
 mod calls;
@@ -34,6 +35,7 @@ mod voicemails;
 mod webhooks;
 
 pub use access::{Access, Admin};
+pub use acme::{AcmeOrder, AcmeWork};
 pub use backend::{
     Backend, DemoPhone, DigitsToSend, Hint, HoldWish, LiveCall, MintedToken, PlanVersionView,
     PlanView, PutRefused, Readiness, RefusedPlan, Registration, TestingTrunk, TrunkReport,

@@ -1,4 +1,4 @@
-//! The certificate of HTTP, read again when its files have changed: connections that are open go on.
+//! The certificate of HTTP, from files (read again when they have changed) or of an authority: connections that are open go on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// A certificate with its key, in PEM files.
 pub struct Certificates {
-    cert: PathBuf,
-    key: PathBuf,
+    /// Certificate and key; none where the certificate renews itself.
+    files: Option<[PathBuf; 2]>,
     current: ArcSwap<ServerConfig>,
 }
 
@@ -33,7 +33,7 @@ impl Certificates {
     /// One of them is missing or broken, or they do not belong together.
     pub fn load(cert: PathBuf, key: PathBuf) -> Result<Certificates, CertificateError> {
         let current = ArcSwap::from_pointee(read(&cert, &key)?);
-        Ok(Certificates { cert, key, current })
+        Ok(Certificates { files: Some([cert, key]), current })
     }
 
     /// Reads them again. Waits for the disk.
@@ -41,13 +41,21 @@ impl Certificates {
     /// # Errors
     /// As [`Certificates::load`]; the old ones serve.
     pub fn reload(&self) -> Result<(), CertificateError> {
-        self.current.store(Arc::new(read(&self.cert, &self.key)?));
+        if let Some([cert, key]) = &self.files {
+            self.current.store(Arc::new(read(cert, key)?));
+        }
         Ok(())
     }
 
     /// When the files were written. Waits for the disk.
     pub fn written(&self) -> [Option<SystemTime>; 2] {
-        [&self.cert, &self.key].map(|file| fs::metadata(file).and_then(|own| own.modified()).ok())
+        let written = |file: &PathBuf| fs::metadata(file).and_then(|own| own.modified()).ok();
+        self.files.as_ref().map_or([None; 2], |files| files.each_ref().map(written))
+    }
+
+    /// One that looks after itself.
+    pub(super) fn of_config(config: ServerConfig) -> Certificates {
+        Certificates { files: None, current: ArcSwap::from_pointee(config) }
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
@@ -55,11 +63,14 @@ impl Certificates {
     }
 }
 
+impl CertificateError {
+    pub(super) fn of(file: &Path, reason: String) -> CertificateError {
+        CertificateError { file: file.display().to_string(), reason }
+    }
+}
+
 fn read(cert: &Path, key: &Path) -> Result<ServerConfig, CertificateError> {
-    let of = |file: &Path, reason: String| {
-        let file = file.display().to_string();
-        CertificateError { file, reason }
-    };
+    let of = CertificateError::of;
     let chain =
         CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| of(cert, error.to_string()))?;

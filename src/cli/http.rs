@@ -10,7 +10,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Unusable;
-use crate::api::{self, Access, Admin, Api, Certificates, Demo, GatewayBackend, Keys, OperatorKey};
+use crate::api::{
+    self, Access, AcmeOrder, AcmeWork, Admin, Api, Certificates, Demo, GatewayBackend, Keys,
+    OperatorKey,
+};
 use crate::base::Permission;
 use crate::config::{AdminAccess, Config};
 use crate::gateway::Gateway;
@@ -63,12 +66,31 @@ pub(super) fn access(config: &Config) -> Result<Access, Unusable> {
     })
 }
 
+/// Where the certificate of HTTP comes from, and what keeps it up to date.
+pub(super) enum Source {
+    Files(Arc<Certificates>),
+    Authority(Arc<Certificates>, Box<AcmeWork>),
+}
+
 /// The certificate of HTTP, where the configuration names one.
-pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>, Unusable> {
-    let Some(tls) = &config.http.tls else { return Ok(None) };
+pub(super) fn certificates(config: &Config) -> Result<Option<Source>, Unusable> {
     let file = |name: &str| config.directory.join(name);
+    if let Some(acme) = &config.http.acme {
+        let order = AcmeOrder {
+            domain: acme.domain.clone(),
+            contact: acme.contact.clone(),
+            folder: acme.folder.clone(),
+            directory: acme.directory.clone(),
+            ca: acme.ca.as_deref().map(file),
+        };
+        let own = Certificates::by_acme(&order);
+        let (own, work) =
+            own.map_err(|error| Unusable::new(format_args!("[http] acme: {error}")))?;
+        return Ok(Some(Source::Authority(Arc::new(own), Box::new(work))));
+    }
+    let Some(tls) = &config.http.tls else { return Ok(None) };
     let own = Certificates::load(file(&tls.cert), file(&tls.key));
-    own.map(|own| Some(Arc::new(own)))
+    own.map(|own| Some(Source::Files(Arc::new(own))))
         .map_err(|error| Unusable::new(format_args!("[http] tls: {error}")))
 }
 
@@ -101,7 +123,7 @@ async fn watch(own: Arc<Certificates>) {
 pub(super) fn start(
     listener: TcpListener,
     gateway: &Gateway,
-    (access, certificates): (Access, Option<Arc<Certificates>>),
+    (access, certificates): (Access, Option<Source>),
     demo: Option<Demo>,
 ) -> Result<Http, Unusable> {
     let address = listener.local_addr().map_err(Unusable::new)?;
@@ -115,8 +137,17 @@ pub(super) fn start(
     };
     let task = match certificates {
         None => tokio::spawn(api::serve(listener, router, stopped, PATIENCE)),
-        Some(own) => {
-            tokio::spawn(watch(own.clone()));
+        Some(source) => {
+            let own = match source {
+                Source::Files(own) => {
+                    tokio::spawn(watch(own.clone()));
+                    own
+                }
+                Source::Authority(own, work) => {
+                    tokio::spawn(work.run());
+                    own
+                }
+            };
             tokio::spawn(api::serve_tls(listener, own, router, stopped, PATIENCE))
         }
     };

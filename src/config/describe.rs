@@ -27,6 +27,13 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     let tls = config.http.tls.as_ref();
     list.optional("http.tls.cert", tls.map(|own| quoted(&own.cert)));
     list.optional("http.tls.key", tls.map(|own| quoted(&own.key)));
+    if let Some(own) = &config.http.acme {
+        list.add("http.acme.domain", quoted(&own.domain));
+        list.add("http.acme.contact", quoted(&own.contact));
+        list.add("http.acme.folder", quoted(&own.folder.display()));
+        list.optional("http.acme.directory", own.directory.as_ref().map(quoted));
+        list.optional("http.acme.ca", own.ca.as_ref().map(quoted));
+    }
     list.add("http.admin", quoted(&config.http.admin.word()));
     list.add("http.operator_key_file", quoted(&config.http.operator_key_file));
     for (name, key) in &config.api_keys {

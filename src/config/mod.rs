@@ -21,6 +21,6 @@ pub use observe::{Hep, Otlp};
 pub use plan_command::{Against, Question, check_plans, diff_plans, explain_plan, test_plans};
 pub use read::read;
 pub use settings::{
-    AdminAccess, ApiKey, Auth, Config, Drain, Http, HttpTls, Ice, IceServer, Listen, Media,
+    Acme, AdminAccess, ApiKey, Auth, Config, Drain, Http, HttpTls, Ice, IceServer, Listen, Media,
     PortRange, SettingError, Sip, SipTls, Store, StoreUrl, User, Webhook,
 };

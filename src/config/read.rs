@@ -1,7 +1,4 @@
 //! From a file and the environment to a `Config`: every mistake at once, unknown keys refused.
-//!
-//! What the format has and this version does not do yet is refused too, in words: a setting that is
-//! ignored is worse than one that is missing.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -297,16 +294,6 @@ fn users(root: &Reader<'_>) -> BTreeMap<crate::base::UserId, User> {
     users
 }
 
-/// Refuses keys that the format has and this version does not do.
-pub(super) fn not_yet(table: &Reader<'_>, keys: &[&'static str]) {
-    for key in keys {
-        if let Some(item) = table.item(key) {
-            let message = format!("`{key}` in {} is not supported yet", table.name());
-            table.findings().error(&item.at, message);
-        }
-    }
-}
-
 /// A secret: written in place, or the first line of the file that the second key names.
 pub(super) fn secret(
     table: &Reader<'_>,
@@ -470,20 +457,6 @@ accept_from = ["0.0.0.0/0"]
             assert!(found.iter().any(|f| f == expected), "{expected}\nnot in {found:#?}");
         }
         assert_eq!(found.len(), 10, "{found:#?}");
-    }
-
-    #[test]
-    fn what_is_not_done_yet_is_refused_in_words() {
-        let text = r#"
-dialplan = "p.toml"
-[http]
-acme = { domain = "d", contact = "c" }
-[trunk.a]
-target = "sip:192.0.2.1;transport=tls"
-"#;
-        let found = messages(text, &[]);
-        assert_eq!(found.len(), 1, "{found:#?}");
-        assert!(found.iter().all(|f| f.ends_with("not supported yet")), "{found:#?}");
     }
 
     #[test]

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::read::{not_yet, pem, secret};
-use super::settings::{AdminAccess, ApiKey, Http, HttpTls, Webhook};
+use super::read::{pem, secret};
+use super::settings::{Acme, AdminAccess, ApiKey, Http, HttpTls, Webhook};
 use crate::base::Permission;
 use crate::base::document::{self, Field, Reader};
 use crate::dialplan::Files;
 
 pub(super) fn http(table: &Reader<'_>, files: &dyn Files) -> Http {
     let mut http = Http::default();
-    not_yet(table, &["acme"]);
+    http.acme = table.table("acme").and_then(|own| acme(&own, files));
+    if let Some(both) = table.item("tls").filter(|_| table.has("acme")) {
+        let message = "`tls` and `acme` are both there; one certificate is enough";
+        table.findings().error(&both.at, message);
+    }
     http.tls = table.table("tls").and_then(|own| {
         own.required("cert");
         own.required("key");
@@ -52,6 +56,43 @@ pub(super) fn http(table: &Reader<'_>, files: &dyn Files) -> Http {
     }
     table.finish();
     http
+}
+
+fn acme(table: &Reader<'_>, files: &dyn Files) -> Option<Acme> {
+    table.required("domain");
+    table.required("contact");
+    let wrong = |field: &Field<&str>, words: &str| {
+        table.findings().error(&field.at, format!("{:?} is no {words}", field.value));
+    };
+    let domain = table.text("domain").filter(|own| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        let right = own.value.contains('.') && own.value.chars().all(plain);
+        if !right {
+            wrong(own, "name like phone.example.com");
+        }
+        right
+    });
+    let contact = table.text("contact").filter(|own| {
+        let right =
+            own.value.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
+        if !right {
+            wrong(own, "e-mail address");
+        }
+        right
+    });
+    let folder = table.text("folder").map_or("acme", |own| own.value).into();
+    let directory = table.text("directory").filter(|own| {
+        let right = own.value.starts_with("https://");
+        if !right {
+            wrong(own, "address like https://acme-v02.api.letsencrypt.org/directory");
+        }
+        right
+    });
+    let directory = directory.map(|own| own.value.to_owned());
+    let ca = pem(table, "ca", files);
+    table.finish();
+    let (domain, contact) = (domain?.value.to_owned(), contact?.value.to_owned());
+    Some(Acme { domain, contact, folder, directory, ca })
 }
 
 /// Every `[api_key.NAME]`.
@@ -184,6 +225,18 @@ mod tests {
             assert!(found.contains(words), "{found}");
         }
         assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn a_certificate_of_an_authority_needs_a_name_and_an_address() {
+        let acme = |rest: &str| findings(&format!("[http]\nacme = {{ {rest} }}\n"));
+        assert!(acme("domain = \"p.example\", contact = \"a@p.example\"").is_empty());
+        let found = acme("domain = \"localhost\", contact = \"me\", directory = \"http://x\"");
+        for (found, words) in found.iter().zip(["phone.example.com", "e-mail", "https://"]) {
+            assert!(found.contains(words), "{found}");
+        }
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(acme("domain = \"p.example\"")[0].contains("contact"));
     }
 
     #[test]

@@ -125,6 +125,8 @@ pub struct Http {
     pub allowed_origins: Vec<String>,
     /// The certificate of HTTPS and of the signalling socket; without one both are in the clear.
     pub tls: Option<HttpTls>,
+    /// Where the certificate comes from when it is not in files.
+    pub acme: Option<Acme>,
     /// Who may administer and read metrics.
     pub admin: AdminAccess,
     /// Where the operator's key is, made at the first start; relative to the working directory.
@@ -138,6 +140,22 @@ pub struct HttpTls {
     pub cert: String,
     /// Its private key.
     pub key: String,
+}
+
+/// `[http] acme`: a certificate that is got and renewed by itself (RFC 8555).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acme {
+    /// The name that it is for; it has to lead to port 443 of this machine.
+    pub domain: String,
+    /// An e-mail address for the authority's news.
+    pub contact: String,
+    /// Where account and certificate are kept; relative to the working directory.
+    pub folder: PathBuf,
+    /// The authority's directory; `None` is Let's Encrypt.
+    pub directory: Option<String>,
+    /// The authority that the directory's own certificate is believed by, relative to the configuration;
+    /// those of the system without.
+    pub ca: Option<String>,
 }
 
 /// Who may administer and read metrics.
@@ -175,6 +193,7 @@ impl Default for Http {
             listen,
             allowed_origins: Vec::new(),
             tls: None,
+            acme: None,
             // Whoever opens administration to the network says so.
             admin: AdminAccess::Loopback,
             operator_key_file: "operator.key".to_owned(),

@@ -25,6 +25,7 @@ pub(super) fn check(config: &Config, host: Option<&str>, now_unix: Duration, rep
             let name = host.map(str::to_owned);
             one("certificate: http", [file(&own.cert), file(&own.key)], name, now_unix, report);
         }
+        None if config.http.acme.is_some() => acme(config, host, report),
         None if config.http.listen.ip().is_loopback() => {
             report
                 .ok("certificate: http", "none needed: the page is on loopback, or behind a proxy");
@@ -44,6 +45,25 @@ pub(super) fn check(config: &Config, host: Option<&str>, now_unix: Duration, rep
             let check = format!("certificate: trunk {}", trunk.id);
             one(&check, [file(cert), file(key)], None, now_unix, report);
         }
+    }
+}
+
+/// It cannot be seen from here whether the authority comes through; what it needs can.
+fn acme(config: &Config, host: Option<&str>, report: &mut Report) {
+    let Some(own) = &config.http.acme else { return };
+    let check = "certificate: http";
+    let found = format!("by ACME for {}, kept in {}", own.domain, own.folder.display());
+    let port = config.http.listen.port();
+    if host.is_some_and(|host| !host.eq_ignore_ascii_case(&own.domain)) {
+        report.fail(check, found, "[http.acme] domain is the name that browsers use");
+    } else if port != 443 {
+        report.warn(
+            check,
+            format!("{found}; the authority comes to port 443, and HTTP listens on {port}"),
+            "listen = \"0.0.0.0:443\", or forward TCP 443 to it as it is (TLS-ALPN-01, RFC 8737)",
+        );
+    } else {
+        report.ok(check, found);
     }
 }
 
