@@ -10,8 +10,8 @@ use crate::base::document::{self, Field, Reader};
 use crate::dialplan::Files;
 
 pub(super) fn http(table: &Reader<'_>, files: &dyn Files) -> Http {
-    let mut http = Http::default();
-    http.acme = table.table("acme").and_then(|own| acme(&own, files));
+    let acme = table.table("acme").and_then(|own| acme(&own, files));
+    let mut http = Http { acme, ..Http::default() };
     if let Some(both) = table.item("tls").filter(|_| table.has("acme")) {
         let message = "`tls` and `acme` are both there; one certificate is enough";
         table.findings().error(&both.at, message);
