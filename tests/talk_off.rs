@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crosspoint::dtmf::{InbandDetector, Output};
+use crosspoint::dtmf::{InbandDetector, Output, ToneGuard};
 
 /// A language and something to read in it.
 const TEXTS: [(&str, &str); 8] = [
@@ -64,9 +64,9 @@ fn v23_an_hour_of_speech() {
 
 fn listen(least: Duration) {
     let mut spoken = Duration::ZERO;
-    let mut detector = InbandDetector::new();
+    let (mut detector, mut guard) = (InbandDetector::new(), ToneGuard::new());
     let start = Instant::now();
-    let (mut frames, mut muted, mut loud) = (0_u32, 0_u32, 0_u32);
+    let (mut frames, mut muted, mut kept_back, mut loud) = (0_u32, 0_u32, 0_u32, 0_u32);
     let readings = (0..MANNERS.len() * VARIANTS.len()).flat_map(|n| TEXTS.map(|text| (n, text)));
     for (n, (voice, text)) in readings {
         let (speed, pitch) = MANNERS[n % MANNERS.len()];
@@ -77,6 +77,10 @@ fn listen(least: Duration) {
             detector.handle_input(start + spoken, frame);
             frames += 1;
             muted += u32::from(detector.is_on());
+            let mut passed = [0; 160];
+            passed[..frame.len()].copy_from_slice(frame);
+            guard.pass(&mut passed);
+            kept_back += u32::from(passed[..frame.len()] != *frame);
             // -20 dBm0: far above the quietest digit.
             loud += u32::from(frame.iter().any(|sample| sample.abs() > 3_000));
             if let Output::Digit(event) = detector.poll_output() {
@@ -85,11 +89,13 @@ fn listen(least: Duration) {
         }
         if spoken >= least {
             println!(
-                "{spoken:?} of speech, {loud} of {frames} frames loud, {muted} doubtful, no digit"
+                "{spoken:?} of speech, {loud} of {frames} frames loud, {muted} doubtful, {kept_back} kept \
+                 back, no digit"
             );
             assert!(loud * 2 > frames, "that was hardly speech");
             // A frame that might begin a digit is kept from the page: that must not be heard.
             assert!(muted * 2_000 <= frames, "{muted} of {frames} frames muted");
+            assert!(kept_back * 1_000 <= frames, "{kept_back} of {frames} frames kept back");
             return;
         }
     }

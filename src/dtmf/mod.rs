@@ -14,7 +14,7 @@ mod tones;
 
 pub use arbiter::Arbiter;
 pub use event::{DigitEvent, DigitId, EndReason, Mode, Output, Phase, Receipt};
-pub use inband::{InbandDetector, InbandEncoder, Tone};
+pub use inband::{InbandDetector, InbandEncoder, Tone, ToneGuard};
 pub use info::{InfoDigit, InfoError, Signal, parse_info, write_info};
 pub use info_sender::{InfoInput, InfoOutput, InfoSender, OnRefusal};
 pub use plan::{Detection, EventSupport, InfoSupport, Plan, PlanInput, ToneSupport};

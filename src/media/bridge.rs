@@ -12,9 +12,10 @@ use rand::{Rng, SeedableRng};
 
 use super::browser_side::{BrowserSide, Way};
 use super::outbox::{Outbox, TrunkPort};
+use super::trunk_hearing::TrunkHearing;
 use super::trunk_leg::{Received, Seeds};
 use super::trunk_side::{Hearing, Heeded, TrunkSide};
-use super::uplink::{Uplink, packet_of};
+use super::uplink::packet_of;
 use super::watch::Watch;
 use super::{
     Error, Feed, Hold, LegSide, LegStats, Line, MediaEvent, OpusSettings, Playout, Recorder,
@@ -98,7 +99,7 @@ pub(super) struct Bridge {
     /// That of the sound through the bridge.
     rate: Rate,
     /// The trunk's sound, for a line or a recorder.
-    hearing: Option<Uplink>,
+    hearing: Option<TrunkHearing>,
     recorder: Option<Box<dyn Recorder>>,
     /// What the trunk says in this interval, for the recorder.
     heard: Vec<i16>,
@@ -324,7 +325,7 @@ impl Bridge {
             Received::Nothing => return,
             Received::Event(packet) => {
                 if let Some(hearing) = &mut self.hearing {
-                    hearing.on_event_packet(now, &packet);
+                    hearing.on_event(now, &packet);
                 }
                 if let Some(browser) = &mut self.browser {
                     browser.downlink.on_trunk_event(&packet);
@@ -351,6 +352,9 @@ impl Bridge {
                     let codec = trunk.decoder().map(|decoder| decoder.codec());
                     let (heard, codec) = ((&packet, hearing), (codec, self.rate));
                     line::hear(&mut self.hearing, now, heard, codec, self.config.playout);
+                    if let Some(of_line) = &mut self.hearing {
+                        of_line.keep_tones_back(trunk.listener.takes_tones());
+                    }
                 }
                 let heard = self.feed == Feed::Trunk && receives && self.hold == Hold::Off;
                 let browser = self.browser.as_mut().filter(|b| heard && b.is_open());
@@ -448,6 +452,11 @@ impl Bridge {
             trunk.tick(now, &mut self.frame, &mut self.outbox);
             trunk.tell_digits(&mut self.outbox);
         }
+    }
+
+    /// Whether the trunk's sound may be heard now.
+    fn hearing_of_trunk(&self, now: Instant) -> Hearing {
+        self.trunk.as_ref().map_or(Hearing::Heard, |trunk| trunk.hearing(now))
     }
 
     fn report(&mut self, now: Instant) {

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::dtmf::{
-    Arbiter, DecoderInput, Detection, DigitEvent, DigitId, InbandDetector, Output, Phase,
-    ReceivedEvent, Rfc4733Decoder,
+    Arbiter, DecoderInput, Detection, DigitEvent, DigitId, EventBlock, InbandDetector, Output,
+    Phase, ReceivedEvent, Rfc4733Decoder,
 };
 
 /// The listener of one leg.
@@ -19,6 +19,8 @@ pub(super) struct Listener {
     /// The telephone event that is on, and until when the sound beside it is that of its tone.
     event: Option<DigitId>,
     tone_until: Option<Instant>,
+    /// Packets of sound that came while an event was on.
+    beside: u32,
     flood: Flood,
 }
 
@@ -32,6 +34,7 @@ impl Listener {
             arbiter: Arbiter::new(),
             event: None,
             tone_until: None,
+            beside: 0,
             flood: Flood::default(),
         }
     }
@@ -61,6 +64,17 @@ impl Listener {
         self.detector.is_some()
     }
 
+    /// A packet of sound came from a peer that may have an event on.
+    pub(super) fn on_sound_beside(&mut self) {
+        self.beside = self.beside.saturating_add(u32::from(self.event.is_some()));
+    }
+
+    /// Whether what the leg's sound has of tones goes on as digits: they are listened for, or the peer
+    /// sends events and its sound beside them, in which their tones may be.
+    pub(super) fn takes_tones(&self) -> bool {
+        self.detector.is_some() || self.beside >= MOST_BESIDE
+    }
+
     /// Whether packets of this type are events.
     pub(super) fn takes(&self, payload_type: u8) -> bool {
         self.decoder.takes(payload_type)
@@ -68,6 +82,12 @@ impl Listener {
 
     /// Takes a packet of a type that it takes. One that is no event is counted by the decoder.
     pub(super) fn on_packet(&mut self, now: Instant, packet: ReceivedEvent<'_>) {
+        let last = packet.payload.last_chunk().copied().map(EventBlock::from_bytes);
+        if let Some(block) = last.filter(|_| self.takes(packet.payload_type)) {
+            // Also where too many updates were lost, so that the digit counts as ended.
+            let tail = if block.end { TONE_TAIL } else { TONE_BETWEEN };
+            self.tone_until = Some(now + tail);
+        }
         let _ = self.decoder.handle_input(now, DecoderInput::Packet(packet));
         self.carry(now);
     }
@@ -190,6 +210,10 @@ impl Flood {
 const NO_SOUND: Duration = Duration::from_millis(300);
 /// Sound of the tone may come a packet after the event's end.
 const TONE_TAIL: Duration = Duration::from_millis(20);
+/// As much of it after an update: three intervals, as long as an event goes on without one (RFC 4733 2.5.2.2).
+const TONE_BETWEEN: Duration = Duration::from_millis(100);
+/// Of a peer that sends no sound beside its events one packet may have been overtaken.
+const MOST_BESIDE: u32 = 4;
 /// 20 ms, as an interval.
 const SILENCE: [i16; 160] = [0; 160];
 /// Presses a second for any length of time: twice what the fastest dialler sends.

@@ -25,6 +25,7 @@ mod relay;
 mod source_lock;
 mod trunk;
 mod trunk_crypto;
+mod trunk_hearing;
 mod trunk_leg;
 mod trunk_pause;
 mod trunk_side;

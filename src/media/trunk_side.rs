@@ -199,11 +199,17 @@ impl TrunkSide {
 
     /// Listens to a packet of the trunk's sound for tones; says whether it may be heard.
     pub(super) fn hear(&mut self, now: Instant, packet: &Packet<'_>) -> Hearing {
+        self.listener.on_sound_beside();
         if self.listener.wants_sound()
             && let Some(codec) = self.coding.as_ref().map(|coding| coding.decoder.codec())
         {
             self.sound.on_audio(now, packet, codec, &mut self.listener);
         }
+        self.hearing(now)
+    }
+
+    /// Whether the trunk's sound may be heard now.
+    pub(super) fn hearing(&self, now: Instant) -> Hearing {
         if self.listener.tone_is_on(now) { Hearing::Muted } else { Hearing::Heard }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::digits::Listener;
 use crate::codec::{Codec, Decoder, FRAME, SAMPLE_RATE};
-use crate::rtp::{Packet, SeqExtender, Ssrc, Timestamp};
+use crate::rtp::{Packet, PayloadType, Seq, SeqExtender, Ssrc, Timestamp};
 
 /// Where the trunk's sound stands.
 #[derive(Debug)]
@@ -13,7 +13,23 @@ pub(super) struct TrunkSound {
     /// Its own: what another decoded is no longer in the state of a codec that has one.
     decoder: Option<Decoder>,
     stream: Option<Stream>,
+    /// The packet after a gap: what is missing may just be late.
+    held: Option<HeldPacket>,
+    /// For the next one to be held.
+    payload: Vec<u8>,
     pcm: Vec<i16>,
+}
+
+/// A packet that waits for the one before it.
+#[derive(Debug)]
+struct HeldPacket {
+    at: Instant,
+    codec: Codec,
+    payload_type: PayloadType,
+    seq: Seq,
+    timestamp: Timestamp,
+    ssrc: Ssrc,
+    payload: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -27,7 +43,13 @@ struct Stream {
 
 impl TrunkSound {
     pub(super) fn new() -> Self {
-        Self { decoder: None, stream: None, pcm: Vec::with_capacity(8 * FRAME) }
+        Self {
+            decoder: None,
+            stream: None,
+            held: None,
+            payload: Vec::new(),
+            pcm: Vec::with_capacity(8 * FRAME),
+        }
     }
 
     /// A telephone event: its number is not lost.
@@ -37,7 +59,8 @@ impl TrunkSound {
         }
     }
 
-    /// Gives a packet of sound to the listener, and what is missing before it.
+    /// Gives a packet of sound to the listener, and what is missing before it. After a gap it waits for
+    /// the next packet, which may be the missing one.
     pub(super) fn on_audio(
         &mut self,
         now: Instant,
@@ -45,6 +68,64 @@ impl TrunkSound {
         codec: Codec,
         listener: &mut Listener,
     ) {
+        if let Some(held) = self.held.take() {
+            let steps = packet.seq.since(held.seq);
+            if packet.ssrc == held.ssrc && steps == 0 {
+                self.held = Some(held);
+                return;
+            }
+            if packet.ssrc == held.ssrc && steps < 0 {
+                self.take(now, packet, codec, listener);
+                return self.release(held, listener);
+            }
+            self.release(held, listener);
+        }
+        if self.follows_a_gap(packet) {
+            self.hold(now, packet, codec);
+        } else {
+            self.take(now, packet, codec, listener);
+        }
+    }
+
+    /// Whether a packet or a few before it are missing.
+    fn follows_a_gap(&self, packet: &Packet<'_>) -> bool {
+        self.stream.as_ref().is_some_and(|stream| {
+            let steps = packet.seq.since(Seq(stream.newest as u16));
+            stream.ssrc == packet.ssrc
+                && steps > 1
+                && u64::from(steps.unsigned_abs()) < LONGEST_LOSS
+        })
+    }
+
+    fn hold(&mut self, at: Instant, packet: &Packet<'_>, codec: Codec) {
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        payload.extend_from_slice(packet.payload);
+        self.held = Some(HeldPacket {
+            at,
+            codec,
+            payload_type: packet.payload_type,
+            seq: packet.seq,
+            timestamp: packet.timestamp,
+            ssrc: packet.ssrc,
+            payload,
+        });
+    }
+
+    fn release(&mut self, held: HeldPacket, listener: &mut Listener) {
+        let packet = Packet {
+            marker: false,
+            payload_type: held.payload_type,
+            seq: held.seq,
+            timestamp: held.timestamp,
+            ssrc: held.ssrc,
+            payload: &held.payload,
+        };
+        self.take(held.at, &packet, held.codec, listener);
+        self.payload = held.payload;
+    }
+
+    fn take(&mut self, now: Instant, packet: &Packet<'_>, codec: Codec, listener: &mut Listener) {
         let missing = match self.place(packet, codec) {
             Place::Old => return,
             Place::New => Missing::Silence(LONGEST_SILENCE),

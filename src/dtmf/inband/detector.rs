@@ -1,5 +1,4 @@
-//! The in-band detector: Goertzel filters on the eight fundamentals and the second harmonics of the
-//! pair that was found, over windows of 25.6 ms every 8 ms (ITU-T Q.24 for what is to be accepted).
+//! The in-band detector: looks at windows of 25.6 ms, one every 8 ms.
 //!
 //! A window is a hit when both tones are strong enough, alone in their group, near enough to each
 //! other in level and to their nominal frequencies, without second harmonics, and when nearly all
@@ -7,32 +6,23 @@
 //! three times in a row with the same key.
 
 use std::collections::VecDeque;
-use std::f64::consts::TAU;
 use std::time::{Duration, Instant};
 
-use super::{COLUMNS, EVENTS, RATE, ROWS};
+use super::RATE;
+use super::analysis::{Analysis, Hit, WINDOW};
 use crate::base::Digit;
 use crate::dtmf::{DigitEvent, DigitId, EndReason, Mode, Output, Phase};
 
 /// Finds digits in the audio of one leg.
 #[derive(Debug)]
 pub struct InbandDetector {
-    window: [f32; WINDOW],
-    /// The window of the two stretches whose phases are compared.
-    short: [f64; WINDOW - STEP],
-    /// The filters of rows and columns.
-    coefficients: [f32; 8],
-    /// The newest samples under the window, used again for each.
-    windowed: [f32; WINDOW],
-    /// A window of samples whose last `HOP` are being filled.
-    samples: [f64; WINDOW],
-    /// How many of those are.
+    analysis: Analysis,
+    /// What has not filled a step, and how much of it there is.
+    pending: [i16; HOP],
     fresh: usize,
     state: State,
     /// Windows to come that hold sound from both sides of a loss: an impure one says nothing.
     torn: u32,
-    /// Energy of the newest window, as a mean square.
-    total: f64,
     next_id: u64,
     outputs: VecDeque<DigitEvent>,
 }
@@ -59,41 +49,15 @@ enum State {
     },
 }
 
-/// What a window holds when it is a hit.
-#[derive(Debug, Clone, Copy)]
-struct Hit {
-    digit: Digit,
-    /// Mean square of both tones.
-    power: f64,
-}
-
-/// A tone of a group as it was measured.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    index: usize,
-    frequency: f64,
-    /// Mean square.
-    power: f64,
-    /// The strongest other tone of the group.
-    second: f64,
-}
-
 impl InbandDetector {
     /// A detector that has heard nothing.
     pub fn new() -> InbandDetector {
         InbandDetector {
-            window: hann().map(|weight| weight as f32),
-            short: hann(),
-            coefficients: std::array::from_fn(|i| {
-                let frequency = if i < 4 { ROWS[i] } else { COLUMNS[i - 4] };
-                (2.0 * (TAU * frequency / RATE).cos()) as f32
-            }),
-            windowed: [0.0_f32; WINDOW],
-            samples: [0.0; WINDOW],
+            analysis: Analysis::new(),
+            pending: [0; HOP],
             fresh: 0,
             state: State::Silent,
             torn: 0,
-            total: 0.0,
             next_id: 0,
             outputs: VecDeque::with_capacity(MAX_OUTPUTS),
         }
@@ -109,13 +73,13 @@ impl InbandDetector {
     pub fn handle_input(&mut self, now: Instant, pcm: &[i16]) {
         let mut left = pcm.len();
         for sample in pcm {
-            self.samples[WINDOW - HOP + self.fresh] = f64::from(*sample);
+            self.pending[self.fresh] = *sample;
             self.fresh += 1;
             left -= 1;
             if self.fresh == HOP {
+                self.analysis.slide(&self.pending);
                 let age = Duration::from_secs_f64(left as f64 / RATE);
                 self.step(now.checked_sub(age).unwrap_or(now));
-                self.samples.copy_within(HOP.., 0);
                 self.fresh = 0;
             }
         }
@@ -136,12 +100,12 @@ impl InbandDetector {
     }
 
     fn step(&mut self, now: Instant) {
-        let hit = self.hit();
+        let hit = self.analysis.hit();
         let torn = self.torn > 0;
         self.torn = self.torn.saturating_sub(1);
         // A window from both sides of a loss says nothing: where the phase jumps it may even look like
         // another key. Silence is silence, also after a loss.
-        let excused = |power: f64| torn && self.total > power * WEAKER;
+        let excused = |power: f64| torn && self.analysis.total() > power * WEAKER;
         self.state = match (self.state, hit) {
             (State::Silent, None) => State::Silent,
             (State::Silent, Some(hit)) => candidate(hit),
@@ -214,146 +178,12 @@ impl InbandDetector {
             self.outputs.push_back(event);
         }
     }
-
-    /// Whether the newest window holds one digit and nothing else.
-    fn hit(&mut self) -> Option<Hit> {
-        let total = self.weigh() / WEIGHT;
-        self.total = total;
-        if total < QUIETEST {
-            return None;
-        }
-        let (rows, columns) = self.powers();
-        let most = |powers: &[f64; 4]| powers.iter().copied().fold(0.0, f64::max);
-        // A tone at the edge of what is accepted loses 2 dB here; speech mostly ends here.
-        if most(&rows) + most(&columns) < total * PURE / 2.0 {
-            return None;
-        }
-        let row = self.strongest(&ROWS, rows)?;
-        let column = self.strongest(&COLUMNS, columns)?;
-        let twist = decibels(row.power / column.power);
-        let alone = [&row, &column].iter().all(|t| t.second < t.power * ALONE);
-        let pure = row.power + column.power >= total * PURE;
-        if row.power < QUIETEST
-            || column.power < QUIETEST
-            || !(-REVERSE_TWIST..=TWIST).contains(&twist)
-            || !alone
-            || !pure
-        {
-            return None;
-        }
-        let digit = Digit::from_event(EVENTS[row.index][column.index])?;
-        let overtone = |tone: &Measured, other: f64| {
-            let frequency = 2.0 * tone.frequency;
-            // The second harmonic of a row may fall on the column itself.
-            (frequency - other).abs() > APART && self.power(frequency) > tone.power * OVERTONE
-        };
-        if overtone(&row, column.frequency) || overtone(&column, row.frequency) {
-            return None;
-        }
-        Some(Hit { digit, power: row.power + column.power })
-    }
-
-    /// Puts the samples under the window; gives their energy.
-    fn weigh(&mut self) -> f64 {
-        // Plain loops over arrays in single precision, here and below: this runs for every 8 ms of
-        // every leg, and a processor does four of these at once.
-        let (mut energy, mut i) = ([0.0_f32; 4], 0);
-        while i < WINDOW {
-            let mut k = 0;
-            while k < 4 && i + k < WINDOW {
-                let weighted = self.samples[i + k] as f32 * self.window[i + k];
-                self.windowed[i + k] = weighted;
-                energy[k] += weighted * weighted;
-                k += 1;
-            }
-            i += 4;
-        }
-        energy.iter().map(|part| f64::from(*part)).sum()
-    }
-
-    /// Mean squares of the tones of both groups: eight Goertzel filters side by side.
-    fn powers(&self) -> ([f64; 4], [f64; 4]) {
-        let c = self.coefficients;
-        let (mut s1, mut s2) = ([0.0_f32; 8], [0.0_f32; 8]);
-        let mut i = 0;
-        while i < WINDOW {
-            let sample = self.windowed[i];
-            let mut k = 0;
-            while k < 8 {
-                // In this order only a product and a sum wait for the sample before.
-                let s0 = c[k] * s1[k] + (sample - s2[k]);
-                s2[k] = s1[k];
-                s1[k] = s0;
-                k += 1;
-            }
-            i += 1;
-        }
-        let power = |k: usize| {
-            let squared = s1[k] * s1[k] + s2[k] * s2[k] - c[k] * s1[k] * s2[k];
-            2.0 * f64::from(squared) / (SUM * SUM)
-        };
-        (std::array::from_fn(power), std::array::from_fn(|k| power(k + 4)))
-    }
-
-    /// The strongest tone of a group with its real frequency; `None` when that is too far off.
-    fn strongest(&self, group: &[f64; 4], powers: [f64; 4]) -> Option<Measured> {
-        let index = (0..4).max_by(|a, b| powers[*a].total_cmp(&powers[*b]))?;
-        let second = (0..4).filter(|i| *i != index).map(|i| powers[i]).fold(0.0, f64::max);
-        let nominal = group[index];
-        let frequency = nominal + self.offset(nominal);
-        if ((frequency - nominal) / nominal).abs() > OFF_FREQUENCY {
-            return None;
-        }
-        let power = self.power(frequency);
-        Some(Measured { index, frequency, power, second })
-    }
-
-    /// How far the tone near `frequency` is off, in Hz, from the phase it gains between two windows
-    /// that are `STEP` samples apart. Unambiguous up to 80 Hz; 3.5 % of 1633 Hz is 57.
-    fn offset(&self, frequency: f64) -> f64 {
-        let part = |from: usize| {
-            let mut stretch = [0.0; WINDOW - STEP];
-            for (i, weighted) in stretch.iter_mut().enumerate() {
-                *weighted = self.samples[from + i] * self.short[i];
-            }
-            goertzel(&stretch, frequency).1
-        };
-        let expected = TAU * frequency * STEP as f64 / RATE;
-        let mut gained = part(STEP) - part(0) - expected;
-        gained -= TAU * (gained / TAU).round();
-        gained * RATE / (TAU * STEP as f64)
-    }
-
-    /// Mean square of the tone at `frequency`.
-    fn power(&self, frequency: f64) -> f64 {
-        2.0 * goertzel(&self.windowed.map(f64::from), frequency).0 / (SUM * SUM)
-    }
 }
 
 impl Default for InbandDetector {
     fn default() -> InbandDetector {
         InbandDetector::new()
     }
-}
-
-/// Squared magnitude and phase at the start of `samples` at one frequency.
-fn goertzel(samples: &[f64], frequency: f64) -> (f64, f64) {
-    let omega = TAU * frequency / RATE;
-    let coefficient = 2.0 * omega.cos();
-    let (mut s1, mut s2) = (0.0, 0.0);
-    let mut i = 0;
-    while i < samples.len() {
-        (s1, s2) = (samples[i] + coefficient * s1 - s2, s1);
-        i += 1;
-    }
-    let (real, imaginary) = (s1 - s2 * omega.cos(), s2 * omega.sin());
-    // The filter's phase is that at its last sample.
-    let phase = imaginary.atan2(real) - omega * (samples.len() as f64 - 1.0);
-    (real * real + imaginary * imaginary, phase)
-}
-
-fn hann<const LENGTH: usize>() -> [f64; LENGTH] {
-    std::array::from_fn(|i| 0.5 - 0.5 * (TAU * (i as f64 + 0.5) / LENGTH as f64).cos())
 }
 
 fn candidate(hit: Hit) -> State {
@@ -366,43 +196,14 @@ fn length(windows: u32) -> Duration {
     Duration::from_secs_f64((windows as usize * HOP + WINDOW / 4) as f64 / RATE)
 }
 
-fn decibels(ratio: f64) -> f64 {
-    10.0 * ratio.log10()
-}
-
-/// Samples in a window, 25.6 ms: long enough to tell 697 from 770 Hz, short enough to lie within a
-/// tone of 40 ms.
-const WINDOW: usize = 205;
-/// Sum of a Hann window's weights, and of their squares.
-const SUM: f64 = WINDOW as f64 / 2.0;
-const WEIGHT: f64 = WINDOW as f64 * 0.375;
 /// Samples from window to window, 8 ms.
 const HOP: usize = 64;
-/// Samples between the two windows whose phases are compared, 6.25 ms.
-const STEP: usize = 50;
 /// Windows in a row that make a digit.
 const NEEDED: u32 = 3;
 /// Windows that a loss may fall into.
 const TORN: u32 = WINDOW.div_ceil(HOP) as u32;
 /// Windows in a row without it that end it.
 const MISSES: u32 = 2;
-/// Mean square of a tone of -37 dBm0, a decibel below the quietest to be heard (full scale of a
-/// sine is 3.17 dBm0: ITU-T G.711).
-const QUIETEST: f64 = 5.16e4;
-/// The row may be this much louder, in dB: 8, and a margin.
-const TWIST: f64 = 9.0;
-/// The column may be this much louder, in dB: 4, and a margin.
-const REVERSE_TWIST: f64 = 5.0;
-/// Other tones of a group are at least 8 dB weaker.
-const ALONE: f64 = 0.16;
-/// Share of all energy that is in the two tones; at 15 dB of noise it is 0.97.
-const PURE: f64 = 0.8;
-/// Second harmonics are at least 10 dB weaker.
-const OVERTONE: f64 = 0.1;
-/// Frequencies within so many Hz cannot be told apart in one window.
-const APART: f64 = 100.0;
-/// Half way between what is to be accepted (1.5 %) and refused (3.5 %).
-const OFF_FREQUENCY: f64 = 0.025;
 /// A window this much weaker than the tone, 6 dB, is at its edge.
 const WEAKER: f64 = 0.25;
 const MAX_OUTPUTS: usize = 64;

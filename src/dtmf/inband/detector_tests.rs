@@ -1,5 +1,8 @@
 //! What ITU-T Q.24 and the product want to be heard, and what not.
 
+use std::f64::consts::TAU;
+
+use super::super::{COLUMNS, EVENTS, ROWS};
 use super::*;
 use crate::base::epoch;
 

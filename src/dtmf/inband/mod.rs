@@ -1,11 +1,14 @@
 //! DTMF as tones in the audio (ITU-T Q.23, Q.24): the detector, and the generator with the queue of
 //! the RFC 4733 sender. 8 kHz only; tones survive G.711 and G.722, not Opus.
 
+mod analysis;
 mod detector;
 mod encoder;
+mod guard;
 
 pub use detector::InbandDetector;
 pub use encoder::{InbandEncoder, Tone};
+pub use guard::ToneGuard;
 
 /// The low group in Hz, by row of the keypad (ITU-T Q.23).
 const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::Bridge;
 use crate::codec::{Codec, Rate};
 use crate::dtmf::{DigitEvent, DigitId, EncoderInput, EndReason, Mode, Phase, Receipt, ToneItem};
+use crate::media::trunk_hearing::TrunkHearing;
 use crate::media::trunk_side::Hearing;
-use crate::media::uplink::Uplink;
 use crate::media::{Feed, Hold, LegSide, Line, MediaEvent, Playout};
 use crate::rtp::Packet;
 
@@ -55,9 +55,10 @@ impl Bridge {
     /// 20 ms: the line hears the leg, the leg hears the line.
     pub(super) fn line_tick(&mut self, now: Instant) {
         let length = self.rate.frame();
+        let hearing_of = self.hearing_of_trunk(now);
         match (&mut self.browser, &mut self.hearing) {
             (Some(browser), _) => browser.uplink.frame(now, &mut self.frame),
-            (None, Some(hearing)) => hearing.frame(now, &mut self.frame),
+            (None, Some(hearing)) => hearing.frame(now, hearing_of, &mut self.frame),
             (None, None) => {
                 self.frame.clear();
                 self.frame.resize(length, 0);
@@ -168,22 +169,19 @@ const MOST_STEPS: usize = 512;
 /// A line hears a packet of the trunk's sound, of a codec that may be another than that before. A
 /// tone that is a digit reaches it as a digit, and no sound.
 pub(super) fn hear(
-    hearing: &mut Option<Uplink>,
+    hearing: &mut Option<TrunkHearing>,
     now: Instant,
     (packet, hearing_of): (&Packet<'_>, Hearing),
     (codec, rate): (Option<Codec>, Rate),
     playout: Playout,
 ) {
     let Some(codec) = codec else { return };
-    if hearing.as_ref().is_none_or(|uplink| uplink.codec() != codec) {
-        *hearing = Uplink::of(codec, playout).ok();
+    if hearing.as_ref().is_none_or(|hearing| hearing.codec() != codec) {
+        *hearing = TrunkHearing::new(codec, playout).ok();
     }
-    if let Some(uplink) = hearing {
+    if let Some(hearing) = hearing {
         // The bridge's rate is one that the codec in force has.
-        let _ = uplink.set_rate(rate);
-        match hearing_of {
-            Hearing::Heard => uplink.on_packet(now, packet),
-            Hearing::Muted => uplink.on_event_packet(now, packet),
-        }
+        let _ = hearing.set_rate(rate);
+        hearing.on_audio(now, packet, hearing_of);
     }
 }

@@ -18,10 +18,11 @@ impl Bridge {
 
     /// One interval of a bridge without a line: `frame` has what the page says.
     pub(super) fn record_frame(&mut self, now: Instant) {
+        let hearing_of = self.hearing_of_trunk(now);
         let Some(recorder) = &mut self.recorder else { return };
         let length = self.frame.len();
         match &mut self.hearing {
-            Some(hearing) => hearing.frame(now, &mut self.heard),
+            Some(hearing) => hearing.frame(now, hearing_of, &mut self.heard),
             None => self.heard.clear(),
         }
         if self.hold == Hold::On {

@@ -76,6 +76,8 @@ pub(super) struct Lab {
     pub(super) page_held: Option<RtpIn>,
     pub(super) trunk_held: Option<Vec<u8>>,
     pub(super) infos_in: u64,
+    /// Of each tone of the trunk whether so much of it arrived that it is a digit.
+    pub(super) tones_kept: Vec<bool>,
     /// The level of the trunk's keys as tones, each of both.
     pub(super) key_dbm0: f64,
     /// The call that this one's trunk goes on to: its time is this one's.
@@ -215,6 +217,7 @@ impl Lab {
             page_held: None,
             trunk_held: None,
             infos_in: 0,
+            tones_kept: Vec::new(),
             key_dbm0: -10.0,
             onward: None,
         }

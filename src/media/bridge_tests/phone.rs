@@ -137,12 +137,12 @@ impl Lab {
         }
     }
 
-    /// The trunk's datagram goes through its network.
-    pub(super) fn trunk_sends_through(&mut self, datagram: Vec<u8>) {
+    /// The trunk's datagram goes through its network; says whether it arrives, be it late.
+    pub(super) fn trunk_sends_through(&mut self, datagram: Vec<u8>) -> bool {
         let (times, late) = self.trunk_network.fate();
         if late && self.trunk_held.is_none() {
             self.trunk_held = Some(datagram);
-            return;
+            return true;
         }
         for _ in 0..times {
             self.trunk_sends(TRUNK, &datagram);
@@ -150,6 +150,7 @@ impl Lab {
         if let Some(held) = self.trunk_held.take() {
             self.trunk_sends(TRUNK, &held);
         }
+        times > 0
     }
 
     /// Both sides are silent packets for so long.
@@ -253,18 +254,23 @@ impl Lab {
         self.trunk_timestamp = start.wrapping_add(at as u32 * 8);
     }
 
-    /// Row and column in the trunk's sound, silence to the end of the last packet.
+    /// Row and column in the trunk's sound, silence to the end of the last packet. A digit is what has
+    /// 40 ms in a row left of it, which are two packets.
     fn trunk_tone(&mut self, key: char, length_ms: u64) {
         let mut tone = pair_at(key, self.key_dbm0);
+        let (mut in_a_row, mut is_digit) = (0, false);
         for from in (0..length_ms).step_by(20) {
             let mut pcm = [0; FRAME];
             let samples = (length_ms - from).min(20) as usize * 8;
             tone.fill(&mut pcm[..samples]);
             let datagram = self.trunk_pcm_packet(&pcm);
-            self.trunk_sends_through(datagram);
+            let arrives = self.trunk_sends_through(datagram) && samples == FRAME;
+            in_a_row = if arrives { in_a_row + 1 } else { 0 };
+            is_digit |= in_a_row == 2;
             self.page_goes_on();
             self.wait(ms(20));
         }
+        self.tones_kept.push(is_digit);
     }
 
     fn page_goes_on(&mut self) {
