@@ -83,7 +83,8 @@ impl Listener {
     /// Takes a packet of a type that it takes. One that is no event is counted by the decoder.
     pub(super) fn on_packet(&mut self, now: Instant, packet: ReceivedEvent<'_>) {
         let last = packet.payload.last_chunk().copied().map(EventBlock::from_bytes);
-        if let Some(block) = last.filter(|_| self.takes(packet.payload_type)) {
+        let key = |block: &EventBlock| block.event < 16 && self.takes(packet.payload_type);
+        if let Some(block) = last.filter(key) {
             // Also where too many updates were lost, so that the digit counts as ended.
             let tail = if block.end { TONE_TAIL } else { TONE_BETWEEN };
             self.tone_until = Some(now + tail);
