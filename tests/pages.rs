@@ -161,7 +161,8 @@ fn a_page_talks_with_a_gateway_that_is_ice_lite() {
     assert_eq!(saw[5]["code"], "hangup", "{}", saw[5]);
 }
 
-/// Two users of two real browsers: nothing of the call leaves the gateway, and no sound is made anew.
+/// Two users of two real browsers: nothing of the call leaves the gateway, and no sound is made anew, until
+/// one of them hands the other over to the phone.
 #[test]
 fn a_page_calls_another_by_its_extension() {
     let phone = Baresip::start(880.0, -20.0);
@@ -184,8 +185,19 @@ fn a_page_calls_another_by_its_extension() {
         {"do": "heldbyremote", "held": false},
         {"do": "hear", "hz": 620},
         {"do": "keys", "keys": "7"},
+        {"do": "hear", "hz": 880},
+        {"do": "hangup"},
         {"do": "ended"},
     ]);
+    // The promise of the library and its events, until the phone has answered.
+    let hands_over = r#"new Promise((done) => {
+        const saw = [];
+        crosspoint.call.addEventListener("transfer", ({ result }) => {
+            saw.push(`${result.status} ${result.sip}`);
+            if (result.status === "answered") taken.then((reply) => done([reply.status, ...saw]));
+        });
+        const taken = crosspoint.call.transfer("700");
+    })"#;
     let alice = json!([
         {"do": "dial", "to": "102"},
         {"do": "active"},
@@ -195,7 +207,7 @@ fn a_page_calls_another_by_its_extension() {
         {"do": "hold"},
         {"do": "hear", "hz": 1010},
         {"do": "received", "digits": "7"},
-        {"do": "hangup"},
+        {"do": "script", "code": hands_over},
         {"do": "ended"},
     ]);
     let mut bob = Browser::start(&gateway.base, Some(&gateway.token_of("bob")), &bob_says, bob);
@@ -205,10 +217,11 @@ fn a_page_calls_another_by_its_extension() {
     assert_eq!(bob[0]["caller"], "user:web", "{}", bob[0]);
     assert_eq!(bob[3]["digits"], "42", "{}", bob[3]);
     assert_eq!(alice[7]["digits"], "7", "{}", alice[7]);
+    assert_eq!(alice[8], json!(["accepted", "accepted 202", "ringing 180", "answered 200"]));
     assert_eq!((&alice[9]["code"], &alice[9]["by"]), (&json!("hangup"), &json!("local")));
-    assert_eq!((&bob[8]["code"], &bob[8]["by"]), (&json!("hangup"), &json!("remote")));
+    assert_eq!((&bob[10]["code"], &bob[10]["by"]), (&json!("hangup"), &json!("local")));
     let records = http::get(&gateway.base, "/v1/cdrs", &[]).json();
     let record = &records["items"][0];
     assert_eq!(record["direction"], "internal", "{records:#}");
-    assert_eq!(record["codec"], "opus", "{records:#}");
+    assert_eq!(record["trunk"], "phone", "{records:#}");
 }

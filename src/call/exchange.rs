@@ -1,6 +1,6 @@
 //! What goes into and comes out of the state machine.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::base::{CallId, Cause, Party, SipStatus, TrunkId};
 use crate::dtmf::ToneItem;
 
-use super::{Decision, Early, Leg, LegEvent, LegKind, Record, Rejection, Target, Who};
+use super::{Decision, Early, Leg, LegEvent, LegKind, Record, Rejection, Target, Targets, Who};
 
 /// What is known when a call begins.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,9 +36,15 @@ pub enum Input {
     Leg(Leg, LegEvent),
     /// The answer to [`Output::Write`] of [`Kept::Answer`]: it is on disk, or cannot be.
     RecordKept,
-    /// The party of this leg wants somebody else called in its place: these, one after the other. Only
-    /// while the call is connected.
-    HandOver(Leg, Vec<Target>),
+    /// The party of this leg wants somebody else called in its place. Only while the call is connected.
+    HandOver {
+        /// Whose place is to be taken.
+        old: Leg,
+        /// Who is dialled.
+        targets: Targets,
+        /// The longest that the new party may talk; `None` keeps the call's own end.
+        max_call: Option<Duration>,
+    },
     /// A call of this target has come and takes the place of this leg: it becomes the next callee, and
     /// is answered.
     Replaced(Leg, Target),

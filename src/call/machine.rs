@@ -139,7 +139,9 @@ impl Call {
                 }
                 Ok(())
             }
-            Input::HandOver(leg, targets) => self.hand_over(now, leg, targets),
+            Input::HandOver { old, targets, max_call } => {
+                self.hand_over(now, old, targets, max_call)
+            }
             Input::Replaced(leg, target) => self.replaced(now, leg, target),
             Input::End(cause) => {
                 self.end(now, cause, Who::Gateway, None, None);
@@ -281,7 +283,7 @@ impl Call {
 
             (_, LegEvent::MediaReady) => {
                 callee.media_ready = true;
-                if self.winner == Some(n) {
+                if self.winner == Some(n) || in_place_of_caller {
                     self.timers.stop(Timer::CalleeMedia);
                     self.timers.stop(Timer::CalleeLost);
                 }

@@ -34,6 +34,12 @@ impl Timers {
         self.0[timer as usize].get_or_insert(at);
     }
 
+    /// Sets a timer, or brings it forward where it runs already.
+    pub(super) fn not_after(&mut self, timer: Timer, at: Instant) {
+        let slot = &mut self.0[timer as usize];
+        *slot = Some(slot.map_or(at, |own| own.min(at)));
+    }
+
     pub(super) fn stop(&mut self, timer: Timer) {
         self.0[timer as usize] = None;
     }

@@ -176,6 +176,13 @@ impl IdleUsers {
     }
 }
 
+impl Talking {
+    /// Who is in a call.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+}
+
 impl Drop for Talking {
     fn drop(&mut self) {
         if let Some(state) = self.users.lock().get_mut(&self.user) {

@@ -12,7 +12,7 @@ use super::accounts::{Counted, frees_in};
 use super::ringing::{Presence, Ringing};
 use super::trunks::{Trunk, Trunks};
 use crate::base::{Cause, DialString, DtmfMode, E164, Party, SessionId, TrunkId, UserId};
-use crate::call::{Call, Decision, Refusal, Route, Step, Target, Targets};
+use crate::call::{Call, Decision, LegKind, Refusal, Route, Step, Target, Targets};
 use crate::config::User;
 use crate::dialplan::{
     self, CallerIdentity, Destination, InboundRequest, Law, OutboundRequest, Outcome, Plan,
@@ -173,18 +173,36 @@ impl NoTransfer {
 
 /// Where a party goes that wants another one in its place.
 pub(super) struct HandOverRoute {
-    pub targets: Vec<Target>,
-    pub dial: Dial,
+    pub targets: Targets,
+    /// What goes out on a trunk; `None` where pages are rung.
+    pub dial: Option<Dial>,
     /// The new call's place in its user's account.
     pub counted: Option<Counted>,
+    /// The longest that the new party may talk.
+    pub max_call: Option<Duration>,
 }
 
-/// What the plan says to the number that a trunk's party hands a user over to: a call of the user's
+/// Who asks for somebody else in a party's place.
+#[derive(Clone, Copy)]
+pub(super) enum Asks<'a> {
+    /// A trunk's party, of the user that it talks to.
+    Trunk,
+    /// A page of the user's own.
+    Page {
+        /// The pages that are in the call: they do not ring.
+        in_call: &'a [SessionId],
+        /// The longest call of the page's token.
+        most: Option<Duration>,
+    },
+}
+
+/// What the plan says to what a user is handed over to, or hands somebody over to: a call of the user's
 /// own, who pays for it, with the caps of one. Nobody outside calls for help in a user's name.
 pub(super) fn handed_over(
     gateway: &Arc<Inner>,
     user: &UserId,
     dialled: &str,
+    asks: Asks<'_>,
 ) -> Result<HandOverRoute, Box<NoTransfer>> {
     let in_force = gateway.plans.in_force();
     let plan = &in_force.plan;
@@ -192,12 +210,24 @@ pub(super) fn handed_over(
         outbound_request(&gateway.users, user, dialled.to_owned(), None, Timestamp::now());
     let decision = plan.evaluate_outbound(&request);
     let trace = plan.explain(&decision);
-    let Outcome::Dial(call) = &decision.outcome else {
-        return transfer(gateway, user, dialled).and_then(|_| {
-            Err(NoTransfer::because(Cause::Unreachable, "nobody can be called there"))
-        });
+    let call = match (&decision.outcome, asks) {
+        (Outcome::Dial(call), _) => call,
+        (Outcome::Flow(flow), Asks::Page { in_call, most }) => {
+            let rule = decision.rule().map(str::to_owned);
+            return to_other_pages(gateway, plan, (flow, rule, trace), in_call, most);
+        }
+        _ => {
+            return transfer(gateway, user, dialled).and_then(|_| {
+                Err(NoTransfer::because(Cause::Unreachable, "nobody can be called there"))
+            });
+        }
     };
-    if call.emergency {
+    let most = match asks {
+        // No limit cuts an emergency call.
+        Asks::Page { most, .. } if !call.emergency => most,
+        _ => None,
+    };
+    if call.emergency && matches!(asks, Asks::Trunk) {
         return Err(NoTransfer::because(Cause::Declined, "an emergency call is nobody else's"));
     }
     let caps = gateway.users.get(user).map(caps_of).unwrap_or_default();
@@ -207,18 +237,48 @@ pub(super) fn handed_over(
         counted.map_err(|capped| NoTransfer::because(Cause::LimitReached, &capped.to_string()))?;
     let routed = connect(&gateway.trunks, plan, &decision, trace, Caller::User(user));
     match (routed.decision, routed.dial) {
-        (Decision::Connect(route), Some(dial)) => {
-            let steps = match route.targets {
-                Targets::Hunt(targets) => targets,
-                Targets::Ring(_) | Targets::Flow(_) => Vec::new(),
-            };
-            Ok(HandOverRoute { targets: steps, dial, counted: Some(counted) })
-        }
+        (Decision::Connect(route), Some(dial)) => Ok(HandOverRoute {
+            targets: route.targets,
+            dial: Some(dial),
+            counted: Some(counted),
+            max_call: [route.max_call, most].into_iter().flatten().min(),
+        }),
         (_, dial) => {
             let words = dial.and_then(|dial| dial.words).unwrap_or_default();
             Err(NoTransfer::because(Cause::Unreachable, &words))
         }
     }
+}
+
+/// The pages of a flow, apart from those that are in the call already. A line takes nobody's place: it is
+/// passed over.
+fn to_other_pages(
+    gateway: &Inner,
+    plan: &Plan,
+    (flow, rule, trace): (&[Destination], Option<String>, Vec<String>),
+    in_call: &[SessionId],
+    max_call: Option<Duration>,
+) -> Result<HandOverRoute, Box<NoTransfer>> {
+    let others = |user: &UserId| {
+        let pages = gateway.registry.pages_of(user).into_iter();
+        pages.filter(|page| !in_call.contains(page)).collect()
+    };
+    let presence = Presence { pages: &others, idle: &|user| gateway.idle.of(user) };
+    let mut ringing = Ringing::of(plan, flow, &presence);
+    let rings_pages = |step: &Step| step.targets.iter().all(|t| t.kind() == LegKind::Page);
+    let all = ringing.steps.len();
+    ringing.steps.retain(rings_pages);
+    if ringing.steps.is_empty() {
+        let words = match all {
+            0 => "nobody is signed in",
+            _ => "a call is handed over to a number or to pages, not to a line",
+        };
+        let trace = trace.into_iter().chain(ringing.trace).collect();
+        let (cause, words) = (Cause::Unreachable, words.to_owned());
+        return Err(Box::new(NoTransfer { cause, words, rule, trace }));
+    }
+    let targets = Targets::Flow(ringing.steps);
+    Ok(HandOverRoute { targets, dial: None, counted: None, max_call })
 }
 
 /// What the plan is asked about a call of a user: by a call and by `explain` alike.

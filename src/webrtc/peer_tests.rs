@@ -36,11 +36,38 @@ struct Pair {
     browser: TestBrowser,
     received: Vec<RtpIn>,
     happened: Vec<String>,
+    /// What of the browser's does not arrive.
+    withheld: Withheld,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Withheld {
+    Nothing,
+    /// Its answers to our checks, and its own checks (RFC 8489 5: two zero bits begin a STUN message).
+    Stun,
+    Everything,
+}
+
+impl Withheld {
+    fn has(self, contents: &[u8]) -> bool {
+        match self {
+            Withheld::Nothing => false,
+            Withheld::Stun => contents.first().is_some_and(|first| *first < 4),
+            Withheld::Everything => true,
+        }
+    }
 }
 
 impl Pair {
     fn new(peer: Peer, browser: TestBrowser) -> Self {
-        Self { now: epoch(), peer, browser, received: Vec::new(), happened: Vec::new() }
+        Self {
+            now: epoch(),
+            peer,
+            browser,
+            received: Vec::new(),
+            happened: Vec::new(),
+            withheld: Withheld::Nothing,
+        }
     }
 
     fn offered_by_page(config: &PeerConfig) -> Self {
@@ -55,6 +82,9 @@ impl Pair {
             let mut quiet = true;
             for (source, destination, contents) in self.browser.drain(self.now) {
                 quiet = false;
+                if self.withheld.has(&contents) {
+                    continue;
+                }
                 let input = Input::Datagram { source, destination, contents: &contents };
                 if self.peer.accepts(self.now, source, destination, &contents) {
                     self.peer.handle_input(self.now, input);
@@ -68,6 +98,9 @@ impl Pair {
                         self.browser.datagram(self.now, source, destination, &contents);
                         // `str0m` wants its outputs drained after every input.
                         for (source, destination, contents) in self.browser.drain(self.now) {
+                            if self.withheld.has(&contents) {
+                                continue;
+                            }
                             let input =
                                 Input::Datagram { source, destination, contents: &contents };
                             self.peer.handle_input(self.now, input);
@@ -191,6 +224,46 @@ fn an_ice_restart_keeps_the_connection() {
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.exchange(111, 100), (10, 10), "{:?}", pair.happened);
     assert!(!pair.peer.is_offered_by(&chromium(epoch()).offer()), "another page is another peer");
+}
+
+/// RFC 7675 5.1: consent expires after 30 s without an answer, and nothing is sent without it. What comes
+/// of sound does not count: anybody could send that.
+#[test]
+fn a_page_that_answers_no_consent_check_is_lost_and_sent_nothing() {
+    for ice_lite in [false, true] {
+        for withheld in [Withheld::Stun, Withheld::Everything] {
+            let mut pair = Pair::offered_by_page(&PeerConfig { ice_lite, ..config() });
+            pair.connect();
+            assert_eq!(pair.exchange(111, 1), (10, 10));
+            // Consent that is given goes on for longer than it lasts.
+            pair.run(Duration::from_secs(40));
+            assert_eq!(pair.happened, ["connected"], "ice_lite {ice_lite}");
+            pair.withheld = withheld;
+            let since = pair.now;
+            while pair.happened.len() < 2 && pair.now - since < Duration::from_secs(60) {
+                pair.browser.send(pair.now, packet(111, 0, &[4, 5, 6, 7]));
+                pair.run(Duration::from_millis(100));
+            }
+            let (after, case) = (pair.now - since, format!("ice_lite {ice_lite}, {withheld:?}"));
+            assert_eq!(pair.happened[1], format!("failed {:?}", LostReason::Ice), "{case}");
+            let bounds = Duration::from_secs(4)..=Duration::from_secs(30);
+            assert!(bounds.contains(&after), "{case}: noticed after {after:?}");
+            let heard = pair.browser.received.len();
+            pair.exchange(111, 1000);
+            assert_eq!(pair.browser.received.len(), heard, "{case}: sound without consent");
+            // New credentials, and all is as before: the resume path.
+            pair.withheld = Withheld::Nothing;
+            let offer = pair.browser.ice_restart_offer();
+            let answer = pair.peer.reanswer(pair.now, &offer).unwrap();
+            pair.browser.accept(&answer);
+            pair.run(Duration::from_secs(2));
+            assert_eq!(pair.happened.last().unwrap(), "connected", "{case}");
+            let before = (pair.received.len(), pair.browser.received.len());
+            pair.exchange(111, 2000);
+            let more = (pair.received.len() - before.0, pair.browser.received.len() - before.1);
+            assert!(more.0 >= 10 && more.1 >= 10, "{case}: {more:?}");
+        }
+    }
 }
 
 #[test]

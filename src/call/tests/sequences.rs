@@ -56,9 +56,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (leg, leg_event()).prop_map(|(leg, event)| Step::Give(Input::Leg(leg, event))),
         3 => targets().prop_map(|targets| Step::Give(routed(targets))),
-        1 => (trunk_side(), 0..3usize).prop_map(|(leg, n)| {
-            let targets = vec![Target::Trunk(trunk_id("south")); n];
-            Step::Give(Input::HandOver(leg, targets))
+        1 => (trunk_side(), targets()).prop_map(|(old, targets)| {
+            Step::Give(Input::HandOver { old, targets, max_call: Some(seconds(5)) })
         }),
         1 => trunk_side().prop_map(|leg| {
             Step::Give(Input::Replaced(leg, Target::Trunk(trunk_id("south"))))

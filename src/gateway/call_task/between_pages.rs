@@ -32,17 +32,29 @@ impl CallTask {
 
     /// Whether an answered call has a page at either end.
     pub(super) fn is_between_pages(&self) -> bool {
-        matches!(self.caller, Caller::Page(_)) && self.answered_page().is_some()
+        match self.engine.talking() {
+            Some((caller, callee)) => {
+                self.page_of(caller).is_some() && self.page_of(callee).is_some()
+            }
+            None => matches!(self.caller, Caller::Page(_)) && self.answered_page().is_some(),
+        }
+    }
+
+    /// The two pages that hear each other, the caller's side first.
+    pub(super) fn pages_that_talk(&self) -> Option<(Leg, Leg)> {
+        let pair = self.engine.talking().filter(|_| self.engine.state() == State::Connected)?;
+        let both = self.page_of(pair.0).is_some() && self.page_of(pair.1).is_some();
+        both.then_some(pair)
     }
 
     /// One page holds the other, or lets it go.
     pub(super) async fn hold_page(&mut self, leg: Leg, wanted: Hold) -> Result<(), Refusal> {
         let wrong_state = || Refusal::new(ErrorCode::SignalWrongState);
-        let callee = self.answered_page_leg().ok_or_else(wrong_state)?;
-        if self.engine.state() != State::Connected {
+        let (caller, callee) = self.pages_that_talk().ok_or_else(wrong_state)?;
+        if self.handing.is_some() || (leg != caller && leg != callee) {
             return Err(wrong_state());
         }
-        let other = if leg == Leg::Caller { callee } else { Leg::Caller };
+        let other = if leg == caller { callee } else { caller };
         let (Some(own), Some(far)) = (self.media_of_page(leg), self.media_of_page(other)) else {
             return Err(wrong_state());
         };
@@ -50,13 +62,13 @@ impl CallTask {
             tracing::warn!(call.id = %self.id, %error, "one page cannot hold the other");
             super::page_leg::media_refusal(error)
         })?;
-        match leg {
-            Leg::Caller => self.holding.wanted = wanted,
-            Leg::Callee(_) => self.holding.callee_wants = wanted,
+        match leg == caller {
+            true => self.holding.wanted = wanted,
+            false => self.holding.callee_wants = wanted,
         }
         let (caller_wants, callee_wants) = (self.holding.wanted, self.holding.callee_wants);
         for (leg, own, far) in
-            [(Leg::Caller, caller_wants, callee_wants), (callee, callee_wants, caller_wants)]
+            [(caller, caller_wants, callee_wants), (callee, callee_wants, caller_wants)]
         {
             if let Some(page) = self.page_of(leg) {
                 page.event(Event::CallHeld { call: self.id, by: held_by(own, far) });
@@ -67,7 +79,7 @@ impl CallTask {
 }
 
 /// Opens an RTP leg from one session to the other; gives the name of the codec.
-async fn join(
+pub(super) async fn join(
     caller: &media::Session,
     callee: &media::Session,
     address: IpAddr,

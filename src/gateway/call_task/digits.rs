@@ -248,14 +248,14 @@ impl CallTask {
 
     /// The leg of the page that took the call.
     pub(super) fn answered_page_leg(&self) -> Option<Leg> {
-        let answered = |callee: &Callee| matches!(callee, Callee::Page(page) if page.answered);
+        let answered = |callee: &Callee| matches!(callee, Callee::Page(page) if page.answered && !page.told_end);
         let n = self.callees.iter().position(answered)?;
         u8::try_from(n).ok().map(Leg::Callee)
     }
 
     pub(super) fn answered_page(&self) -> Option<Page> {
         self.callees.iter().find_map(|callee| match callee {
-            Callee::Page(page) if page.answered => Some(page.page.clone()),
+            Callee::Page(page) if page.answered && !page.told_end => Some(page.page.clone()),
             _ => None,
         })
     }

@@ -1,5 +1,6 @@
-//! A trunk's party that wants another one in its place: by REFER (RFC 3515), through the dial plan of
-//! the page's user, who pays; or by a call that names ours as the one to replace (RFC 3891).
+//! A party that wants another one in its place: a trunk's by REFER (RFC 3515), through the dial plan of
+//! the page's user, who pays, or by a call that names ours as the one to replace (RFC 3891); a page's in a
+//! call with another page ([`super::page_handover`]).
 //!
 //! ```text
 //! REFER -> refused by the plan: 4xx, 6xx              the call goes on
@@ -14,10 +15,10 @@ use super::legs::{Callee, CalleeTrunk, Caller};
 use super::machine::CallTask;
 use super::renegotiate::Holding;
 use super::trunk_leg::first_codec;
-use crate::base::Cause;
+use crate::base::{Cause, Party};
 use crate::call::{Early, HandOver, Input, Leg, LegEvent, Rejection, State, Target};
 use crate::gateway::accounts::Counted;
-use crate::gateway::routing::{self, HandOverRoute, NoTransfer};
+use crate::gateway::routing::{self, Asks, HandOverRoute, NoTransfer};
 use crate::gateway::sip_words;
 use crate::gateway::trunks::Channel;
 use crate::media;
@@ -28,15 +29,28 @@ use crate::trunk;
 /// A handing over under way.
 pub(super) struct Handing {
     /// Who asked for it.
-    session: Session,
+    pub by: AskedBy,
     /// Its leg, which is on the trunk's side of the media as long as nobody else is.
-    old: Leg,
+    pub old: Leg,
     /// The dialog that the new call takes the place of at its far side.
     pub replaces: Option<Replaces>,
     /// Whether the old party's media is put aside.
     pub parked: bool,
     /// The new call's place in its user's account: given back where nobody answers.
-    counted: Option<Counted>,
+    pub counted: Option<Counted>,
+    /// The page that stayed before, and its far side.
+    pub before: (Option<Leg>, Option<Leg>),
+    /// Who calls and who is called, as pages that are rung see it.
+    pub shown: Option<(Party, Party)>,
+}
+
+/// Who wants another party in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AskedBy {
+    /// A trunk's party, by REFER in this session.
+    Trunk(Session),
+    /// The page of this leg.
+    Page(Leg),
 }
 
 impl CallTask {
@@ -99,14 +113,22 @@ impl CallTask {
             user.ok_or_else(|| NoTransfer::because(Cause::Declined, "no page is in the call"))?;
         let dialled = refer.refer_to.0.uri.user_decoded().unwrap_or_default();
         let dialled = trunk.definition.numbers.read(&dialled);
-        let HandOverRoute { targets, dial, counted } =
-            routing::handed_over(&self.gateway, &user, &dialled)?;
-        let input = Input::HandOver(leg, targets);
+        let HandOverRoute { targets, dial, counted, max_call } =
+            routing::handed_over(&self.gateway, &user, &dialled, Asks::Trunk)?;
+        let input = Input::HandOver { old: leg, targets, max_call };
         self.engine
             .handle_input(std::time::Instant::now(), input)
             .map_err(|_| NoTransfer::because(Cause::Declined, "the call is in no state for it"))?;
-        self.dial = Some(dial);
-        self.handing = Some(Handing { session, old: leg, replaces, parked: false, counted });
+        self.dial = dial.or(self.dial.take());
+        self.handing = Some(Handing {
+            by: AskedBy::Trunk(session),
+            old: leg,
+            replaces,
+            parked: false,
+            counted,
+            before: (self.stays, Some(leg)),
+            shown: None,
+        });
         Ok(())
     }
 
@@ -129,7 +151,7 @@ impl CallTask {
     }
 
     async fn new_party_rings(&mut self, _leg: Leg, early: Early) {
-        let Some(session) = self.handing.as_ref().map(|own| own.session) else { return };
+        let Some(by) = self.handing.as_ref().map(|own| own.by) else { return };
         let (status, feed) = match early {
             Early::Media => (183, media::Feed::Trunk),
             Early::NoMedia => {
@@ -139,16 +161,31 @@ impl CallTask {
         if let Some(media) = self.page_media() {
             self.media_command(media.feed_browser(feed));
         }
-        self.gateway.sip(Command::TellRefer { session, status, phrase: None }).await;
+        self.tell_asker(by, status).await;
     }
 
     async fn new_party_talks(&mut self, new: Leg) {
+        self.join_new_page(new).await;
         self.settle_new_party(new);
         tracing::info!(call.id = %self.id, "handed over");
         if let Some(handing) = self.handing.take() {
-            let session = handing.session;
             self.more_counted.extend(handing.counted);
-            self.gateway.sip(Command::TellRefer { session, status: 200, phrase: None }).await;
+            self.tell_asker(handing.by, 200).await;
+            if let AskedBy::Page(leg) = handing.by {
+                self.page_leaves(leg);
+                self.record_on(new);
+            }
+        }
+    }
+
+    /// How the call to the new party stands.
+    async fn tell_asker(&mut self, by: AskedBy, status: u16) {
+        match by {
+            AskedBy::Trunk(session) => {
+                let told = Command::TellRefer { session, status, phrase: None };
+                self.gateway.sip(told).await;
+            }
+            AskedBy::Page(leg) => self.tell_page_transfer(leg, status),
         }
     }
 
@@ -167,15 +204,14 @@ impl CallTask {
         let Some(handing) = self.handing.take() else { return };
         let status = rejection.sip.clone().unwrap_or_else(|| rejection.cause.sip());
         tracing::info!(call.id = %self.id, status = status.status, "not handed over");
-        self.far = Some(handing.old);
         if handing.parked
             && let Some(media) = self.page_media()
         {
             let restored = media.restore_trunk().await;
             self.media_command(restored.and_then(|()| media.feed_browser(media::Feed::Trunk)));
         }
-        let (session, status) = (handing.session, status.status);
-        self.gateway.sip(Command::TellRefer { session, status, phrase: None }).await;
+        (self.stays, self.far) = handing.before;
+        self.tell_asker(handing.by, status.status).await;
     }
 
     /// A call of the trunk that takes the place of this one's party there (RFC 3891).
@@ -266,6 +302,9 @@ impl CallTask {
 
     /// The media of the page that talks, whichever side called.
     pub(super) fn page_media(&self) -> Option<&media::Session> {
+        if let Some(stays) = self.stays {
+            return self.media_of_page(stays);
+        }
         match &self.caller {
             Caller::Page(_) | Caller::Line(_) => self.media.as_ref(),
             Caller::Trunk(_) => self.callees.iter().find_map(|callee| match callee {

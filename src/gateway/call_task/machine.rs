@@ -59,7 +59,11 @@ pub(super) struct CallTask {
     pub holding: Holding,
     /// The trunk's party that talks, where one has taken another's place.
     pub far: Option<Leg>,
-    /// The trunk's party wants another one in its place.
+    /// In a call between pages, the one whose other side is, or has been, handed over.
+    pub stays: Option<Leg>,
+    /// The calling page has handed its place over.
+    pub caller_left: bool,
+    /// A party wants another one in its place.
     pub handing: Option<Handing>,
     /// The same, before the call is connected.
     pub refer_waits: Option<(sip::Session, Box<sip::Refer>)>,
@@ -130,7 +134,10 @@ impl CallTask {
             CallInput::PageGone(session) => {
                 if let Some(leg) = self.leg_of_page(session) {
                     self.mark_told(leg);
-                    self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup)));
+                    match self.is_handing_over(leg) {
+                        true => self.page_leaves(leg),
+                        false => self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup))),
+                    }
                 }
             }
             CallInput::TakeOver(incoming, old, channel, offer) => {
@@ -145,21 +152,18 @@ impl CallTask {
             CallInput::Serve(line) => self.serve_callee(line),
             CallInput::RecordKept => self.feed(Input::RecordKept),
             CallInput::Transfer(to) => {
-                if let Err(refusal) = self.transfer(to).await {
+                if let Err(refusal) = self.transfer(self.operators_leg(), to).await {
                     tracing::info!(call.id = %self.id, ?refusal, "transfer refused");
                 }
             }
             CallInput::Message(data) => self.tell_pages(&data),
             CallInput::Tones(tones) => {
-                let page = self.answered_page_leg();
-                let leg = if self.caller.page().is_some() { Some(Leg::Caller) } else { page };
-                let Some(leg) = leg else { return };
-                if let Err(refusal) = self.engine_tones(leg, tones) {
+                if let Err(refusal) = self.engine_tones(self.operators_leg(), tones) {
                     tracing::info!(call.id = %self.id, ?refusal, "digits refused");
                 }
             }
             CallInput::Hold(hold) => {
-                if let Err(refusal) = self.hold(Leg::Caller, hold).await {
+                if let Err(refusal) = self.hold(self.operators_leg(), hold).await {
                     tracing::info!(call.id = %self.id, ?refusal, "hold refused");
                 }
             }
@@ -192,14 +196,17 @@ impl CallTask {
 
     /// The leg that a page's session is.
     pub(super) fn leg_of_page(&self, session: SessionId) -> Option<Leg> {
-        if self.caller.page().is_some_and(|page| page.session == session) {
+        let is_caller = self.caller.page().is_some_and(|page| page.session == session);
+        if is_caller && !self.caller_left {
             return Some(Leg::Caller);
         }
-        self.callees
-            .iter()
-            .position(|callee| matches!(callee, Callee::Page(page) if page.session == session))
-            .and_then(|n| u8::try_from(n).ok())
-            .map(Leg::Callee)
+        let own =
+            |callee: &&Callee| matches!(callee, Callee::Page(page) if page.session == session);
+        let live = |callee: &Callee| matches!(callee, Callee::Page(page) if page.session == session && !page.told_end);
+        // A page that was in the call before may be called into it again.
+        let mut all = self.callees.iter();
+        let at = all.position(live).or_else(|| self.callees.iter().position(|callee| own(&callee)));
+        at.and_then(|n| u8::try_from(n).ok()).map(Leg::Callee)
     }
 
     /// Brings what others see of the call up to date.

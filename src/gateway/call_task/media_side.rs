@@ -103,8 +103,16 @@ impl CallTask {
 
     /// The leg of the call that a side of a media session is at the moment.
     pub(super) fn leg_of_media(&self, of: MediaOf, side: LegSide) -> Option<Leg> {
+        let of_page = match of {
+            MediaOf::Caller => Leg::Caller,
+            MediaOf::Callee(n) => Leg::Callee(n),
+        };
         match (of, side) {
             (MediaOf::Caller, LegSide::Browser) => Some(Leg::Caller),
+            // Between pages nothing is fed back but what a trunk's party does that has come later.
+            (_, LegSide::Trunk) if self.stays.is_some() => {
+                self.far.filter(|far| self.stays == Some(of_page) && self.trunk_of(*far).is_some())
+            }
             // The trunk leg of a hunt is that of the last target.
             (MediaOf::Caller | MediaOf::Callee(_), LegSide::Trunk) if self.far.is_some() => {
                 self.far

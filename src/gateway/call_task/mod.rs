@@ -11,6 +11,7 @@ mod media_side;
 mod order;
 mod originate;
 mod outputs;
+mod page_handover;
 mod page_leg;
 mod quality;
 mod recording;

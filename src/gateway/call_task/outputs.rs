@@ -247,8 +247,12 @@ impl CallTask {
                 }
                 Some(Callee::Page(page)) if !page.told_end => {
                     page.told_end = true;
-                    let event = ended_event(self.id, end, end.by.seen_by_callee());
-                    page.page.event(event);
+                    let is_caller = self.engine.talking().is_some_and(|(first, _)| first == leg);
+                    let by = match is_caller {
+                        true => end.by.seen_by_caller(),
+                        false => end.by.seen_by_callee(),
+                    };
+                    page.page.event(ended_event(self.id, end, by));
                 }
                 Some(Callee::Line(line)) => line.close(Cause::Hangup).await,
                 _ => {}
@@ -327,8 +331,9 @@ impl CallTask {
         {
             self.hang_up_caller(&end).await;
         }
+        // Everybody else has been told, whichever side this one was on.
         for callee in &mut self.callees {
-            if by == crate::call::Who::Callee
+            if by != crate::call::Who::Gateway
                 && let Callee::Page(page) = callee
                 && page.answered
                 && !page.told_end

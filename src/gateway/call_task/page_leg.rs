@@ -27,16 +27,19 @@ impl CallTask {
         let (media, events) = self.gateway.pool.open(self.id).map_err(media_rejection)?;
         self.follow_media(MediaOf::Callee(n), events);
         let offer = media.offer_browser().await.map_err(media_rejection)?;
+        self.park_old_party();
         let record = self.engine.record();
-        let (metadata, verified) = match &self.caller {
-            Caller::Trunk(trunk) => (trunk.metadata.clone(), trunk.verified),
-            _ => Default::default(),
+        let (metadata, verified) = match (self.handing_metadata(), &self.caller) {
+            (Some(handed), _) => (handed, None),
+            (None, Caller::Trunk(trunk)) => (trunk.metadata.clone(), trunk.verified),
+            (None, _) => Default::default(),
         };
+        let (from, to) = self.handing_parties().unwrap_or((record.from.clone(), record.to.clone()));
         self.signal(Speaker::Gateway, "call.incoming");
         live.page.event(Event::CallIncoming(Box::new(CallIncoming {
             call: self.id,
-            from: record.from.clone(),
-            to: record.to.clone(),
+            from,
+            to,
             metadata,
             sdp: offer,
             verified,
@@ -68,6 +71,10 @@ impl CallTask {
                 self.feed(Input::Leg(leg, LegEvent::Rejected(Rejection::plain(cause))));
                 Ok(())
             }
+            PageAsk::HangUp if self.is_handing_over(leg) => {
+                self.page_leaves(leg);
+                Ok(())
+            }
             PageAsk::HangUp => {
                 self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup)));
                 Ok(())
@@ -90,7 +97,7 @@ impl CallTask {
             }
             PageAsk::Release => self.with_trunk_media(leg, |m| m.release(LegSide::Trunk)),
             PageAsk::CancelTones => self.with_trunk_media(leg, |m| m.cancel_digits(LegSide::Trunk)),
-            PageAsk::Transfer(to) => return self.transfer(to).await,
+            PageAsk::Transfer(to) => return self.transfer(leg, to).await,
             PageAsk::Hold(hold) => self.hold(leg, hold).await,
         };
         done.map(|()| Reply::Done {})

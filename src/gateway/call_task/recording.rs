@@ -52,6 +52,13 @@ impl CallTask {
         }
     }
 
+    /// The session that was recorded is gone with its page: what follows is a recording of its own.
+    pub(super) fn record_on(&mut self, leg: Leg) {
+        if self.recording.on {
+            self.begin_recording(leg);
+        }
+    }
+
     pub(super) fn recording_wish(&mut self, wish: RecordingWish) {
         tracing::info!(call.id = %self.id, ?wish, "recording");
         match wish {
@@ -107,6 +114,10 @@ impl CallTask {
             Leg::Callee(n) => self.callees.get(usize::from(n)),
             Leg::Caller => None,
         };
+        if let Some(stays) = self.stays {
+            let side = if stays == Leg::Caller { LegSide::Browser } else { LegSide::Trunk };
+            return Some((side, self.media_of_page(stays)?));
+        }
         match (&self.caller, callee) {
             (Caller::Page(_), _) => Some((LegSide::Browser, self.media.as_ref()?)),
             (Caller::Trunk(_) | Caller::Line(_), Some(Callee::Page(page))) => {

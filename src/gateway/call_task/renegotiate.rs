@@ -238,7 +238,10 @@ impl CallTask {
 
     /// The page that talks, or is to.
     pub(super) fn talking_page(&self) -> Option<Page> {
-        self.page_of(Leg::Caller).or_else(|| self.answered_page())
+        match self.stays {
+            Some(leg) => self.page_of(leg),
+            None => self.page_of(Leg::Caller).or_else(|| self.answered_page()),
+        }
     }
 
     /// The trunk's leg of an answered call.

@@ -211,6 +211,8 @@ impl Born {
             infos: 0,
             holding: Holding::default(),
             far: None,
+            stays: None,
+            caller_left: false,
             handing: None,
             refer_waits: None,
             more_counted: Vec::new(),

@@ -1,4 +1,4 @@
-//! Handing a call's far side over, as its page wants it: the dial plan is asked as for a call of the
+//! Handing a trunk's party over, as its page wants it: the dial plan is asked as for a call of the
 //! page's user, then the trunk's side is asked by REFER to call the new party (RFC 3515), or to take
 //! the place of the page in another call (RFC 3891, RFC 5589).
 //!
@@ -7,6 +7,9 @@
 //! transfer -> accepted .. ringing .. answered           this leg and the page's part end
 //!                      .. failed                        the call goes on
 //! ```
+//!
+//! In a call between pages nobody else can be asked: the gateway calls the new party itself
+//! ([`super::page_handover`]).
 
 use super::legs::Caller;
 use super::machine::CallTask;
@@ -28,12 +31,15 @@ pub(super) const REFER: RequestKey = RequestKey(u64::MAX);
 
 impl CallTask {
     /// Hands the far side over.
-    pub(super) async fn transfer(&mut self, to: TransferTo) -> Result<Reply, Refusal> {
+    pub(super) async fn transfer(&mut self, asking: Leg, to: TransferTo) -> Result<Reply, Refusal> {
         let wrong_state = || Refusal::new(ErrorCode::SignalWrongState);
         if self.is_between_pages() {
-            let words =
-                "a call between two pages has no trunk that could be asked to call somebody else";
-            return Err(wrong_state().saying(words));
+            return match to {
+                TransferTo::Number(number) => self.hand_page_over(asking, number.as_str()),
+                TransferTo::Call(_) => Err(wrong_state().saying(
+                    "a page that talks to a page is handed over to an address, not to another call",
+                )),
+            };
         }
         let leg = self.talking_trunk().ok_or_else(wrong_state)?;
         let session = self.sip_of(leg).ok_or_else(wrong_state)?;
@@ -68,15 +74,7 @@ impl CallTask {
     /// Whom the plan lets the page's user call, as the trunk of `leg` writes it.
     fn planned(&self, leg: Leg, number: &str) -> Result<(ReferTo, ReferredBy), Refusal> {
         let user = self.page_user().ok_or_else(|| Refusal::new(ErrorCode::SignalWrongState))?;
-        let dial = routing::transfer(&self.gateway, &user, number).map_err(|refused| {
-            Refusal::new(ErrorCode::from(refused.cause)).saying(refused.words).with_details(
-                serde_json::json!({
-                    "code": refused.cause.end_code(),
-                    "rule": refused.rule,
-                    "trace": refused.trace,
-                }),
-            )
-        })?;
+        let dial = routing::transfer(&self.gateway, &user, number).map_err(|own| refusal(*own))?;
         let trunk = self.trunk_of(leg).ok_or_else(|| Refusal::new(ErrorCode::ServerInternal))?;
         let local = self.gateway.sip_addresses.first().map(|(_, address)| *address);
         let local = local.unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 5060)));
@@ -98,10 +96,11 @@ impl CallTask {
 
     /// The user of the page that talks.
     pub(super) fn page_user(&self) -> Option<UserId> {
+        if let Some(stays) = self.stays {
+            return self.user_of(stays);
+        }
         match &self.caller {
-            Caller::Page(page) => {
-                self.gateway.registry.page(page.session).map(|live| live.claims.sub)
-            }
+            Caller::Page(_) => self.user_of(Leg::Caller),
             Caller::Trunk(_) | Caller::Line(_) => {
                 self.callees.iter().find_map(|callee| match callee {
                     super::legs::Callee::Page(page) if page.answered => Some(page.user.clone()),
@@ -137,9 +136,10 @@ impl CallTask {
                 self.transfer = None;
                 tracing::info!(call.id = %self.id, "transferred");
                 self.tell_transfer(TransferStatus::Answered, status);
-                let page = match &self.caller {
-                    Caller::Page(_) => Some(Leg::Caller),
-                    Caller::Trunk(_) | Caller::Line(_) => self.answered_page_leg(),
+                let page = match (self.stays, &self.caller) {
+                    (Some(stays), _) => Some(stays),
+                    (None, Caller::Page(_)) => Some(Leg::Caller),
+                    (None, Caller::Trunk(_) | Caller::Line(_)) => self.answered_page_leg(),
                 };
                 if let Some(leg) = page {
                     self.feed(Input::Leg(leg, LegEvent::Ended(Cause::Hangup)));
@@ -153,9 +153,33 @@ impl CallTask {
         }
     }
 
+    /// The user whose page a leg is.
+    pub(super) fn user_of(&self, leg: Leg) -> Option<UserId> {
+        match leg {
+            Leg::Caller => {
+                let session = self.caller.page()?.session;
+                self.gateway.registry.page(session).map(|live| live.claims.sub)
+            }
+            Leg::Callee(n) => match self.callees.get(usize::from(n)) {
+                Some(super::legs::Callee::Page(page)) => Some(page.user.clone()),
+                _ => None,
+            },
+        }
+    }
+
     fn tell_transfer(&self, status: TransferStatus, sip: u16) {
         if let Some(page) = self.talking_page() {
             page.event(Event::CallTransfer { call: self.id, status, sip: Some(sip) });
         }
     }
+}
+
+/// What a page hears of a plan that does not let it.
+pub(super) fn refusal(refused: routing::NoTransfer) -> Refusal {
+    let details = serde_json::json!({
+        "code": refused.cause.end_code(),
+        "rule": refused.rule,
+        "trace": refused.trace,
+    });
+    Refusal::new(ErrorCode::from(refused.cause)).saying(refused.words).with_details(details)
 }

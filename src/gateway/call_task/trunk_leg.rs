@@ -337,6 +337,9 @@ impl CallTask {
 
     /// The media session that holds the trunk side of `leg`.
     pub(super) fn media_of_trunk(&self, leg: Leg) -> Option<&media::Session> {
+        if let Some(stays) = self.stays {
+            return self.media_of_page(if leg == stays { self.far? } else { stays });
+        }
         match (leg, &self.caller) {
             // Between two pages: the session of the other one.
             (Leg::Caller, Caller::Page(_)) => self.callees.iter().find_map(|callee| match callee {

@@ -1,0 +1,258 @@
+//! Transfers within a call between two pages: to a number on the trunk and to other pages, by the rules
+//! of the user who asks, in the gateway's own binary with live pages and baresip.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
+
+mod support;
+
+use std::time::Duration;
+
+use crosspoint::base::Digit;
+use crosspoint::selftest::{Call, Event, Page, Source};
+use serde_json::{Value, json};
+use support::bystander::LOOPBACK;
+use support::gateway::Gateway;
+use support::http;
+use support::phones::Baresip;
+use support::sound::best_level;
+use support::talk::{LIMIT, hears};
+
+const PLAN: &str = r#"
+version = 1
+emergency = "not-provided"
+[defaults]
+timezone = "Europe/Berlin"
+country = "DE"
+[caller_id.web]
+number = "+493012345670"
+[group.all]
+users = ["web", "bob", "carol"]
+caller_id = ["web"]
+[[outbound]]
+name = "no service numbers"
+to = ["79X"]
+deny = "no service numbers"
+[[outbound]]
+name = "the phone"
+user = ["web", "bob"]
+to = ["7XX"]
+route = ["phone"]
+max_call = "2m"
+[extension]
+"101" = "user:web"
+"102" = "user:bob"
+"103" = "user:carol"
+"104" = "user:nobody"
+"105" = "app:echo"
+"#;
+
+const USERS: &str = "[user.bob]\ncountry = \"DE\"\n[user.carol]\ncountry = \"DE\"\n\
+    [user.nobody]\ncountry = \"DE\"\n";
+
+fn gateway(phone: u16) -> Gateway {
+    Gateway::serve_at(phone, PLAN, "127.0.0.1", USERS)
+}
+
+async fn page(gateway: &Gateway, user: &str) -> Page {
+    Page::connect(&gateway.base, &gateway.token_of(user)).await.unwrap()
+}
+
+async fn event(page: &mut Page, call: &Call, kind: &str) -> Event {
+    let wanted = |e: &Event| e.text("type") == kind && e.text("call") == call.id;
+    page.event(LIMIT, kind, wanted).await.unwrap()
+}
+
+/// The next word about a transfer and its status.
+async fn receipt(page: &mut Page, call: &Call) -> (String, u64) {
+    let told = event(page, call, "call.transfer").await;
+    (told.text("status").to_owned(), told.body["sip"].as_u64().unwrap())
+}
+
+async fn receipts(page: &mut Page, call: &Call, wanted: &[(&str, u64)]) {
+    for (status, sip) in wanted {
+        assert_eq!(receipt(page, call).await, ((*status).to_owned(), *sip));
+    }
+}
+
+async fn transfer(page: &Page, call: &Call, to: &str) -> anyhow::Result<Value> {
+    page.ask(json!({"type": "call.transfer", "call": call.id, "to": to})).await
+}
+
+async fn take(page: &mut Page, hz: f64) -> Call {
+    let call = Call::take(page, LOOPBACK).await.unwrap();
+    call.peer.play(Source::tone(hz, -20.0)).await.unwrap();
+    call
+}
+
+/// `page` calls bob and they hear each other: its tone is 620 Hz, bob's 1010 Hz.
+async fn talk(page: &mut Page, bob: &mut Page) -> (Call, Call) {
+    let call = Call::start(page, LOOPBACK, "102").await.unwrap();
+    call.peer.play(Source::tone(620.0, -20.0)).await.unwrap();
+    let bobs = take(bob, 1010.0).await;
+    call.state(page, "active").await.unwrap();
+    let active = bobs.state(bob, "active").await.unwrap();
+    assert_eq!(active.text("codec"), "opus", "passed on as it comes");
+    hears(&call, 1010.0).await;
+    hears(&bobs, 620.0).await;
+    (call, bobs)
+}
+
+async fn ended(page: &mut Page, call: &Call) -> (String, String) {
+    let ended = call.ended(page, LIMIT).await.unwrap();
+    (ended.text("code").to_owned(), ended.text("by").to_owned())
+}
+
+fn says(code: &str, by: &str) -> (String, String) {
+    (code.to_owned(), by.to_owned())
+}
+
+async fn record(gateway: &Gateway) -> Value {
+    loop {
+        match http::records(&gateway.base).pop() {
+            Some(record) if !record["ended_at"].is_null() => return record,
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+/// The caller hands the callee over to the trunk's phone: it keeps its call, its digits go to the phone.
+#[tokio::test]
+async fn a_page_hands_the_page_it_called_over_to_a_number() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = gateway(phone.port);
+    let (mut alice, mut bob) = (page(&gateway, "web").await, page(&gateway, "bob").await);
+    let (call, bobs) = talk(&mut alice, &mut bob).await;
+    let reply = transfer(&alice, &call, "700").await.unwrap();
+    assert_eq!(reply["status"], "accepted");
+    receipts(&mut alice, &call, &[("accepted", 202), ("ringing", 180), ("answered", 200)]).await;
+    assert_eq!(ended(&mut alice, &call).await, says("hangup", "local"));
+    hears(&bobs, 880.0).await;
+    bobs.peer
+        .press(
+            vec![Digit::from_char('5').unwrap()],
+            Duration::from_millis(120),
+            Duration::from_millis(100),
+        )
+        .await
+        .unwrap();
+    assert_eq!(event(&mut bob, &bobs, "dtmf.sent").await.text("tone"), "5");
+    assert_eq!(phone.telephone_events(), [('5', false), ('5', true)]);
+    // For her it is over: she asks nothing of it any more.
+    let refused = transfer(&alice, &call, "700").await.unwrap_err().to_string();
+    assert!(refused.contains("call/ended"), "{refused}");
+    // Long enough for the phone's own recording.
+    for _ in 0..4 {
+        hears(&bobs, 880.0).await;
+    }
+    phone.command("hangup", "");
+    assert_eq!(ended(&mut bob, &bobs).await, says("hangup", "remote"));
+    let heard = phone.recording();
+    let level = best_level(&heard, 1010.0);
+    assert!(level > -30.0, "the phone hears bob at {level} dBm0 in {} samples", heard.len());
+    let record = record(&gateway).await;
+    assert_eq!((&record["direction"], &record["trunk"]), (&json!("internal"), &json!("phone")));
+    assert_eq!(record["ended_by"], "caller", "the phone sits in the caller's place: {record:#}");
+    assert!(record["trace"].to_string().contains("trunk phone is to take the call over"));
+}
+
+/// The callee hands the caller over to another user's pages; she is handed on to the phone by the new one,
+/// who may not call it, and by herself, who may.
+#[tokio::test]
+async fn a_page_hands_the_page_that_called_over_to_a_user() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = gateway(phone.port);
+    let (mut alice, mut bob) = (page(&gateway, "web").await, page(&gateway, "bob").await);
+    let (mut carol, mut other) = (page(&gateway, "carol").await, page(&gateway, "carol").await);
+    let (call, bobs) = talk(&mut alice, &mut bob).await;
+    transfer(&bob, &bobs, "103").await.unwrap();
+    receipts(&mut bob, &bobs, &[("accepted", 202), ("ringing", 180)]).await;
+    let rung = other.event(LIMIT, "a call", |e| e.text("type") == "call.incoming").await.unwrap();
+    assert_eq!(rung.body["from"]["uri"], "user:web");
+    assert_eq!(rung.body["to"]["uri"], "103");
+    assert_eq!(rung.body["metadata"], json!({"transferred_by": "user:bob"}));
+    let carols = take(&mut carol, 1300.0).await;
+    carols.state(&mut carol, "active").await.unwrap();
+    assert_eq!(receipt(&mut bob, &bobs).await, ("answered".to_owned(), 200));
+    assert_eq!(ended(&mut bob, &bobs).await, says("hangup", "local"));
+    let gone = other.event(LIMIT, "the end", |e| e.text("type") == "call.cancelled").await.unwrap();
+    assert_eq!(gone.text("code"), "answered-elsewhere");
+    hears(&call, 1300.0).await;
+    hears(&carols, 620.0).await;
+
+    // Hold and digits work between the two as between any others.
+    carol.ask(json!({"type": "call.hold", "call": carols.id})).await.unwrap();
+    let held = async |page: &mut Page, call: &Call| {
+        event(page, call, "call.held").await.body["by"].clone()
+    };
+    loop {
+        // The handing over has told that nobody holds anybody.
+        match held(&mut alice, &call).await {
+            Value::Null => {}
+            by => break assert_eq!(by, "remote"),
+        }
+    }
+    carol.ask(json!({"type": "call.unhold", "call": carols.id})).await.unwrap();
+    assert_eq!(held(&mut alice, &call).await, Value::Null);
+    let keys =
+        json!({"type": "dtmf.send", "call": carols.id, "tones": "7", "duration": 100, "gap": 100});
+    carol.ask(keys).await.unwrap();
+    assert_eq!(event(&mut alice, &call, "dtmf").await.text("tone"), "7");
+
+    let refused = transfer(&carol, &carols, "700").await.unwrap_err().to_string();
+    assert!(refused.contains("call/blocked-by-dialplan"), "{refused}");
+    transfer(&alice, &call, "700").await.unwrap();
+    let told = [("accepted", 202), ("ringing", 180), ("answered", 200)];
+    receipts(&mut alice, &call, &told).await;
+    assert_eq!(ended(&mut alice, &call).await, says("hangup", "local"));
+    hears(&carols, 880.0).await;
+    let over = carols.hang_up(&mut carol).await.unwrap();
+    assert_eq!((over.text("code"), over.text("by")), ("hangup", "local"));
+    phone.process.line_with("session closed", LIMIT);
+}
+
+/// What cannot be leaves the call as it was, and each page is told why.
+#[tokio::test]
+async fn a_transfer_between_pages_that_fails_leaves_the_call_as_it_was() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = gateway(phone.port);
+    let (mut alice, mut bob) = (page(&gateway, "web").await, page(&gateway, "bob").await);
+    let mut carol = page(&gateway, "carol").await;
+    let (call, bobs) = talk(&mut alice, &mut bob).await;
+    for (to, code, words) in [
+        ("790", "call/blocked-by-dialplan", "no service numbers"),
+        ("104", "call/unreachable", "nobody is signed in"),
+        ("105", "call/unreachable", "not to a line"),
+        ("101", "call/unreachable", "nobody is signed in"),
+    ] {
+        let refused = transfer(&bob, &bobs, to).await.unwrap_err().to_string();
+        assert!(refused.contains(code) && refused.contains(words), "{to}: {refused}");
+    }
+    // Declined, and they hear each other again.
+    transfer(&bob, &bobs, "103").await.unwrap();
+    let rung = carol.event(LIMIT, "a call", |e| e.text("type") == "call.incoming").await.unwrap();
+    let again = transfer(&alice, &call, "700").await.unwrap_err().to_string();
+    assert!(again.contains("signal/wrong-state"), "one at a time: {again}");
+    carol
+        .ask(json!({"type": "call.reject", "call": rung.text("call"), "reason": "declined"}))
+        .await
+        .unwrap();
+    let told = [("accepted", 202), ("ringing", 180), ("failed", 603)];
+    receipts(&mut bob, &bobs, &told).await;
+    hears(&call, 1010.0).await;
+    hears(&bobs, 620.0).await;
+    // The one that asked leaves before anybody answers: the call is the new party's.
+    transfer(&bob, &bobs, "103").await.unwrap();
+    receipts(&mut bob, &bobs, &[("accepted", 202), ("ringing", 180)]).await;
+    bob.ask(json!({"type": "call.hangup", "call": bobs.id})).await.unwrap();
+    assert_eq!(ended(&mut bob, &bobs).await, says("hangup", "local"));
+    let carols = take(&mut carol, 1300.0).await;
+    hears(&call, 1300.0).await;
+    hears(&carols, 620.0).await;
+    // The one that stays does not wait: nobody rings any more.
+    transfer(&carol, &carols, "102").await.unwrap();
+    bob.event(LIMIT, "a call", |e| e.text("type") == "call.incoming").await.unwrap();
+    call.hang_up(&mut alice).await.unwrap();
+    let gone = bob.event(LIMIT, "the end", |e| e.text("type") == "call.cancelled").await.unwrap();
+    assert_eq!(gone.text("code"), "hangup");
+    assert_eq!(ended(&mut carol, &carols).await, says("hangup", "remote"));
+}
