@@ -24,6 +24,7 @@ fn the_operator_sees_a_call_of_the_web_phone_and_ends_it() {
     // `CROSSPOINT_SHOTS=docs/images` makes the README's pictures anew.
     let shots = std::env::var_os("CROSSPOINT_SHOTS")
         .map(|folder| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder).display().to_string());
+    let reported = report_a_run(&gateway);
     let saw = drive(&json!({"base": gateway.base, "key": key.trim(), "shots": shots}));
     assert_eq!(saw["without"], 401);
     assert!(
@@ -62,11 +63,35 @@ fn the_operator_sees_a_call_of_the_web_phone_and_ends_it() {
     assert_eq!(saw["wave"], json!([true, false, false, true]), "caller above, callee below");
     let axe = saw["axe"].as_object().unwrap();
     assert!(saw["version"].as_str().unwrap().starts_with("?version="), "{}", saw["version"]);
-    assert_eq!(axe.len(), 10, "{axe:#?}");
+    assert_eq!(saw["run"], reported);
+    let failure = saw["failure"].as_str().unwrap();
+    assert!(failure.contains("wrong greeting") && failure.contains("about"), "{failure}");
+    assert!(saw["case"].as_str().unwrap().starts_with("?case="), "{}", saw["case"]);
+    assert_eq!(axe.len(), 12, "{axe:#?}");
     assert!(axe.values().all(|own| own == &json!([])), "{axe:#?}");
     let record = &records(&gateway.base)[0];
     assert_eq!((&record["cause"], &record["ended_by"]), (&json!("hangup"), &json!("gateway")));
     pcap_is_read_by_tshark(&gateway, record["id"].as_str().unwrap());
+}
+
+/// Two scenarios on a plan without a gateway, one of which is wrong; where the gateway shows what came of
+/// them.
+fn report_a_run(gateway: &Gateway) -> String {
+    let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/ivr");
+    let here = examples.display();
+    let wrong = format!(
+        "version: 1\nname: wrong greeting\ntarget: \"did:+493012345670\"\nat: \"2026-11-23T22:00+01:00\"\n\
+         via: loopback\nplan: {here}/night-plan.toml\nprompts: {here}/prompts/\nsteps:\n  \
+         - name: greeting\n    expect: {{ prompt: {{ file: about.wav, within: 1s }} }}\n"
+    );
+    let file = gateway.dir.join("wrong.yaml");
+    fs::write(&file, wrong).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    command.args(["ivr", "run"]).arg(examples.join("night.yaml")).arg(file);
+    let told = run(command.args(["--report-to", &gateway.base]));
+    assert_eq!(told.code, Some(1), "{}{}", told.stdout, told.stderr);
+    let told = told.stdout.lines().find_map(|line| line.strip_prefix("reported: "));
+    told.unwrap().strip_prefix(&*gateway.base).unwrap().to_owned()
 }
 
 /// What the gateway kept of the call is what Wireshark reads in its file.

@@ -103,6 +103,40 @@ fn sighup_takes_the_file_and_a_bad_one_leaves_the_old_plan() {
     assert!(ready(&gateway)["dialplan"].is_string());
 }
 
+/// A plan that was replaced is listed after a restart; one that stays is in force since it came.
+#[test]
+fn versions_outlive_a_restart() {
+    let gateway = Gateway::serve(1, PLAN);
+    let put = |text: &str| {
+        let headers = ["If-Match: *", "Content-Type: application/toml"];
+        let answer = http::request(&gateway.base, "PUT", "/v1/dialplan", &headers, text);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    let second = format!("{PLAN}# the second\n");
+    put(&second);
+    let versions = |gateway: &Gateway| {
+        http::get(&gateway.base, "/v1/dialplan/versions", &[]).json()["items"].clone()
+    };
+    let before = versions(&gateway);
+    assert_eq!((&before[0]["text"], &before[1]["text"]), (&json!(second), &json!(PLAN)));
+    // They are written beside the call's path: a kill waits until both are.
+    let database = gateway.dir.join("crosspoint.db").display().to_string();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    eventually("the plans are not in the database", || {
+        let count = async {
+            use sqlx::Connection;
+            let mut own =
+                sqlx::SqliteConnection::connect(&format!("sqlite:{database}")).await.ok()?;
+            let count = sqlx::query_scalar("SELECT COUNT(*) FROM dialplan_versions");
+            count.fetch_one(&mut own).await.ok()
+        };
+        let found: Option<i64> = runtime.block_on(count);
+        (found == Some(2)).then_some(())
+    });
+    let gateway = gateway.kill_and_start_again();
+    assert_eq!(versions(&gateway), before);
+}
+
 /// What the demo shows anybody: the trace of `explain` is the trace in the call's record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_through_the_demo_has_the_trace_of_explain_in_its_record() {

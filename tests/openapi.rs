@@ -26,7 +26,8 @@ fn the_api_is_as_it_is_described() {
          [http]\nlisten = \"127.0.0.1:0\"\nadmin = \"key\"\n\
          operator_key_file = \"{here}/operator.key\"\n\
          [api_key.tests]\nkey = \"{KEY}\"\npermissions = [\"calls:read\", \"calls:write\", \
-         \"records:read\", \"config:read\", \"config:write\", \"tokens:write\", \"metrics:read\"]\n\
+         \"records:read\", \"recordings:read\", \"recordings:write\", \"config:read\", \"config:write\", \
+         \"ivr:read\", \"ivr:write\", \"tokens:write\", \"metrics:read\"]\n\
          [sip]\nlisten = [\"udp:127.0.0.1:0\"]\n[media]\nworkers = 1\nwebrtc_port = 0\n\
          address = \"127.0.0.1\"\n[store]\nurl = \"sqlite:{here}/crosspoint.db\"\n[auth]\n\
          token_secret_file = \"{here}/token.key\"\n[user.web]\ncountry = \"DE\"\n\

@@ -112,7 +112,7 @@ pub trait Backend: Send + Sync + 'static {
     /// The dial plan in force.
     fn plan(&self) -> PlanView;
 
-    /// The plans since the start, as many as are kept, the newest first.
+    /// The plans that were in force, as many as are kept, the newest first.
     fn plan_versions(&self) -> Vec<PlanVersionView>;
 
     /// The findings of a text as a plan of this gateway. Computes for a while.

@@ -29,7 +29,7 @@ pub(super) async fn show(State(api): State<Api>) -> Response {
     shown(api.backend.as_ref())
 }
 
-/// The plans since the gateway's start, as many as are kept, the newest first.
+/// The plans that were in force, those before this start too, as many as are kept, the newest first.
 #[utoipa::path(get, path = "/v1/dialplan/versions", tag = "configuration",
     responses((status = 200, description = "The plans", body = List<PlanVersionView>)))]
 pub(super) async fn versions(State(api): State<Api>) -> Json<List<PlanVersionView>> {

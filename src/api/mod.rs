@@ -16,6 +16,7 @@ mod events;
 mod gateway;
 mod health;
 mod idempotency;
+mod ivr_runs;
 mod keys;
 mod openapi;
 mod pages;

@@ -8,8 +8,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::{
-    calls, cdrs, config, dialplan, events, health, pcap, recordings, session, timeline, tokens,
-    voicemails, webhooks,
+    calls, cdrs, config, dialplan, events, health, ivr_runs, pcap, recordings, session, timeline,
+    tokens, voicemails, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +30,7 @@ use super::{
         voicemails::list, voicemails::show, voicemails::audio, voicemails::remove,
         recordings::list, recordings::show, recordings::audio, recordings::remove,
         recordings::record,
+        ivr_runs::keep, ivr_runs::list, ivr_runs::show,
         config::trunks, config::trunk, config::test_trunk, config::users, config::user,
         dialplan::show, dialplan::versions, dialplan::put, dialplan::check, dialplan::explain, dialplan::release,
         webhooks::list, webhooks::deliveries, webhooks::redeliver,
@@ -43,6 +44,7 @@ use super::{
         (name = "calls", description = "Calls that are on, and what happens"),
         (name = "records", description = "Calls that were"),
         (name = "recordings", description = "What was said in calls"),
+        (name = "tests of menus", description = "Runs of `crosspoint ivr run`"),
         (name = "configuration", description = "Trunks, users, the dial plan"),
         (name = "tokens", description = "What pages sign in with"),
         (name = "session", description = "The operator\u{2019}s login"),

@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 
 use super::idempotency::{self, Answers};
 use super::{
-    Access, Backend, Problem, access, calls, cdrs, config, dialplan, events, health, openapi,
-    pages, pcap, recordings, session, timeline, tokens, voicemails, webhooks,
+    Access, Backend, Problem, access, calls, cdrs, config, dialplan, events, health, ivr_runs,
+    openapi, pages, pcap, recordings, session, timeline, tokens, voicemails, webhooks,
 };
 use crate::base::Permission;
 use crate::signaling::ErrorCode;
@@ -81,6 +81,10 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
     let recordings_write = Router::new()
         .route("/v1/recordings/{id}", delete(recordings::remove))
         .route("/v1/calls/{id}/actions/record", post(recordings::record));
+    let ivr_read = Router::new()
+        .route("/v1/ivr-runs", get(ivr_runs::list))
+        .route("/v1/ivr-runs/{id}", get(ivr_runs::show));
+    let ivr_write = Router::new().route("/v1/ivr-runs", post(ivr_runs::keep));
     let config_read = Router::new()
         .route("/v1/dialplan", get(dialplan::show))
         .route("/v1/dialplan/versions", get(dialplan::versions))
@@ -109,6 +113,8 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .merge(may(Permission::RecordsRead, records))
         .merge(may(Permission::RecordingsRead, recordings_read))
         .merge(may(Permission::RecordingsWrite, recordings_write))
+        .merge(may(Permission::IvrRead, ivr_read))
+        .merge(may(Permission::IvrWrite, ivr_write))
         .merge(may(Permission::ConfigRead, config_read))
         .merge(may(Permission::ConfigWrite, config_write))
         .merge(may(Permission::TokensWrite, tokens))

@@ -162,6 +162,10 @@ ulid_id!(
     /// One recording of a call: `rec_` and a ULID.
     RecordingId, "rec"
 );
+ulid_id!(
+    /// One run of tests of voice menus that was reported: `run_` and a ULID.
+    RunId, "run"
+);
 name_id!(
     /// The name of a trunk in the configuration: 1 to 64 of `a-z A-Z 0-9 - _ .`.
     TrunkId

@@ -25,7 +25,7 @@ pub use digit_pacing::DigitPacing;
 pub use dtmf_mode::DtmfMode;
 pub use e164::{E164, E164Error};
 pub use finding::{Finding, Findings, Place, Severity, nearest, suggestion};
-pub use id::{CallId, IdError, LegId, RecordingId, SessionId, TrunkId, UserId};
+pub use id::{CallId, IdError, LegId, RecordingId, RunId, SessionId, TrunkId, UserId};
 pub use network::{Network, NetworkError};
 pub use party::Party;
 pub use permission::{Permission, PermissionError};

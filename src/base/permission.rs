@@ -43,6 +43,10 @@ permissions! {
     ConfigRead = "config:read",
     /// Changing the dial plan, testing trunks, letting go of the fraud brake, sending webhooks again.
     ConfigWrite = "config:write",
+    /// Runs of tests of voice menus.
+    IvrRead = "ivr:read",
+    /// Reporting a run.
+    IvrWrite = "ivr:write",
     /// Making and taking back client tokens.
     TokensWrite = "tokens:write",
     /// The metrics.
@@ -74,7 +78,7 @@ impl Serialize for Permission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "permissions are calls:read, calls:write, records:read, recordings:read, recordings:write, \
-     config:read, config:write, tokens:write and metrics:read"
+     config:read, config:write, ivr:read, ivr:write, tokens:write and metrics:read"
 )]
 pub struct PermissionError;
 

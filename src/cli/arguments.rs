@@ -417,6 +417,12 @@ pub(super) struct IvrRun {
     /// Write a report for people, and the sound of the calls
     #[arg(long, value_name = "FOLDER")]
     pub html: Option<PathBuf>,
+    /// Report what came of it to a gateway, which shows it at /admin/ivr
+    #[arg(long, value_name = "URL")]
+    pub report_to: Option<String>,
+    /// A file whose first line is a key of that gateway with `ivr:write`; on its own machine none is needed
+    #[arg(long, value_name = "FILE", requires = "report_to")]
+    pub report_key_file: Option<PathBuf>,
     /// Make the calls in this way, whatever the scenarios say
     #[arg(long, value_enum)]
     pub via: Option<IvrVia>,

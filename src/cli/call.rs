@@ -91,9 +91,10 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }
 
-struct Answer {
-    status: u16,
-    body: Value,
+/// What a gateway says.
+pub(super) struct Answer {
+    pub status: u16,
+    pub body: Value,
 }
 
 impl Answer {
@@ -121,7 +122,7 @@ impl Answer {
 }
 
 /// One request.
-async fn ask(
+pub(super) async fn ask(
     remote: &Remote,
     method: &str,
     path: &str,

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::arguments::{IvrPeer, IvrRun, Output};
-use super::{Unusable, serve, token};
+use super::arguments::{IvrPeer, IvrRun, Output, Remote};
+use super::{Unusable, call, serve, token};
 use crate::base::Finding;
 use crate::caller::{self, Disk, Options, Pages, Phones, Stop};
 use crate::config;
@@ -65,6 +65,7 @@ pub(super) async fn run(arguments: IvrRun, output: Output) -> Result<ExitCode, U
     .await;
     peers.stop().await;
     write_all(&arguments, &results)?;
+    let reported = report(&arguments, &results).await;
     let failed = results.iter().filter(|result| !result.passed()).count();
     if arguments.tap {
         print!("{}", ivr::tap(&results));
@@ -81,7 +82,30 @@ pub(super) async fn run(arguments: IvrRun, output: Output) -> Result<ExitCode, U
             calls / seconds.max(0.001)
         );
     }
+    // Last: what came of the calls is told first.
+    if let Some(words) = reported? {
+        if text {
+            println!("{words}");
+        }
+    }
     Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// Tells a gateway, where one is named; where it shows what it was told.
+async fn report(arguments: &IvrRun, results: &[CaseResult]) -> Result<Option<String>, Unusable> {
+    let Some(url) = &arguments.report_to else { return Ok(None) };
+    let key_file = arguments.report_key_file.clone();
+    let remote = Remote { url: url.clone(), key: None, key_file };
+    let body = ivr::json(results);
+    let answer = call::ask(&remote, "POST", "/v1/ivr-runs", Some(&body)).await?;
+    let said = |name: &str| answer.body[name].as_str().unwrap_or("-").to_owned();
+    if answer.status != 201 {
+        let (status, code, detail) = (answer.status, said("code"), said("detail"));
+        return Err(Unusable::new(format_args!(
+            "{url} does not keep the run ({status}, {code}): {detail}"
+        )));
+    }
+    Ok(Some(format!("reported: {}/admin/ivr/{}", url.trim_end_matches('/'), said("id"))))
 }
 
 fn write_all(arguments: &IvrRun, results: &[CaseResult]) -> Result<(), Unusable> {

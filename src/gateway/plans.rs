@@ -85,8 +85,10 @@ pub enum PutPlanError {
 pub(super) struct Plans {
     current: ArcSwap<PlanInForce>,
     refused: ArcSwapOption<PlanRefused>,
-    /// The newest plans since the start, oldest first; the last is in force.
+    /// The newest plans, those before this start too, oldest first; the last is in force.
     versions: Mutex<VecDeque<PlanVersion>>,
+    /// Told of each plan that comes into force: it keeps them beyond a restart.
+    keep: Keep,
     path: Option<PathBuf>,
     known: Known,
     metrics: Arc<Metrics>,
@@ -103,26 +105,38 @@ struct Seen {
     moving: Option<BTreeMap<PathBuf, Option<Stamp>>>,
 }
 
+/// Keeps a plan that is in force now; it does not wait.
+pub(super) type Keep = Box<dyn Fn(PlanVersion) + Send + Sync>;
+
 /// What tells two states of a file apart.
 type Stamp = (SystemTime, u64, u64);
 
 impl Plans {
-    /// The plan that a gateway starts with.
-    pub fn new(loaded: LoadedPlan, known: Known, metrics: Arc<Metrics>) -> Plans {
+    /// The plan that a gateway starts with, and those that were in force before, oldest first.
+    pub fn new(
+        loaded: LoadedPlan,
+        known: Known,
+        metrics: Arc<Metrics>,
+        (earlier, keep): (Vec<PlanVersion>, Keep),
+    ) -> Plans {
         let seen = Seen { files: stamps(&loaded.files), moving: None };
         warm(&loaded.plan, &known);
         let current = in_force(loaded.plan, loaded.text, loaded.path.as_deref());
         current.tell();
-        let versions = Mutex::new(VecDeque::from([current.version()]));
-        Plans {
+        let version = current.version();
+        let versions = Mutex::new(VecDeque::from(earlier));
+        let plans = Plans {
             current: ArcSwap::from_pointee(current),
             refused: ArcSwapOption::empty(),
             versions,
+            keep,
             path: loaded.path,
             known,
             metrics,
             seen: Mutex::new(seen),
-        }
+        };
+        plans.remember(version);
+        plans
     }
 
     /// The plan that decides now. Does not wait.
@@ -135,7 +149,7 @@ impl Plans {
         self.refused.load_full()
     }
 
-    /// The plans since the start, as many as are kept, the newest first.
+    /// The plans that were in force, as many as are kept, the newest first.
     pub fn versions(&self) -> Vec<PlanVersion> {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         versions.iter().rev().cloned().collect()
@@ -143,7 +157,11 @@ impl Plans {
 
     fn remember(&self, version: PlanVersion) {
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        versions.push_back(version);
+        // The same plan after a restart, or read again, is in force since it came.
+        if versions.back().is_none_or(|last| last.hash != version.hash) {
+            (self.keep)(version.clone());
+            versions.push_back(version);
+        }
         let bytes =
             |all: &VecDeque<PlanVersion>| all.iter().map(|own| own.text.len()).sum::<usize>();
         while versions.len() > MOST_VERSIONS
@@ -325,7 +343,10 @@ fn in_force(plan: Plan, text: String, path: Option<&Path>) -> PlanInForce {
         severity: Severity::Warning,
         message: format!("{fault}; callers hear nothing in its place"),
     }));
-    let (loaded_at, script) = (Timestamp::now(), Arc::new(script));
+    let now = Timestamp::now();
+    // As the database keeps it.
+    let loaded_at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+    let script = Arc::new(script);
     PlanInForce { plan, text, hash, loaded_at, warnings, script }
 }
 

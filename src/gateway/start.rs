@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::accounts::Accounts;
 use super::hep::{self, Hep};
-use super::plans::Plans;
+use super::plans::{Keep, PlanVersion, Plans};
 use super::probes::Probes;
 use super::registry::Registry;
 use super::requests::Requests;
@@ -35,7 +35,7 @@ use crate::sip::{
     self, Dns, DriverConfig, EndpointConfig, Reachable, SessionTimer, Tap, TlsConfig, TlsIdentity,
     TlsServer, Transport,
 };
-use crate::store::{Settings, Store};
+use crate::store::{KeptPlan, Settings, Store};
 use crate::telemetry::Metrics;
 use crate::{media, store, trunk};
 
@@ -114,7 +114,8 @@ impl Gateway {
         let sip_addresses = sip.local_addrs().to_vec();
         let (known, own) = (config.known(), metrics.clone());
         // The number library's tables take tens of ms each.
-        let plans = tokio::task::spawn_blocking(move || Plans::new(plan, known, own));
+        let history = (earlier_plans(&store).await, keeper(&store));
+        let plans = tokio::task::spawn_blocking(move || Plans::new(plan, known, own, history));
         let plans = plans.await.map_err(|_| StartError::Plan)?;
         let features = features(&plans.in_force().plan);
         let accounts = Accounts::new(metrics.clone());
@@ -278,6 +279,37 @@ impl Gateway {
         }
         inner.store.close(STORE_WAIT).await;
     }
+}
+
+/// The plans that were in force before this start, oldest first.
+async fn earlier_plans(store: &Store) -> Vec<PlanVersion> {
+    let plans = store.plans().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "earlier dial plans cannot be read; versions begin anew");
+        Vec::new()
+    });
+    let version = |plan: KeptPlan| PlanVersion {
+        hash: plan.hash,
+        loaded_at: plan.loaded_at,
+        text: plan.text.into(),
+    };
+    plans.into_iter().map(version).collect()
+}
+
+/// Keeps each plan that comes into force in the database; one that it does not take is lost at the next
+/// start.
+fn keeper(store: &Arc<Store>) -> Keep {
+    let (store, runtime) = (store.clone(), tokio::runtime::Handle::current());
+    Box::new(move |version| {
+        let store = store.clone();
+        let _entered = runtime.enter();
+        spawn("plan version", async move {
+            let PlanVersion { hash, loaded_at, text } = version;
+            let plan = KeptPlan { hash, loaded_at, text: text.as_ref().to_owned() };
+            if let Err(error) = store.keep_plan(&plan).await {
+                tracing::warn!(%error, "this version of the dial plan is not listed after a restart");
+            }
+        });
+    })
 }
 
 /// Caps and the fraud brake go on where they were before a restart, as the records have it.

@@ -121,7 +121,7 @@ impl Gateway {
         arc_swap::Guard::into_inner(self.inner.plans.in_force())
     }
 
-    /// The plans since the start, as many as are kept, the newest first.
+    /// The plans that were in force, as many as are kept, the newest first.
     pub fn plan_versions(&self) -> Vec<PlanVersion> {
         self.inner.plans.versions()
     }

@@ -35,6 +35,7 @@ macro_rules! on {
         }
     };
 }
+pub(super) use on;
 
 impl Database {
     /// Connects and migrates.
@@ -424,7 +425,7 @@ fn is_away(error: &sqlx::Error) -> bool {
 }
 
 /// A read that waits for nobody longer than its reader does.
-async fn in_time<T>(read: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+pub(super) async fn in_time<T>(read: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     tokio::time::timeout(READ_LIMIT, read).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
@@ -458,12 +459,14 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (1, "cdrs", include_str!("../../migrations/sqlite/0001_cdrs.sql")),
     (2, "cdrs_search", include_str!("../../migrations/sqlite/0002_cdrs_search.sql")),
     (3, "cdrs_filters", include_str!("../../migrations/sqlite/0003_cdrs_filters.sql")),
+    (4, "runs_and_plans", include_str!("../../migrations/sqlite/0004_runs_and_plans.sql")),
 ];
 
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "cdrs", include_str!("../../migrations/postgres/0001_cdrs.sql")),
     (2, "cdrs_search", include_str!("../../migrations/postgres/0002_cdrs_search.sql")),
     (3, "cdrs_filters", include_str!("../../migrations/postgres/0003_cdrs_filters.sql")),
+    (4, "runs_and_plans", include_str!("../../migrations/postgres/0004_runs_and_plans.sql")),
 ];
 
 const UPSERT: &str = "

@@ -10,8 +10,10 @@ mod filter;
 mod frame;
 mod history;
 mod inspect;
+mod ivr_runs;
 mod journal;
 mod open_calls;
+mod plan_versions;
 mod settings;
 mod spool;
 mod writer;
@@ -32,6 +34,8 @@ pub use database::{OpenError, ReadError};
 pub use filter::Filter;
 pub use history::{Past, PastCall};
 pub use inspect::{Inspection, inspect, is_held};
+pub use ivr_runs::KeepError;
+pub use plan_versions::KeptPlan;
 pub use settings::Settings;
 pub use spool::AppendError;
 
@@ -143,6 +147,10 @@ impl Store {
     /// It does not.
     pub async fn ping(&self) -> Result<(), ReadError> {
         self.database.ping().await
+    }
+
+    fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Bytes in the spool that are not in SQL yet, for the metric.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::base::{CallId, Cause, Party};
+use crate::base::{CallId, Cause, Party, RunId};
 use crate::call::{Direction, Quality, Record, Who};
 
 /// A record whose start is `n` seconds after a fixed moment.
@@ -66,6 +66,33 @@ pub(super) async fn all(store: &Store) -> Vec<Record> {
             None => return all,
         }
     }
+}
+
+/// Runs of tests and dial plans come back, the newest of them.
+pub(super) async fn runs_and_plans_are_kept(store: &Store) {
+    let run = |n: u128| RunId::from_parts(1_763_712_000_000, n);
+    assert!(store.runs(None, 10).await.unwrap().is_empty());
+    for n in 0..203 {
+        let (short, whole) = (format!("{{\"n\": {n}}}"), format!("{{\"all\": {n}}}"));
+        store.keep_run(run(n), &short, &whole).await.unwrap();
+    }
+    assert_eq!(store.runs(None, 2).await.unwrap(), ["{\"n\": 202}", "{\"n\": 201}"]);
+    assert_eq!(store.runs(Some(run(201)), 1).await.unwrap(), ["{\"n\": 200}"]);
+    assert_eq!(store.runs(None, 1000).await.unwrap().len(), 200, "the oldest three are gone");
+    assert_eq!(store.run(run(202)).await.unwrap().as_deref(), Some("{\"all\": 202}"));
+    assert_eq!(store.run(run(2)).await.unwrap(), None);
+
+    let plan = |n: i64| KeptPlan {
+        hash: format!("{n:064x}"),
+        loaded_at: Timestamp::from_millisecond(1_763_712_000_000 + n).unwrap(),
+        text: format!("version = 1 # {n}\n"),
+    };
+    for n in 0..52 {
+        store.keep_plan(&plan(n)).await.unwrap();
+    }
+    store.keep_plan(&plan(51)).await.unwrap();
+    let kept = store.plans().await.unwrap();
+    assert_eq!(kept, (2..52).map(plan).collect::<Vec<_>>());
 }
 
 /// What users have called is read by user and number, within its time, without what did not go out.

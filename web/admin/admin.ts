@@ -6,12 +6,13 @@ import { Live } from "./live";
 import "./call";
 import "./calls";
 import "./dialplan";
+import "./ivr";
 import "./recordings";
 import "./records";
 import "./trunks";
 
 const MENU: [path: string, name: string, key: string][] = [
-  ["/admin/calls", "Calls", "c"], ["/admin/trunks", "Trunks", "t"], ["/admin/dialplan", "Dial plan", "d"], ["/admin/records", "Records", "r"], ["/admin/recordings", "Recordings", "a"],
+  ["/admin/calls", "Calls", "c"], ["/admin/trunks", "Trunks", "t"], ["/admin/dialplan", "Dial plan", "d"], ["/admin/records", "Records", "r"], ["/admin/recordings", "Recordings", "a"], ["/admin/ivr", "Menu tests", "m"],
 ];
 
 class Admin extends Screen {
@@ -97,6 +98,8 @@ class Admin extends Screen {
     const [path, search] = this.path.split("?", 2) as [string, string?];
     const call = /^\/admin\/calls\/(call_\w+)$/.exec(path)?.[1];
     const recording = /^\/admin\/recordings\/(rec_\w+)$/.exec(path)?.[1];
+    const run = /^\/admin\/ivr\/(run_\w+)$/.exec(path)?.[1];
+    if (run) return html`<cp-ivr-run .run=${run} .search=${search ?? ""}></cp-ivr-run>`;
     if (recording) return html`<cp-recording .recording=${recording}></cp-recording>`;
     if (call) return html`<cp-call .call=${call}></cp-call>`;
     switch (path) {
@@ -104,6 +107,7 @@ class Admin extends Screen {
       case "/admin/trunks": return html`<cp-trunks .live=${this.live}></cp-trunks>`;
       case "/admin/dialplan": return html`<cp-dialplan .search=${search ?? ""}></cp-dialplan>`;
       case "/admin/recordings": return html`<cp-recordings></cp-recordings>`;
+      case "/admin/ivr": return html`<cp-ivr-runs></cp-ivr-runs>`;
       case "/admin/records": return html`<cp-records .search=${search ?? ""}></cp-records>`;
       default: return html`<h1>Nothing is here</h1>`;
     }

@@ -18,6 +18,7 @@ export interface CallRecord {
   started_at: string; answered_at: string | null; ended_at: string | null; duration_ms: number;
   cause: string | null; sip: { status: number; reason: string } | null; ended_by: string | null;
   attempts: number; digits: number; codec: string | null; quality: Quality; trace?: string[]; state?: string;
+  recording?: { id: string; lost_ms: number; failed: boolean };
 }
 export interface TimelineRow { at_ms: number; type: string; [more: string]: unknown }
 export interface QualitySample extends Quality { at_ms: number }
@@ -30,6 +31,17 @@ export interface Recording {
   id: string; call: string; format: string; encrypted: boolean; started_at: string; ended_at: string | null;
   duration_ms: number; lost_ms: number; error?: string;
 }
+export interface IvrRunSummary {
+  id: string; received_at: string; passed: number; failed: number; call_ms: number; files: string[]; failure: string | null;
+}
+export interface IvrCase {
+  file: string; name: string; variant: string | null; via: string; target: string; outcome: "passed" | "failed" | "error";
+  message: string | null; call_ms: number; retries: number;
+  steps: { name: string; line: number; start_ms: number; end_ms: number; failure: string | null; notes: string[] }[];
+  prompts: { file: string; start_ms: number; end_ms: number; match: number; window: number; expected: boolean }[];
+  messages: { at_ms: number; sent: boolean; text: string }[];
+}
+export interface IvrRun extends IvrRunSummary { cases: IvrCase[] }
 export interface Finding { file: string; line: number; column: number; severity: "error" | "warning"; message: string }
 export interface Plan { file: string | null; hash: string; loaded_at: string; text: string; warnings: Finding[]; refused: { at: string; findings: Finding[] } | null }
 export interface PlanVersion { hash: string; loaded_at: string; text: string }

@@ -107,6 +107,7 @@ export class CallScreen extends Screen {
       ["Codec", record.codec ?? "–"], ["Began", day(record.started_at)], ["Answered", clock(record.answered_at) || "–"],
       ["Talked", length(record.ended_at ? record.duration_ms : record.answered_at ? Date.now() - Date.parse(record.answered_at) : 0)],
       ["Digits", record.digits],
+      ["Recording", record.recording ? html`<a href="/admin/recordings/${record.recording.id}">${record.recording.failed ? "not whole" : "listen"}</a>` : "–"],
       ["End", record.cause ? `${record.cause}${record.sip ? ` (${record.sip.status} ${record.sip.reason})` : ""}, by ${record.ended_by}` : "–"],
     ];
     return html`

@@ -201,6 +201,20 @@ async function run() {
   await admin.locator("button.stop", { hasText: "Delete it for good" }).click();
   await admin.locator("cp-recordings .empty").waitFor();
 
+  // Tests of menus: the run that was reported, and first of it what failed.
+  await admin.keyboard.press("g");
+  await admin.keyboard.press("m");
+  await admin.locator("[data-run]").waitFor();
+  await check(admin, "ivr");
+  await admin.keyboard.press("Enter");
+  await admin.locator('[data-step][data-failed="yes"]').waitFor();
+  saw.run = new URL(admin.url()).pathname;
+  saw.failure = await admin.locator("section[data-shown]").innerText();
+  await check(admin, "ivr-run");
+  await admin.keyboard.press("k");
+  await admin.locator("section[data-shown='night menu']").waitFor();
+  saw.case = new URL(admin.url()).search;
+
   // 1,000 calls: as many rows as are seen, and scrolling in a blink.
   await admin.keyboard.press("g");
   await admin.keyboard.press("c");

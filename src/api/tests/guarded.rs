@@ -7,7 +7,7 @@ use super::super::serve::run;
 use super::*;
 
 const LOCAL: &str = "127.0.0.1:9";
-const ADMIN: [&str; 16] = [
+const ADMIN: [&str; 18] = [
     "GET /metrics",
     "GET /v1/calls",
     "GET /v1/cdrs",
@@ -21,6 +21,8 @@ const ADMIN: [&str; 16] = [
     "POST /v1/dialplan/explain",
     "POST /v1/users/alice/actions/release",
     "GET /v1/users",
+    "GET /v1/ivr-runs",
+    "POST /v1/ivr-runs",
     "GET /v1/events",
     "POST /v1/calls",
     "POST /v1/session",

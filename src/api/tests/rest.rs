@@ -97,6 +97,70 @@ async fn recordings_are_asked_for_by_their_names() {
 }
 
 #[tokio::test]
+async fn runs_of_tests_of_menus_are_kept_and_listed() {
+    let site = Site::new().await;
+    let case = |name: &str, outcome: &str, message: Option<&str>| {
+        serde_json::json!({"file": "night.yaml", "name": name, "variant": null, "via": "trunk",
+            "target": "601", "outcome": outcome, "message": message, "call_ms": 1500, "retries": 0,
+            "steps": [{"name": "greeting", "line": 3, "start_ms": 0, "end_ms": 900,
+                "failure": message, "notes": ["heard after 0.4 s"]}],
+            "prompts": [{"file": "menu.wav", "start_ms": 400, "end_ms": 900, "match": 0.97,
+                "window": 0.91, "expected": true}],
+            "messages": [{"at_ms": 3, "sent": true, "text": "INVITE"}]})
+    };
+    let run = |n: u32| {
+        let failed = case("the other", "failed", Some("silence instead of menu.wav"));
+        let cases = [case(&format!("open {n}"), "passed", None), failed];
+        serde_json::json!({"version": 1, "passed": 1, "failed": 1, "cases": cases}).to_string()
+    };
+    let mut last = serde_json::Value::Null;
+    for n in 0..3 {
+        let kept = site.send("POST /v1/ivr-runs", LOCAL, &[HOST], &run(n)).await;
+        assert_eq!(kept.status(), 201);
+        let location = kept.headers()["location"].clone();
+        last = json(kept).await;
+        assert_eq!(location, format!("/v1/ivr-runs/{}", last["id"].as_str().unwrap()));
+    }
+    assert_eq!(
+        (&last["passed"], &last["failed"], &last["call_ms"]),
+        (&1.into(), &1.into(), &3000.into())
+    );
+    assert_eq!(last["failure"], "silence instead of menu.wav");
+    assert_eq!(last["files"], serde_json::json!(["night.yaml"]));
+    let first = json(site.ask("GET /v1/ivr-runs?limit=2").await).await;
+    assert_eq!(first["items"].as_array().map(Vec::len), Some(2));
+    let next = first["next"].as_str().unwrap();
+    let rest = json(site.ask(&format!("GET /v1/ivr-runs?limit=2&cursor={next}")).await).await;
+    assert_eq!(
+        (rest["items"].as_array().map(Vec::len), &rest["next"]),
+        (Some(1), &serde_json::Value::Null)
+    );
+    // A step of the clock back may order two of them otherwise; each is there as it came.
+    let id = last["id"].as_str().unwrap();
+    let shown = json(site.ask(&format!("GET /v1/ivr-runs/{id}")).await).await;
+    let whole: serde_json::Value = serde_json::from_str(&run(2)).unwrap();
+    assert_eq!(shown["cases"], whole["cases"]);
+    for (body, status) in [
+        ("", 400),
+        ("[]", 400),
+        (r#"{"cases": []}"#, 400),
+        (r#"{"cases": [{"name": "x"}]}"#, 400),
+        (&*format!("{{\"cases\": [\"{}\"]}}", "x".repeat(3 << 20)), 413),
+    ] {
+        let refused = site.send("POST /v1/ivr-runs", LOCAL, &[HOST], body).await;
+        assert_eq!(refused.status().as_u16(), status, "{}", &body[..body.len().min(60)]);
+    }
+    for path in ["run_01ARZ3NDEKTSV4RRFFQ69G5FAV", "x", "..%2f"] {
+        let answer = site.ask(&format!("GET /v1/ivr-runs/{path}")).await;
+        assert_eq!(answer.status().as_u16(), 404, "{path}");
+    }
+    for query in ["limit=0", "limit=201", "cursor=x", "more=1"] {
+        let answer = site.ask(&format!("GET /v1/ivr-runs?{query}")).await;
+        assert_eq!(answer.status().as_u16(), 400, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn digits_are_sent_and_never_repeated_in_an_error() {
     let site = Site::new().await;
     let line = format!("POST /v1/calls/{}/actions/dtmf", record(1).id);

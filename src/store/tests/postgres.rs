@@ -48,6 +48,7 @@ async fn what_users_have_called_is_read() {
     let store = Store::open(&settings).await.unwrap();
     both_ways_find_the_same(&store).await;
     the_past_is_read(&store).await;
+    runs_and_plans_are_kept(&store).await;
     store.close(Duration::from_secs(5)).await;
 }
 

@@ -23,6 +23,7 @@ async fn what_users_have_called_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&sqlite_settings(folder.path())).await.unwrap();
     the_past_is_read(&store).await;
+    runs_and_plans_are_kept(&store).await;
 }
 
 #[tokio::test]
