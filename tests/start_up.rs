@@ -6,20 +6,22 @@
 mod support;
 
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use crosspoint::selftest::{Call, Event, Page};
+use serde_json::{Value, json};
 use sqlx::Connection;
-use support::TempDir;
-use support::bystander::PLAN;
+use support::bystander::{LOOPBACK, PLAN, place};
 use support::certificates::Authority;
 use support::coturn::Coturn;
-use support::gateway::Gateway;
+use support::gateway::{Gateway, gateway_config};
 use support::process::{Finished, run};
+use support::raw_phone::{Manner, RawPhone};
 use support::socket::Socket;
+use support::{TempDir, http};
 
 fn crosspoint(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
@@ -249,6 +251,89 @@ async fn a_token_of_the_command_signs_in_and_a_stop_without_calls_is_quick() {
     assert!(status.success(), "{status}");
     assert!(begun.elapsed() < Duration::from_secs(3), "{} ms", begun.elapsed().as_millis());
 }
+
+/// A call on two gateways that are told to stop: one is hung up by its page, the other outlives the wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_outlives_the_first_sigterm_and_nothing_new_is_taken() {
+    let phone = RawPhone::start(Manner::Answers);
+    let gateway = |wait: &str| {
+        let dir = TempDir::new("drain");
+        let config = gateway_config(&dir, phone.port)
+            + &format!(
+                "[user.desk]\n[drain]\nwait = \"{wait}\"\nurl = \"wss://other.example/v1/rtc\"\n"
+            );
+        Gateway::of_files(dir, &config, PLAN, "info")
+    };
+    let (mut patient, mut hasty) = (gateway("10m"), gateway("1s"));
+    let mut page = Page::connect(&patient.base, &patient.token()).await.unwrap();
+    let mut other = Page::connect(&hasty.base, &hasty.token()).await.unwrap();
+    let mut idle = Socket::signed_in(&patient.base, &patient.token_of("desk")).await;
+    let call = place(&page, "700").await;
+    call.state(&mut page, "active").await.unwrap();
+    let cut = place(&other, "700").await;
+    cut.state(&mut other, "active").await.unwrap();
+    patient.process.signal("TERM");
+    hasty.process.signal("TERM");
+
+    // Whoever is in no call goes at once; whoever is in one hears where to go then.
+    let closing = |event: &Event| event.text("type") == "closing";
+    let told = page.event(LIMIT, "closing", closing).await.unwrap();
+    assert_eq!(told.text("url"), "wss://other.example/v1/rtc", "{told:?}");
+    assert!(told.body["reconnect_in_ms"].as_u64().is_some(), "{told:?}");
+    assert_eq!(idle.close_code().await, 4503);
+    // Nothing new: from a page, from a program, from a trunk; and whoever watches knows.
+    let again = Call::start(&page, LOOPBACK, "701").await.err().expect("a second call is taken");
+    assert!(again.to_string().contains("server/draining"), "{again}");
+    let order = r#"{"user": "desk", "to": "+493023125000"}"#;
+    let answer = http::request(&patient.base, "POST", "/v1/calls", &[], order);
+    assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("server/draining")));
+    assert_eq!(http::get(&patient.base, "/readyz", &[]).status, 503);
+    let refusal = invite(patient.sip_udp.unwrap());
+    assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    assert!(refusal.contains("\r\nRetry-After: "), "{refusal}");
+    // The call is on; with its end the gateway goes.
+    let on = http::calls(&patient.base);
+    assert_eq!((on.len(), &on[0]["state"]), (1, &json!("connected")), "{on:?}");
+    call.hang_up(&mut page).await.unwrap();
+    let status = patient.process.wait(LIMIT);
+    assert!(status.success(), "{status}");
+    assert!(!patient.process.output().contains("did not end in time"));
+
+    // The other one has waited as long as it may.
+    let ended = cut.ended(&mut other, LIMIT).await.unwrap();
+    assert!(ended.body.to_string().contains("server-shutdown"), "{ended:?}");
+    let status = hasty.process.wait(LIMIT);
+    assert!(status.success(), "{status}");
+    assert!(hasty.process.output().contains("did not end in time"));
+}
+
+/// What a trunk's call is answered with.
+fn invite(gateway: SocketAddr) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+               m=audio 40002 RTP/AVP 0\r\n";
+    let text = format!(
+        "INVITE sip:+493023125600@{gateway} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKdrain\r\n\
+         From: <sip:+491701234567@127.0.0.1>;tag=d\r\nTo: <sip:+493023125600@{gateway}>\r\n\
+         Call-ID: drain@127.0.0.1\r\nCSeq: 1 INVITE\r\nContact: <sip:127.0.0.1:{port}>\r\n\
+         Max-Forwards: 70\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    );
+    socket.send_to(text.as_bytes(), gateway).unwrap();
+    let mut packet = [0; 2048];
+    loop {
+        let (length, _) = socket.recv_from(&mut packet).expect("the INVITE is answered");
+        let answer = String::from_utf8_lossy(&packet[..length]).into_owned();
+        if !answer.starts_with("SIP/2.0 1") {
+            return answer;
+        }
+    }
+}
+
+/// Generous: a machine that builds beside it stalls for seconds.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a check of the doctor found, and how it judged.
 fn judged(lines: &Value, check: &str) -> (String, String) {

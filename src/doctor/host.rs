@@ -92,7 +92,9 @@ fn buffers(most: Option<u64>, report: &mut Report) {
 
 fn disks(config: &Config, report: &mut Report) {
     let spool = Settings { url: config.store.url.expose(), ..Settings::default() }.spool_folder();
-    let mut places = vec![("records", spool), ("voicemail", config.store.voicemail.clone())];
+    let (voicemail, recordings) = (&config.store.voicemail, &config.recording.folder);
+    let mut places = vec![("records", spool)];
+    places.extend([("voicemail", voicemail.clone()), ("recordings", recordings.clone())]);
     if let StoreUrl::Sqlite(file) = &config.store.url {
         places.push(("database file", PathBuf::from(file.split('?').next().unwrap_or(file))));
     }

@@ -119,6 +119,59 @@ impl Folder {
         old.into_iter().filter(|id| self.remove(*id).is_ok_and(|gone| gone)).count()
     }
 
+    /// Ends the descriptions of those that began before this moment and that a gateway which was killed
+    /// left open; how many. Waits for the disk.
+    pub(super) fn end_unfinished(&self, before_ms: u64) -> usize {
+        let files =
+            names(&self.path).into_iter().flat_map(|day| names(&self.path.join(day)).into_iter());
+        let ids = files.filter_map(|name| name.strip_suffix(".json")?.parse::<RecordingId>().ok());
+        let open = ids.filter(|id| id.unix_ms() < before_ms).filter_map(|id| self.find(id));
+        let open: Vec<RecordingView> = open.filter(|view| view.ended_at.is_none()).collect();
+        let ended = open.into_iter().filter(|view| match self.end_cut(view.clone()) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(recording.id = %view.id, %error, "an unfinished recording stays so");
+                false
+            }
+        });
+        ended.count()
+    }
+
+    /// Its length is that of the sound that is there; of Opus, and of what the key does not open, the
+    /// time of its last writing says it.
+    fn end_cut(&self, mut view: RecordingView) -> io::Result<()> {
+        let path = self.sound_path(&view);
+        let data = match fs::metadata(&path) {
+            // There is nothing to describe.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return fs::remove_file(self.beside(view.id, "json"));
+            }
+            data => data?,
+        };
+        let mut duration_ms = None;
+        if view.format == Format::Wav
+            && let Ok(Some(mut opened)) = self.open(view.id)
+            && let Ok(Some(first)) = opened.next_bytes()
+            && let Some(header) = first.get(..wav::HEADER)
+        {
+            duration_ms = wav::duration_ms(header);
+            if !view.encrypted {
+                OpenOptions::new().write(true).open(&path)?.write_all(header)?;
+            }
+        }
+        let duration_ms = duration_ms.unwrap_or_else(|| {
+            let written = data.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
+            let since =
+                written.map_or(0, |at| at.as_millisecond() - view.started_at.as_millisecond());
+            u64::try_from(since).unwrap_or(0)
+        });
+        view.duration_ms = duration_ms;
+        let after = std::time::Duration::from_millis(duration_ms);
+        view.ended_at = view.started_at.checked_add(after).ok().or(Some(view.started_at));
+        view.error = Some("the gateway ended before the recording did".to_owned());
+        self.describe(&view)
+    }
+
     /// A file for the sound that only its owner reads.
     pub(super) fn create(&self, view: &RecordingView) -> io::Result<File> {
         let path = self.sound_path(view);

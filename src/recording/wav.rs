@@ -36,6 +36,15 @@ pub(super) fn corrected(header: &[u8], file_bytes: u64) -> Option<[u8; HEADER]> 
     Some(out)
 }
 
+/// How long the sound is that a header tells of; `None` where it is none of ours.
+pub(super) fn duration_ms(header: &[u8]) -> Option<u64> {
+    let number = |at: usize| -> Option<u32> {
+        Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?))
+    };
+    let (bytes_a_second, data) = (u64::from(number(28)?), u64::from(number(40)?));
+    (data * 1000).checked_div(bytes_a_second)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +57,7 @@ mod tests {
         }
         let whole = corrected(&file, file.len() as u64).unwrap();
         assert_eq!(whole, header(Rate::Narrow, Some(640)));
+        assert_eq!((duration_ms(&whole), duration_ms(&[0; HEADER])), (Some(20), None));
         file[..HEADER].copy_from_slice(&whole);
         let mut read = hound::WavReader::new(file.as_slice()).unwrap();
         assert_eq!(

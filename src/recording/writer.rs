@@ -73,6 +73,14 @@ impl Recorder {
     pub fn new(settings: &Settings) -> io::Result<Recorder> {
         let key = settings.key.clone().map(SealKey::new);
         let folder = Arc::new(Folder::new(settings.folder.clone(), key));
+        let old = folder.clone();
+        let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        std::thread::Builder::new().name("recordings of before".to_owned()).spawn(move || {
+            let ended = old.end_unfinished(u64::try_from(begun).unwrap_or(u64::MAX));
+            if ended > 0 {
+                tracing::warn!(recordings = ended, "recordings that a stop had cut were ended");
+            }
+        })?;
         let (sender, messages) = sync_channel(WAITING);
         let (counts, active) = (Arc::<Counts>::default(), Arc::<AtomicUsize>::default());
         let writer = Writer {

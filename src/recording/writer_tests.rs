@@ -102,6 +102,40 @@ fn both_sides_are_in_their_channels_and_the_file_is_found_listed_and_deleted() {
 }
 
 #[test]
+fn what_a_killed_gateway_left_open_is_ended_at_the_next_start() {
+    for (key, format) in [(None, Format::Wav), (Some(KEY), Format::Wav), (None, Format::Opus)] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), format, key);
+        let (recorder, _) = record(&settings);
+        // As it is while it is on: no end, and a WAV that does not know its length.
+        let view = recorder.folder().find(id(1)).unwrap();
+        let open = RecordingView { ended_at: None, duration_ms: 0, ..view.clone() };
+        recorder.folder().describe(&open).unwrap();
+        if key.is_none() && format == Format::Wav {
+            let mut file = File::options().write(true).open(file_of(folder.path(), "wav")).unwrap();
+            file.write_all(&wav::header(Rate::Narrow, None)).unwrap();
+        }
+        drop(recorder);
+        let next = Recorder::new(&settings).unwrap();
+        let ended = loop {
+            let now = next.folder().find(id(1)).unwrap();
+            if now.ended_at.is_some() {
+                break now;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(ended.error.as_deref(), Some("the gateway ended before the recording did"));
+        if format == Format::Wav {
+            assert_eq!((ended.duration_ms, ended.ended_at), (2000, view.ended_at), "{key:?}");
+            has_its_tones(&download(next.folder(), id(1)).unwrap(), 2.0);
+        }
+        if key.is_none() && format == Format::Wav {
+            has_its_tones(&fs::read(file_of(folder.path(), "wav")).unwrap(), 2.0);
+        }
+    }
+}
+
+#[test]
 fn opus_keeps_the_sides_apart_as_other_programs_hear_them() {
     let folder = tempfile::tempdir().unwrap();
     let (recorder, _) = record(&settings(folder.path(), Format::Opus, None));
