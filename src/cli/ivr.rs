@@ -83,10 +83,10 @@ pub(super) async fn run(arguments: IvrRun, output: Output) -> Result<ExitCode, U
         );
     }
     // Last: what came of the calls is told first.
-    if let Some(words) = reported? {
-        if text {
-            println!("{words}");
-        }
+    if let Some(words) = reported?
+        && text
+    {
+        println!("{words}");
     }
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
