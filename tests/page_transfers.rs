@@ -256,3 +256,32 @@ async fn a_transfer_between_pages_that_fails_leaves_the_call_as_it_was() {
     assert_eq!(gone.text("code"), "hangup");
     assert_eq!(ended(&mut carol, &carols).await, says("hangup", "remote"));
 }
+
+/// The longest call of a token ends what is placed with it, and what is handed over with it.
+#[tokio::test]
+async fn a_token_with_a_longest_call_ends_its_calls_and_those_it_hands_over() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = gateway(phone.port);
+    let short = |user: &str| {
+        let body = json!({"sub": user, "max_call_s": 1}).to_string();
+        let headers = ["content-type: application/json"];
+        let answer = http::request(&gateway.base, "POST", "/v1/client-tokens", &headers, &body);
+        answer.json()["token"].as_str().unwrap().to_owned()
+    };
+    let mut brief = Page::connect(&gateway.base, &short("carol")).await.unwrap();
+    let mut bob = Page::connect(&gateway.base, &short("bob")).await.unwrap();
+    let call = Call::start(&brief, LOOPBACK, "102").await.unwrap();
+    let bobs = take(&mut bob, 1010.0).await;
+    assert_eq!(ended(&mut brief, &call).await, says("max-duration", "gateway"));
+    assert_eq!(ended(&mut bob, &bobs).await, says("max-duration", "gateway"));
+    // A call that somebody else placed has no such end, until the one with the token hands it over.
+    let mut alice = page(&gateway, "web").await;
+    let (call, bobs) = talk(&mut alice, &mut bob).await;
+    for _ in 0..3 {
+        hears(&call, 1010.0).await;
+    }
+    transfer(&bob, &bobs, "700").await.unwrap();
+    assert_eq!(ended(&mut bob, &bobs).await, says("hangup", "local"));
+    assert_eq!(ended(&mut alice, &call).await, says("max-duration", "gateway"));
+    phone.process.line_with("session closed", LIMIT);
+}

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use support::TempDir;
 use support::browser::{Browser, Engine};
 use support::cable::Cable;
+use support::coturn::Coturn;
 use support::gateway::Gateway;
 use support::http;
 use support::network::Network;
@@ -51,11 +52,36 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// By which way the sound goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    /// Only through a TURN server, with credentials that the gateway makes for the page.
+    Relayed,
+}
+
+const TURN_SECRET: &str = "a secret that both know";
+
 /// Runs a call through a fault. `fault` are the steps between two moments with sound.
-fn survive(engine: Engine, fault: Value, act: impl FnOnce(&Browser, &Cable)) -> (Vec<Value>, Gaps) {
+fn survive(
+    engine: Engine,
+    way: Way,
+    fault: Value,
+    act: impl FnOnce(&Browser, &Cable),
+) -> (Vec<Value>, Gaps) {
     let _alone = alone();
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve(phone.port, PLAN);
+    let turn = (way == Way::Relayed).then(|| Coturn::start(TURN_SECRET));
+    let gateway = match &turn {
+        Some(turn) => {
+            let url = format!("turn:127.0.0.1:{}?transport=udp", turn.port);
+            let tables = format!(
+                "[ice]\nservers = [{{ urls = [\"{url}\"], secret = \"{TURN_SECRET}\" }}]\n"
+            );
+            Gateway::serve_at(phone.port, PLAN, "127.0.0.1", &tables)
+        }
+        None => Gateway::serve(phone.port, PLAN),
+    };
     let cable = Cable::to(&gateway.base);
     let dir = TempDir::new("resilience");
     let microphone = dir.join("microphone.wav");
@@ -79,8 +105,10 @@ fn survive(engine: Engine, fault: Value, act: impl FnOnce(&Browser, &Cable)) -> 
     let count = steps.len();
     let token = gateway.token();
     let path = microphone.to_str().unwrap();
-    let mut browser =
-        Browser::start_in(engine, &cable.base, Some(&token), path, Value::Array(steps));
+    let options = if turn.is_some() { vec!["relay"] } else { Vec::new() };
+    let plan = json!({"browser": name_of(engine), "base": cable.base, "token": token,
+        "microphone": path, "options": options, "steps": steps});
+    let mut browser = Browser::start_plan(engine, &[], plan);
     browser.has_done("watch");
     act(&browser, &cable);
     let saw = browser.finish();
@@ -105,9 +133,24 @@ fn gap_at_phone(phone: &Baresip, hz: f64) -> f64 {
     longest_gap(&heard, hz)
 }
 
+fn name_of(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Chromium => "chromium",
+        Engine::Firefox => "firefox",
+    }
+}
+
 fn cut(engine: Engine) -> Gaps {
+    cut_by(engine, Way::Direct)
+}
+
+fn cut_relayed(engine: Engine) -> Gaps {
+    cut_by(engine, Way::Relayed)
+}
+
+fn cut_by(engine: Engine, way: Way) -> Gaps {
     let steps = json!([{"do": "line", "name": "reconnecting"}, {"do": "line", "name": "ready"}]);
-    let (_, gaps) = survive(engine, steps, |browser, cable| {
+    let (_, gaps) = survive(engine, way, steps, |browser, cable| {
         cable.cut();
         browser.has_done("line");
         cable.join();
@@ -116,6 +159,14 @@ fn cut(engine: Engine) -> Gaps {
 }
 
 fn reload(engine: Engine) -> Gaps {
+    reload_by(engine, Way::Direct)
+}
+
+fn reload_relayed(engine: Engine) -> Gaps {
+    reload_by(engine, Way::Relayed)
+}
+
+fn reload_by(engine: Engine, way: Way) -> Gaps {
     let steps = json!([
         {"do": "mute"},
         {"do": "reload"},
@@ -124,7 +175,7 @@ fn reload(engine: Engine) -> Gaps {
         {"do": "active"},
         {"do": "mute"},
     ]);
-    let (saw, gaps) = survive(engine, steps, |_, _| ());
+    let (saw, gaps) = survive(engine, way, steps, |_, _| ());
     assert_eq!(saw[8], json!([true, false]), "mute is kept");
     gaps
 }
@@ -237,11 +288,7 @@ fn moved(engine: Engine) -> Gaps {
         {"do": "hangup"},
         {"do": "ended"},
     ]);
-    let name = match engine {
-        Engine::Chromium => "chromium",
-        Engine::Firefox => "firefox",
-    };
-    let plan = json!({"browser": name, "base": gateway.base, "token": gateway.token(),
+    let plan = json!({"browser": name_of(engine), "base": gateway.base, "token": gateway.token(),
         "microphone": microphone.to_str(), "steps": steps});
     let mut browser = Browser::start_plan(engine, &["ip", "netns", "exec", &network.name], plan);
     browser.has_done("wait");
@@ -291,9 +338,11 @@ type Fault = (&'static str, fn(Engine) -> Gaps, f64);
 #[test]
 #[ignore = "a measurement that wants the machine alone, and root for the network namespaces"]
 fn every_gap_is_under_its_bound() {
-    let faults: [Fault; 3] = [
+    let faults: [Fault; 5] = [
         ("socket cut", cut, SOCKET_BOUND),
+        ("socket cut, sound by TURN", cut_relayed, SOCKET_BOUND),
         ("page reloaded", reload, RELOAD_BOUND),
+        ("page reloaded, sound by TURN", reload_relayed, RELOAD_BOUND),
         ("network changed", moved, NETWORK_BOUND),
     ];
     let mut table = String::from(HEAD);

@@ -67,7 +67,7 @@ async function chromium() {
 
 async function firefox() {
   const { firefox } = await import("./firefox.mjs");
-  return firefox(home, plan.microphone);
+  return firefox(home, plan.microphone, plan.options?.includes("relay"));
 }
 
 function print(result) {

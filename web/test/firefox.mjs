@@ -16,15 +16,15 @@ const prefs = {
   "network.connectivity-service.enabled": false,
 };
 
-/** Firefox with one page; `close` ends it. */
-export async function firefox(home, microphone) {
+/** Firefox with one page; `close` ends it. `relay`: its TURN server is on this machine, where Firefox does not look by itself. */
+export async function firefox(home, microphone, relay = false) {
   const browser = await puppeteer.launch({
     browser: "firefox",
     executablePath: process.env.CROSSPOINT_FIREFOX ?? "/usr/bin/firefox-esr",
     headless: true,
     handleSIGTERM: false,
     userDataDir: home,
-    extraPrefsFirefox: { ...prefs, "media.navigator.streams.fake": microphone !== "none" },
+    extraPrefsFirefox: { ...prefs, "media.navigator.streams.fake": microphone !== "none", "media.peerconnection.ice.loopback": relay },
   });
   const page = await browser.newPage();
   let timeout = 30_000;
