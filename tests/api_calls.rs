@@ -200,6 +200,18 @@ async fn a_program_connects_a_phone_with_a_page_a_menu_and_another_phone() {
     taken.state(&mut page, "active").await.unwrap();
     let mut talk = Talk { gateway, page, call: taken, kamailio: None };
     talk.hears(880.0).await;
+    // It hears an announcement in the place of the phone, and the phone again when that is ended.
+    sound::write_tone(&talk.gateway.dir.join("notice.wav"), 8000, 1500.0, -10.0, 120.0);
+    let path = format!("/v1/calls/{}/actions/play", talk.call.id);
+    let play = |body: &str| request(&talk.gateway.base, "POST", &path, &[], body);
+    for wrong in ["../notice.wav", "/etc/passwd", "none.wav", "plan.toml"] {
+        let refused = play(&json!({"file": wrong}).to_string());
+        assert_eq!(refused.status, 400, "{wrong}: {}", refused.body);
+    }
+    assert_eq!(play(r#"{"file": "notice.wav"}"#).status, 202);
+    talk.hears(1500.0).await;
+    assert_eq!(play("{}").status, 202);
+    talk.hears(880.0).await;
     // It ends both.
     talk.hang_up().await;
     no_call_is_on(&talk.gateway.base);

@@ -10,8 +10,8 @@ use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotStarted, PlanQuestion, RecordingWish, SipMessage, Timeline,
-    VoicemailView, WebhookView,
+    CallOrder, Delivery, Events, NotPlayed, NotStarted, PlanQuestion, RecordingWish, SipMessage,
+    Timeline, VoicemailView, WebhookView,
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, Tones, TransferTo, Words};
@@ -136,6 +136,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// No such call is in progress.
     fn record(&self, id: CallId, wish: RecordingWish) -> Result<(), Unknown>;
+
+    /// Has everybody in a call hear a file, or no more. Waits for the disk.
+    ///
+    /// # Errors
+    /// No such call is in progress, or the file cannot be played.
+    fn play(&self, id: CallId, file: Option<&str>) -> Result<(), NotPlayed>;
 
     /// The recordings on the disk.
     fn recordings(&self) -> Arc<Folder>;

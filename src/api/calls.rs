@@ -1,5 +1,6 @@
 //! `/v1/calls`: what is on now, and what is done to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -14,7 +15,7 @@ use super::body::{self, OfCall, bad};
 use super::{Api, HoldWish, LiveCall, Problem};
 use crate::base::{CallId, DialString, E164, UserId};
 use crate::call::Quality;
-use crate::gateway::{CallOrder, NotStarted};
+use crate::gateway::{CallOrder, NotPlayed, NotStarted};
 use crate::signaling::{ErrorCode, Tones, TransferTo, Words};
 
 /// A page of a list.
@@ -249,6 +250,34 @@ pub(super) async fn dtmf(
     let digits = DigitsToSend { tones, tone, gap };
     api.backend.send_digits(id, &digits).map_err(|_| no_call())?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// What everybody in a call is to hear.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlayBody {
+    /// A WAV file below the dial plan's folder, as `prompts/closed.wav`; left out: what plays ends.
+    #[serde(default)]
+    file: Option<String>,
+}
+
+/// Plays a sound to both sides of an answered call, in the place of each other, until it is over.
+#[utoipa::path(post, path = "/v1/calls/{id}/actions/play", tag = "calls", request_body = PlayBody,
+    params(("id" = CallId, Path)),
+    responses((status = 202, description = "It is on its way")))]
+pub(super) async fn play(
+    State(api): State<Api>,
+    OfCall(id): OfCall,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let PlayBody { file } = body::json(body).await?;
+    let backend = Arc::clone(&api.backend);
+    let played = tokio::task::spawn_blocking(move || backend.play(id, file.as_deref())).await;
+    match played.map_err(|_| Problem::new(ErrorCode::ServerInternal))? {
+        Ok(()) => Ok(StatusCode::ACCEPTED),
+        Err(NotPlayed::NoCall) => Err(no_call()),
+        Err(NotPlayed::Unusable(words)) => Err(bad(words)),
+    }
 }
 
 /// Where a call's far side is handed to: either `to` or `other_call`.

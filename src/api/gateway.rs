@@ -12,8 +12,8 @@ use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, WebhookView};
 use crate::gateway::{
-    Gateway, Hold, PlanQuestion, PlanVersion, PutPlanError, RecordingWish, StepOutcome, Timeline,
-    VoicemailView,
+    Gateway, Hold, NotPlayed, PlanQuestion, PlanVersion, PutPlanError, RecordingWish, StepOutcome,
+    Timeline, VoicemailView,
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TransferTo, Words};
@@ -220,6 +220,10 @@ impl Backend for GatewayBackend {
 
     fn record(&self, id: CallId, wish: RecordingWish) -> Result<(), Unknown> {
         if self.gateway.record(id, wish) { Ok(()) } else { Err(Unknown) }
+    }
+
+    fn play(&self, id: CallId, file: Option<&str>) -> Result<(), NotPlayed> {
+        self.gateway.play(id, file)
     }
 
     fn recordings(&self) -> Arc<Folder> {

@@ -23,7 +23,7 @@ use super::{
     ),
     paths(
         calls::list, calls::start, calls::show, calls::trace, calls::quality, calls::hang_up,
-        calls::hold, calls::unhold, calls::dtmf, calls::transfer, calls::message,
+        calls::hold, calls::unhold, calls::dtmf, calls::play, calls::transfer, calls::message,
         pcap::signalling, pcap::pcap,
         timeline::digits, timeline::events, events::follow,
         cdrs::list, cdrs::show,

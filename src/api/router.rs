@@ -65,6 +65,7 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls/{id}/actions/hold", post(calls::hold))
         .route("/v1/calls/{id}/actions/unhold", post(calls::unhold))
         .route("/v1/calls/{id}/actions/dtmf", post(calls::dtmf))
+        .route("/v1/calls/{id}/actions/play", post(calls::play))
         .route("/v1/calls/{id}/actions/transfer", post(calls::transfer))
         .route("/v1/calls/{id}/actions/message", post(calls::message))
         .route("/v1/voicemails/{id}", delete(voicemails::remove));

@@ -23,8 +23,8 @@ use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotStarted, PlanQuestion, RecordingWish, SipMessage, Timeline,
-    VoicemailView, WebhookView,
+    CallOrder, Delivery, Events, NotPlayed, NotStarted, PlanQuestion, RecordingWish, SipMessage,
+    Timeline, VoicemailView, WebhookView,
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, Words, mint};
@@ -222,6 +222,17 @@ impl Backend for Fixed {
         self.call(id).ok_or(Unknown)?;
         self.sent.lock().unwrap().push(format!("recording {wish:?}"));
         Ok(())
+    }
+
+    fn play(&self, id: CallId, file: Option<&str>) -> Result<(), NotPlayed> {
+        self.call(id).ok_or(NotPlayed::NoCall)?;
+        match file {
+            Some("none.wav") => Err(NotPlayed::Unusable("none.wav: there is none".to_owned())),
+            file => {
+                self.sent.lock().unwrap().push(format!("plays {file:?}"));
+                Ok(())
+            }
+        }
     }
 
     fn recordings(&self) -> Arc<Folder> {

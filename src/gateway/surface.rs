@@ -1,5 +1,7 @@
 //! What the API and the operator see of a running gateway, and what they may do to it.
 
+use std::fmt::Display;
+use std::path::{Component, Path};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,8 @@ use super::{
 };
 use crate::base::{CallId, Cause, Finding, Party, TrunkId, UserId};
 use crate::call::{Call, Direction, Record, State};
+use crate::codec::Prompt;
+use crate::config::read_bytes;
 use crate::dialplan::{Decision, InboundRequest, Region};
 use crate::dtmf::ToneItem;
 use crate::media::{self, Hold};
@@ -23,6 +27,15 @@ use crate::sip::TlsError;
 use crate::store::Store;
 use crate::telemetry::{Gauges, Metrics, TickLateness};
 use crate::trunk::Health;
+
+/// Why nothing is played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotPlayed {
+    /// No such call is in progress.
+    NoCall,
+    /// The file cannot be played, in words for people.
+    Unusable(String),
+}
 
 /// A call in progress: where it is and its record so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -285,6 +298,30 @@ impl Gateway {
             call.tell(CallInput::Record(wish));
         }
         call.is_some()
+    }
+
+    /// Everybody in an answered call hears a WAV file below the dial plan's folder in the place of each
+    /// other; without one, what plays ends. Waits for the disk: not on a runtime's thread.
+    ///
+    /// # Errors
+    /// See [`NotPlayed`].
+    pub fn play(&self, id: CallId, file: Option<&str>) -> Result<(), NotPlayed> {
+        let call = self.inner.registry.call(id).ok_or(NotPlayed::NoCall)?;
+        let sound = file.map(|file| self.sound(file)).transpose()?.map(Arc::new);
+        call.tell(CallInput::Play(sound));
+        Ok(())
+    }
+
+    fn sound(&self, file: &str) -> Result<Prompt, NotPlayed> {
+        let inside = |part| matches!(part, Component::Normal(_));
+        if file.is_empty() || !Path::new(file).components().all(inside) {
+            let words = "`file` is a name below the dial plan's folder, as prompts/closed.wav";
+            return Err(NotPlayed::Unusable(words.to_owned()));
+        }
+        let folder = self.inner.plans.path().and_then(Path::parent).unwrap_or(Path::new(""));
+        let unusable = |error: &dyn Display| NotPlayed::Unusable(format!("{file}: {error}"));
+        let bytes = read_bytes(&folder.join(file)).map_err(|error| unusable(&error))?;
+        Prompt::read(&bytes).map_err(|error| unusable(&error))
     }
 
     /// The recordings on the disk.

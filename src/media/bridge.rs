@@ -31,6 +31,7 @@ mod digits;
 mod line;
 mod negotiation;
 mod parking;
+mod play;
 mod recording;
 
 /// What a bridge is made with.
@@ -101,6 +102,8 @@ pub(super) struct Bridge {
     /// The trunk's sound, for a line or a recorder.
     hearing: Option<TrunkHearing>,
     recorder: Option<Box<dyn Recorder>>,
+    /// What both sides hear in the place of each other.
+    playing: Option<play::Playing>,
     /// What the trunk says in this interval, for the recorder.
     heard: Vec<i16>,
     /// Digits that no sender took.
@@ -145,6 +148,7 @@ impl Bridge {
             rate: Rate::Narrow,
             hearing: None,
             recorder: None,
+            playing: None,
             heard: Vec::with_capacity(Rate::Wide.frame()),
             digits_dropped: 0,
             waiting: DigitQueue::new(),
@@ -298,7 +302,7 @@ impl Bridge {
     fn on_browser_rtp(&mut self, now: Instant, packet: &RtpIn) {
         let Some(browser) = &mut self.browser else { return };
         // What is recorded is decoded.
-        let held = self.hold == Hold::On || self.recorder.is_some();
+        let held = self.hold == Hold::On || self.recorder.is_some() || self.playing.is_some();
         let relay = self.trunk.as_mut().filter(|t| !held && t.relays(browser.uplink.codec()));
         let way = if relay.is_some() { Way::Relayed } else { Way::Played };
         if !browser.on_rtp(now, packet, way) {
@@ -332,8 +336,10 @@ impl Bridge {
                 }
             }
             Received::Noise(packet) => {
-                let heard =
-                    self.feed == Feed::Trunk && trunk.leg.receives() && self.hold == Hold::Off;
+                let heard = self.feed == Feed::Trunk
+                    && trunk.leg.receives()
+                    && self.hold == Hold::Off
+                    && self.playing.is_none();
                 if let Some(hearing) = &mut self.hearing {
                     hearing.on_noise(now, &packet);
                 }
@@ -356,7 +362,10 @@ impl Bridge {
                         of_line.keep_tones_back(trunk.listener.takes_tones());
                     }
                 }
-                let heard = self.feed == Feed::Trunk && receives && self.hold == Hold::Off;
+                let heard = self.feed == Feed::Trunk
+                    && receives
+                    && self.hold == Hold::Off
+                    && self.playing.is_none();
                 let browser = self.browser.as_mut().filter(|b| heard && b.is_open());
                 if let (Some(browser), Some(decoder)) = (browser, trunk.decoder()) {
                     let out = &mut self.outbox;
@@ -412,12 +421,16 @@ impl Bridge {
         }
         if let Some(trunk) = &mut self.trunk {
             trunk.listener.on_tick(now);
-            let heard = self.feed == Feed::Trunk && trunk.leg.receives() && self.hold == Hold::Off;
+            let heard = self.feed == Feed::Trunk
+                && trunk.leg.receives()
+                && self.hold == Hold::Off
+                && self.playing.is_none();
             if let Some(browser) = self.browser.as_mut().filter(|b| heard && b.is_open()) {
                 browser.downlink.noise_tick(&mut self.outbox);
             }
         }
         self.carry_digits(now);
+        let announced = self.play_tick(now);
         if self.line.is_some() {
             return self.line_tick(now);
         }
@@ -432,6 +445,7 @@ impl Bridge {
             Some(browser)
                 if self.hold == Hold::Off
                     && self.recorder.is_none()
+                    && !announced
                     && trunk.relays(browser.uplink.codec()) =>
             {
                 trunk.relay_tick(now, &mut self.outbox);
@@ -448,6 +462,11 @@ impl Bridge {
             self.comfort.fill(&mut self.frame);
         }
         self.record_frame(now);
+        if let Some(playing) = self.playing.as_ref().filter(|_| announced) {
+            let rate = Rate::of_frame(self.frame.len());
+            self.frame.clear();
+            self.frame.extend_from_slice(playing.at(rate));
+        }
         if let Some(trunk) = &mut self.trunk {
             trunk.tick(now, &mut self.frame, &mut self.outbox);
             trunk.tell_digits(&mut self.outbox);

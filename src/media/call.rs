@@ -2,6 +2,7 @@
 //! between them. Still pure: a [`Wire`] takes what goes out.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bridge::{Bridge, BridgeConfig, Input, Output};
@@ -10,6 +11,7 @@ use super::{
     Error, Feed, Hold, LegSide, Line, MediaEvent, Recorder, ToneItem, TrunkAudio, TrunkMedia,
 };
 use crate::base::Digit;
+use crate::codec::Prompt;
 use crate::dtmf::{DigitEvent, InfoSupport};
 use crate::webrtc::{self, BrowserCodec, Peer, PeerConfig};
 
@@ -175,6 +177,10 @@ impl MediaCall {
 
     pub(super) fn record(&mut self, recorder: Option<Box<dyn Recorder>>) {
         self.bridge.record(recorder);
+    }
+
+    pub(super) fn play(&mut self, sound: Option<Arc<Prompt>>) {
+        self.bridge.play(sound);
     }
 
     pub(super) fn send_digits(&mut self, now: Instant, to: LegSide, digits: &[ToneItem]) {

@@ -161,6 +161,26 @@ async fn runs_of_tests_of_menus_are_kept_and_listed() {
 }
 
 #[tokio::test]
+async fn an_announcement_is_a_file_below_the_plan() {
+    let site = Site::new().await;
+    let line = format!("POST /v1/calls/{}/actions/play", record(1).id);
+    for (body, status) in [
+        (r#"{"file": "prompts/closed.wav"}"#, 202),
+        ("{}", 202),
+        (r#"{"file": "none.wav"}"#, 400),
+        (r#"{"file": 1}"#, 400),
+        (r#"{"url": "http://x"}"#, 400),
+    ] {
+        let answer = site.send(&line, LOCAL, &[HOST], body).await;
+        assert_eq!(answer.status().as_u16(), status, "{body}");
+    }
+    let other = format!("POST /v1/calls/{}/actions/play", record(9).id);
+    assert_eq!(site.send(&other, LOCAL, &[HOST], "{}").await.status(), 404);
+    let sent = ["plays Some(\"prompts/closed.wav\")", "plays None"];
+    assert_eq!(*site.backend.sent.lock().unwrap(), sent);
+}
+
+#[tokio::test]
 async fn digits_are_sent_and_never_repeated_in_an_error() {
     let site = Site::new().await;
     let line = format!("POST /v1/calls/{}/actions/dtmf", record(1).id);

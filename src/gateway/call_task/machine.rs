@@ -146,6 +146,7 @@ impl CallTask {
             CallInput::Sip(event) => self.sip_event(*event).await,
             CallInput::Media(of, event) => self.media_event(of, event).await,
             CallInput::Line(n, event) => self.line_event(n, event).await,
+            CallInput::Play(sound) => self.play(sound.as_ref()),
             CallInput::Record(wish) => self.recording_wish(wish),
             CallInput::Decided(n, decided) => self.decided(n, decided),
             CallInput::Onward(n, news) => self.onward(n, news),

@@ -13,6 +13,7 @@ mod originate;
 mod outputs;
 mod page_handover;
 mod page_leg;
+mod play;
 mod quality;
 mod recording;
 mod renegotiate;
@@ -20,7 +21,10 @@ mod spawn;
 mod transfer;
 mod trunk_leg;
 
+use std::sync::Arc;
+
 use crate::base::{Cause, Digit, SessionId};
+use crate::codec::Prompt;
 use crate::dtmf::ToneItem;
 use crate::ivr::LineEvent;
 use crate::media::{self, Hold, MediaEvent};
@@ -61,6 +65,8 @@ pub(super) enum CallInput {
     Media(MediaOf, MediaEvent),
     /// A line of this call wants something.
     Line(u8, LineEvent),
+    /// The operator has everybody hear this, or no more.
+    Play(Option<Arc<Prompt>>),
     /// The operator wants the call recorded, or not.
     Record(RecordingWish),
     /// What a webhook said of where the call goes.

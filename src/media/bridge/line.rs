@@ -70,6 +70,9 @@ impl Bridge {
         let Some(line) = &mut self.line else { return };
         let spoken = &mut self.spoken[..length];
         line.frame(&self.frame, spoken);
+        if let Some(playing) = &self.playing {
+            spoken.copy_from_slice(playing.at(self.rate));
+        }
         if let Some(browser) = self.browser.as_mut().filter(|browser| browser.is_open()) {
             browser.downlink.local_frame(now, spoken, &mut self.outbox);
         }

@@ -16,5 +16,6 @@ mod hot_path;
 mod lab;
 mod line_keys;
 mod phone;
+mod play;
 mod renegotiation;
 mod sound;

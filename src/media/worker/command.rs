@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base::{CallId, Digit};
+use crate::codec::Prompt;
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
 use crate::media::{
     BrowserCodec, Error, Feed, Hold, LegSide, Line, MediaEvent, Phase, Recorder, TrunkAudio,
@@ -53,6 +54,7 @@ pub(in crate::media) enum Command {
     Connect,
     Serve(Box<dyn Line>),
     Record(Option<Box<dyn Recorder>>),
+    Play(Option<Arc<Prompt>>),
     SendDigits { to: LegSide, digits: Vec<ToneItem> },
     CancelDigits { to: LegSide },
     Press { to: LegSide, digit: Digit },

@@ -520,6 +520,7 @@ impl Slot {
             Command::Connect => self.call.connect(now),
             Command::Serve(line) => self.call.serve(now, line),
             Command::Record(recorder) => self.call.record(recorder),
+            Command::Play(sound) => self.call.play(sound),
             Command::SendDigits { to, digits } => self.call.send_digits(now, to, &digits),
             Command::CancelDigits { to } => self.call.cancel_digits(now, to),
             Command::Press { to, digit } => self.call.press(now, to, digit),

@@ -1,9 +1,12 @@
 //! The handle of one call's media: what the call's owner may ask of it.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::command::{CallKey, Command, Inbox, Message, Reply};
 use crate::base::Digit;
+use crate::codec::Prompt;
 use crate::dtmf::{DigitEvent, InfoSupport, ToneItem};
 use crate::media::{
     BrowserCodec, Error, Feed, Hold, LegSide, Line, Phase, Recorder, TrunkAudio, TrunkMedia,
@@ -137,6 +140,12 @@ impl Session {
     /// Nothing is recorded any more.
     pub fn stop_recording(&self) -> Result<(), Error> {
         self.tell(Command::Record(None))
+    }
+
+    /// Each leg of an answered call hears this in the place of the other side, for as long as it is;
+    /// `None` ends it.
+    pub fn play(&self, sound: Option<Arc<Prompt>>) -> Result<(), Error> {
+        self.tell(Command::Play(sound))
     }
 
     /// Sends digits of known length toward a leg, after those already queued, with its own pacing
