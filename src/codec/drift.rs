@@ -96,11 +96,8 @@ impl DriftCorrector {
                 let (whole, part) = (at as usize, at.fract() * PHASES as f64);
                 let (row, between) = (part as usize, part.fract() as f32);
                 let window = &self.line[whole..whole + TAPS];
-                let sum = |row: &[f32; TAPS]| -> f32 {
-                    window.iter().zip(row).map(|(sample, tap)| sample * tap).sum()
-                };
-                let (a, b) = (sum(&table[row]), sum(&table[row + 1]));
-                out.push((a + (b - a) * between).round().clamp(-32_768.0, 32_767.0) as i16);
+                let sum = filtered(window, &table[row], &table[row + 1], between);
+                out.push(sum.round().clamp(-32_768.0, 32_767.0) as i16);
             }
         }
         self.line.drain(..plan.needed);
@@ -155,6 +152,21 @@ const TAPS: usize = 24;
 const PHASES: usize = 64;
 /// Of the Kaiser window: flat within 0.1 dB to 0.85 of half the rate.
 const BETA: f64 = 6.0;
+
+/// The sum over a window with taps `between` two filters, in lanes that a compiler makes vectors of.
+fn filtered(window: &[f32], here: &[f32; TAPS], next: &[f32; TAPS], between: f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let taps = here.chunks_exact(LANES).zip(next.chunks_exact(LANES));
+    for (samples, (here, next)) in window.chunks_exact(LANES).zip(taps) {
+        for (n, lane) in lanes.iter_mut().enumerate() {
+            *lane += samples[n] * (here[n] + (next[n] - here[n]) * between);
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// A divisor of [`TAPS`].
+const LANES: usize = 8;
 
 /// A filter for each position, each with a sum of 1, so that nothing is louder at one than at the
 /// next.

@@ -36,6 +36,7 @@ fn main() {
         ["floor", calls, complexity, loss] => {
             floor::run(number(calls), number(complexity) as u8, number(loss) as u8);
         }
+        ["timer"] => delay::timer(),
         ["render"] => render::run(),
         ["instructions"] => instructions::run(),
         [name @ ("calls" | "delay" | "quality" | "conversation" | "recording")] => {

@@ -18,9 +18,8 @@ const SECONDS: usize = 20;
 
 pub fn run() {
     let mut table = Table::new("conversation", &["what", "value", "goal"]);
-    let load = Load { calls: 50, complexity: 5, loss: 5 };
-    let floor = calls::of_floor(load);
-    let gateway = calls::of_gateway(load, &speech(Discontinuous::On), "");
+    let load = Load { calls: 25, complexity: 5, loss: 5 };
+    let (gateway, floor) = calls::side_by_side(load, load.calls, &speech(Discontinuous::On), "");
     let ratio = gateway.ms / floor.ms;
     for (what, value, goal) in [
         (
@@ -38,14 +37,18 @@ pub fn run() {
     ] {
         table.row(&[what.to_owned(), value, goal.to_owned()]);
     }
-    let on = scores("dtx-on", Silence::Suppressed, Discontinuous::On);
-    let off = scores("dtx-off", Silence::Sent, Discontinuous::Off);
-    for (n, way) in ["to the browser", "to the trunk"].iter().enumerate() {
-        table.row(&[
-            format!("PESQ {way}, suppressed / every frame sent / difference"),
-            format!("{:.2} / {:.2} / {:.2}", on[n], off[n], off[n] - on[n]),
-            "0.05".to_owned(),
-        ]);
+    for (room, level) in
+        [("noise of -62 dBm0", speech::ROOM_DBM0), ("a silent room", speech::STUDIO_DBM0)]
+    {
+        let on = scores("dtx-on", level, Silence::Suppressed, Discontinuous::On);
+        let off = scores("dtx-off", level, Silence::Sent, Discontinuous::Off);
+        for (n, way) in ["to the browser", "to the trunk"].iter().enumerate() {
+            table.row(&[
+                format!("{room}: PESQ {way}, suppressed / every frame sent / difference"),
+                format!("{:.2} / {:.2} / {:.2}", on[n], off[n], off[n] - on[n]),
+                "0.05".to_owned(),
+            ]);
+        }
     }
     table.keep();
 }
@@ -55,7 +58,7 @@ fn speech(silence: Discontinuous) -> Speech {
     let coding = Coding { fec_for_loss: 5, silence };
     let all: Vec<_> = (0..8)
         .map(|n| {
-            let pcm = speech::conversation(n, 30);
+            let pcm = speech::conversation(n, 30, speech::ROOM_DBM0);
             (Arc::new(speech::opus(&pcm, coding)), Arc::new(speech::pcmu(&pcm)))
         })
         .collect();
@@ -63,9 +66,9 @@ fn speech(silence: Discontinuous) -> Speech {
 }
 
 /// Mean PESQ to the browser and to the trunk.
-fn scores(name: &str, silence: Silence, page: Discontinuous) -> [f64; 2] {
+fn scores(name: &str, room: f64, silence: Silence, page: Discontinuous) -> [f64; 2] {
     let coding = Coding { fec_for_loss: 0, silence: page };
-    let spoken: Vec<Vec<i16>> = (0..8).map(|n| speech::conversation(n, SECONDS)).collect();
+    let spoken: Vec<Vec<i16>> = (0..8).map(|n| speech::conversation(n, SECONDS, room)).collect();
     let plans = spoken
         .iter()
         .enumerate()

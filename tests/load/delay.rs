@@ -1,7 +1,7 @@
 //! Delay that the gateway adds, packet by packet against the floor's, and how late its ticks are.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crosspoint::codec::Discontinuous;
 use crosspoint::media::PoolConfig;
@@ -11,6 +11,7 @@ use super::gateway::{Gateway, late_p99};
 use super::generator::{Generator, Network};
 use super::lab::{Lab, Plan, heard_by_trunk};
 use super::page::Keeps;
+use super::process::Measured;
 use super::render::Table;
 use super::speech::{self, Coding};
 use super::trunk;
@@ -33,6 +34,9 @@ pub fn run() {
     let own = downlink(&mut gateway.generator);
     let late = late_p99(&before, &gateway.lateness());
     gateway.hang_up();
+    let own_timer = std::env::current_exe().unwrap();
+    let mut timer = Measured::start(&own_timer, &["timer"]);
+    let bare = timer.line_with("p99").trim().trim_start_matches("p99 ").parse::<f64>().unwrap();
     for (name, own, base) in [("median", own.0, base.0), ("p99", own.1, base.1)] {
         table.row(&[
             format!("trunk to browser, {name}, ms"),
@@ -55,10 +59,25 @@ pub fn run() {
     table.row(&[
         "lateness of a tick, p99, ms".to_owned(),
         format!("at most {late}"),
-        String::new(),
+        format!("{bare:.2} (a bare timer)"),
         String::new(),
     ]);
     table.keep();
+}
+
+/// Says how late a loop is that waits for every 20th millisecond and does nothing else: the machine's own share.
+pub fn timer() {
+    let tick = Duration::from_millis(20);
+    let mut due = Instant::now();
+    let mut late: Vec<Duration> = (0..600)
+        .map(|_| {
+            due += tick;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            Instant::now().saturating_duration_since(due)
+        })
+        .collect();
+    late.sort();
+    println!("p99 {}", late[late.len() * 99 / 100].as_secs_f64() * 1e3);
 }
 
 /// Median and 99th percentile from the trunk's packet to the page's, in ms.

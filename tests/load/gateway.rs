@@ -43,11 +43,15 @@ pub struct Gateway {
     pub process: Measured,
     pub http: String,
     pub generator: Generator,
+    /// With one call.
     pub idle_kb: u64,
     runtime: tokio::runtime::Runtime,
-    page: selftest::Page,
+    pages: Vec<selftest::Page>,
     pub ids: Vec<String>,
 }
+
+/// A page may have 16 at once.
+const CALLS_A_PAGE: usize = 16;
 
 /// What a call sends.
 pub type Speech = Arc<dyn Fn(usize) -> (Arc<Payloads>, Arc<Payloads>)>;
@@ -107,10 +111,14 @@ impl Gateway {
             .build()
             .unwrap();
         let base = format!("http://{http}");
-        let page = runtime.block_on(selftest::Page::connect(&base, &token)).unwrap();
-        let idle_kb = process.resident_kb();
+        let connect = || runtime.block_on(selftest::Page::connect(&base, &token)).unwrap();
+        let mut pages = vec![connect()];
+        let mut idle_kb = process.resident_kb();
         let (mut all, mut ids) = (Vec::new(), Vec::new());
         for number in 0..calls {
+            if number / CALLS_A_PAGE == pages.len() {
+                pages.push(connect());
+            }
             let (mut own, sdp) = Page::offering();
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
             let id = CallId::from_parts(since, number as u128 + 1).to_string();
@@ -121,7 +129,7 @@ impl Gateway {
             // A worker that is busy with handshakes refuses for a moment.
             let mut tries = 0;
             let reply = loop {
-                match runtime.block_on(page.ask(ask.clone())) {
+                match runtime.block_on(pages[number / CALLS_A_PAGE].ask(ask.clone())) {
                     Ok(reply) => break reply,
                     Err(error) if tries == 20 => panic!("call {number}: {error}"),
                     Err(_) => std::thread::sleep(Duration::from_millis(500)),
@@ -131,13 +139,17 @@ impl Gateway {
             own.accept(reply["sdp"].as_str().unwrap());
             let patience = Duration::from_secs(10);
             trunk.add(agent.offers.recv_timeout(patience).expect("an INVITE on the trunk"));
+            if number == 0 {
+                // The first call brings what all share: the tables of numbers and their expressions.
+                idle_kb = process.resident_kb();
+            }
             let (up, down) = speech(number);
             all.push(Call::new(own, up, down, number * 37));
             ids.push(id);
         }
         let mut generator = Generator::new(all, trunk);
         generator.connect();
-        Gateway { process, http, generator, idle_kb, runtime, page, ids }
+        Gateway { process, http, generator, idle_kb, runtime, pages, ids }
     }
 
     /// `GET` of a page of its HTTP.
@@ -152,9 +164,9 @@ impl Gateway {
 
     /// Ends the calls as a page does.
     pub fn hang_up(&self) {
-        for id in &self.ids {
-            let _ =
-                self.runtime.block_on(self.page.ask(json!({"type": "call.hangup", "call": id})));
+        for (number, id) in self.ids.iter().enumerate() {
+            let page = &self.pages[number / CALLS_A_PAGE];
+            let _ = self.runtime.block_on(page.ask(json!({"type": "call.hangup", "call": id})));
         }
     }
 

@@ -54,8 +54,8 @@ pub fn voice(number: usize) -> Vec<i16> {
 }
 
 /// Speech with the pauses of a conversation (ITU-T P.59: talk spurts of 1.0 s and pauses of 1.6 s on
-/// average, about 40 % of the time), in a room that is not quite silent.
-pub fn conversation(seed: u32, seconds: usize) -> Vec<i16> {
+/// average, about 40 % of the time), in a room with noise of this level in dBm0.
+pub fn conversation(seed: u32, seconds: usize, room: f64) -> Vec<i16> {
     let voice = voice(seed as usize);
     let mut state = seed.wrapping_mul(2_654_435_761) | 1;
     let mut random = move || {
@@ -68,7 +68,7 @@ pub fn conversation(seed: u32, seconds: usize) -> Vec<i16> {
         let mean = if talking { 1.004 } else { 1.587 };
         let length = ((-(1.0 - random()).ln() * mean).clamp(0.2, 5.0) * 8000.0) as usize;
         for _ in 0..length {
-            let noise = (random() - 0.5) * 2.0 * 3f64.sqrt() * rms_of_dbm0(NOISE_DBM0);
+            let noise = (random() - 0.5) * 2.0 * 3f64.sqrt() * rms_of_dbm0(room);
             let sound = if talking { f64::from(voice[at % voice.len()]) } else { 0.0 };
             at += usize::from(talking);
             pcm.push((sound + noise) as i16);
@@ -79,7 +79,9 @@ pub fn conversation(seed: u32, seconds: usize) -> Vec<i16> {
     pcm
 }
 
-const NOISE_DBM0: f64 = -62.0;
+/// A room that is not quite silent, and one that is: beneath the least step of G.711.
+pub const ROOM_DBM0: f64 = -62.0;
+pub const STUDIO_DBM0: f64 = -90.0;
 
 /// What is sent in each frame; `None` where nothing is.
 pub type Payloads = Vec<Option<Vec<u8>>>;
