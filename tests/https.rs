@@ -96,7 +96,7 @@ fn a_certificate_is_got_from_an_authority_and_kept() {
         authority.file().display()
     );
     let gateway = Gateway::of_files(own, &config, PLAN, "info");
-    gateway.process.line_with("a new certificate serves", Duration::from_secs(120));
+    gateway.process.has_said("a new certificate serves", Duration::from_secs(120));
     // pebble has made its root at its start; a client that believes it is served under the name.
     let root = ask(&format!("{}/roots/0", pebble.management), &authority.file());
     let root = root.split_once("-----BEGIN").map(|(_, rest)| format!("-----BEGIN{rest}"));
@@ -113,7 +113,7 @@ fn a_certificate_is_got_from_an_authority_and_kept() {
     // Another start serves the one that is kept, with no authority at all.
     drop(pebble.process);
     let gateway = gateway.kill_and_start_again();
-    gateway.process.line_with("the certificate that was kept serves", Duration::from_secs(60));
+    gateway.process.has_said("the certificate that was kept serves", Duration::from_secs(60));
     let answer = ask_for("phone.example.com", &root_file);
     assert!(answer.starts_with("200"), "{answer}{}", gateway.process.output());
 }

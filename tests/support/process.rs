@@ -66,6 +66,20 @@ impl Process {
         }
     }
 
+    /// Waits until it has said `text`, be it before what was already read.
+    pub fn has_said(&self, text: &str, limit: Duration) {
+        let deadline = Instant::now() + limit.max(Duration::from_secs(30));
+        while !self.output().contains(text) {
+            let said = self.output();
+            assert!(
+                Instant::now() < deadline,
+                "{} never said {text:?}; it said:\n{said}",
+                self.name
+            );
+            thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
     /// Types a line; only for one started with input.
     pub fn type_line(&self, line: &str) {
         let mut input = self.child.stdin.as_ref().unwrap();
