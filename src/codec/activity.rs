@@ -90,8 +90,9 @@ const ABOVE: f32 = 4.0;
 const FALL: f32 = 0.3;
 /// 6 dB a second.
 const RISE: f32 = 1.028;
-/// 160 ms: ends of words, and what a decoder learns the background from.
-const HANGOVER: u32 = 8;
+/// 240 ms: ends of words, and what a decoder learns the background from. 160 ms saved one packet of
+/// a hundred and cost 0.03 of PESQ.
+const HANGOVER: u32 = 12;
 
 #[cfg(test)]
 mod tests {
@@ -121,7 +122,7 @@ mod tests {
                 assert!(detector.is_talk(&word));
             }
             let talked = (0..50).filter(|_| detector.is_talk(&noise(20, &mut state))).count();
-            assert!((7..=10).contains(&talked), "{talked} frames of hangover");
+            assert!((11..=14).contains(&talked), "{talked} frames of hangover");
             // A faint hiss: louder than the room only where an `s` is.
             let mut hiss = [0; FRAME];
             Tones::new(&[Tone { frequency: 3400.0, dbm0: -55.0 }]).fill(&mut hiss);

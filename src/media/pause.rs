@@ -1,7 +1,7 @@
 //! Discontinuous transmission toward a browser: what becomes of a frame while nobody talks.
 //!
 //! ```text
-//! trunk    talk talk | 160 ms of hangover | silence ...        20 frames later      | talk
+//! trunk    talk talk | 240 ms of hangover | silence ...        20 frames later      | talk
 //! sent     coded ... | coded              | head, nothing ...  coded, head, nothing | coded, marked
 //! ```
 //!
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(pauses.sending(&loud), Sending::Coded);
         let sent: Vec<Sending> = (0..60).map(|_| pauses.sending(&[0; FRAME])).collect();
         let first = sent.iter().position(|s| *s != Sending::Coded).unwrap();
-        assert!((5..11).contains(&first), "{first} frames of hangover");
+        assert!((8..14).contains(&first), "{first} frames of hangover");
         assert_eq!(sent[first], Sending::Head);
         assert!(sent[first + 1..first + 20].iter().all(|s| *s == Sending::Nothing));
         assert_eq!(sent[first + 20..first + 23], [Sending::Coded, Sending::Head, Sending::Nothing]);

@@ -2,7 +2,7 @@
 //! now and then, a description of the noise in them.
 //!
 //! ```text
-//! page   talk talk | 160 ms of hangover | silence ...           400 ms later         | talk
+//! page   talk talk | 240 ms of hangover | silence ...           400 ms later         | talk
 //! sent   sound ... | sound              | described, nothing ... described, nothing  | sound, marked
 //! ```
 //!
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(pauses.sending(&loud), Sending::Sound);
         let sent: Vec<Sending> = (0..60).map(|_| pauses.sending(&[0; FRAME])).collect();
         let first = sent.iter().position(|s| *s != Sending::Sound).unwrap();
-        assert!((5..11).contains(&first), "{first} frames of hangover");
+        assert!((8..14).contains(&first), "{first} frames of hangover");
         for (n, sending) in sent[first..].iter().enumerate() {
             let due = if n % 20 == 0 { Sending::Description } else { Sending::Nothing };
             assert_eq!(*sending, due, "frame {n} of the pause");
