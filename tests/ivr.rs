@@ -148,14 +148,8 @@ fn a_menu_connects_its_caller_with_a_number_whose_menu_takes_the_callers_keys() 
 fn the_examples_run_against_the_demo_and_the_faulty_ones_fail_for_their_reasons() {
     let demo = Gateway::demo();
     // The screen and the log are two streams: either may be read first.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let screen = loop {
-        let screen = demo.process.output();
-        if screen.contains("Stop ") || Instant::now() > deadline {
-            break screen;
-        }
-        std::thread::yield_now();
-    };
+    demo.process.has_said("Stop ", Duration::from_secs(10));
+    let screen = demo.process.output();
     let carrier = screen.split("sip:601@").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let dir = TempDir::new("examples");
     let mut files: Vec<String> = Vec::new();

@@ -324,6 +324,7 @@ impl Bridge {
         {
             return;
         }
+        let goes_to_page = self.trunk_goes_to_page();
         let Some(trunk) = &mut self.trunk else { return };
         match received {
             Received::Nothing => return,
@@ -336,10 +337,7 @@ impl Bridge {
                 }
             }
             Received::Noise(packet) => {
-                let heard = self.feed == Feed::Trunk
-                    && trunk.leg.receives()
-                    && self.hold == Hold::Off
-                    && self.playing.is_none();
+                let heard = goes_to_page && trunk.leg.receives();
                 if let Some(hearing) = &mut self.hearing {
                     hearing.on_noise(now, &packet);
                 }
@@ -362,10 +360,7 @@ impl Bridge {
                         of_line.keep_tones_back(trunk.listener.takes_tones());
                     }
                 }
-                let heard = self.feed == Feed::Trunk
-                    && receives
-                    && self.hold == Hold::Off
-                    && self.playing.is_none();
+                let heard = goes_to_page && receives;
                 let browser = self.browser.as_mut().filter(|b| heard && b.is_open());
                 if let (Some(browser), Some(decoder)) = (browser, trunk.decoder()) {
                     let out = &mut self.outbox;
@@ -419,12 +414,10 @@ impl Bridge {
                 browser.downlink.local_frame(now, &self.frame, &mut self.outbox);
             }
         }
+        let goes_to_page = self.trunk_goes_to_page();
         if let Some(trunk) = &mut self.trunk {
             trunk.listener.on_tick(now);
-            let heard = self.feed == Feed::Trunk
-                && trunk.leg.receives()
-                && self.hold == Hold::Off
-                && self.playing.is_none();
+            let heard = goes_to_page && trunk.leg.receives();
             if let Some(browser) = self.browser.as_mut().filter(|b| heard && b.is_open()) {
                 browser.downlink.noise_tick(&mut self.outbox);
             }
@@ -471,6 +464,11 @@ impl Bridge {
             trunk.tick(now, &mut self.frame, &mut self.outbox);
             trunk.tell_digits(&mut self.outbox);
         }
+    }
+
+    /// Whether what the trunk says is for the page: neither side holds, nothing else is fed or played.
+    fn trunk_goes_to_page(&self) -> bool {
+        self.feed == Feed::Trunk && self.hold == Hold::Off && self.playing.is_none()
     }
 
     /// Whether the trunk's sound may be heard now.

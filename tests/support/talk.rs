@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crosspoint::selftest::{Call, Event, Page};
+use crosspoint::selftest::{Call, Event, Heard, Page};
 use serde_json::json;
 
 use super::bystander::{LOOPBACK, PLAN, place};
@@ -154,19 +154,25 @@ impl Talk {
 
 /// Waits until 0.4 s in one piece have this tone, at -30 dBm0 or more.
 pub async fn hears(call: &Call, hz: f64) {
+    hears_so(call, 0.4, |heard| heard.level_at(hz) > -30.0).await;
+}
+
+/// Waits until that many seconds in one piece sound as they should.
+pub async fn hears_so(call: &Call, seconds: f64, right: impl Fn(&Heard) -> bool) {
     call.peer.heard.lock().unwrap().clear();
     let deadline = tokio::time::Instant::now() + LIMIT;
     let mut step = tokio::time::interval(Duration::from_millis(20));
     loop {
         step.tick().await;
         let mut heard = call.peer.heard.lock().unwrap();
-        if heard.seconds() >= 0.4 {
-            if heard.level_at(hz) > -30.0 {
+        let late = tokio::time::Instant::now() >= deadline;
+        if heard.seconds() >= seconds {
+            if right(&heard) {
                 return;
             }
+            assert!(!late, "heard: {} Hz before all", heard.strongest());
             heard.clear();
         }
-        drop(heard);
-        assert!(tokio::time::Instant::now() < deadline, "{hz} Hz is not heard");
+        assert!(!late, "heard: {} s in one piece", heard.seconds());
     }
 }

@@ -97,14 +97,17 @@ function STEPS(page) {
     hear: async ({ hz, within = 6 }) => {
       if (plan.browser === "firefox") {
         // Without a sound card its AudioContext stands still: the peer connection's own level.
-        const level = () => page.evaluate(async () => {
-          let level = 0;
-          (await crosspoint.call.peerConnection.getStats()).forEach((r) => r.type === "inbound-rtp" && (level = r.audioLevel ?? 0));
-          return level;
+        const look = () => page.evaluate(async () => {
+          let seen = { level: 0, packets: 0 };
+          (await crosspoint.call.peerConnection.getStats()).forEach((r) => r.type === "inbound-rtp" && (seen = { level: r.audioLevel ?? 0, packets: r.packetsReceived }));
+          return seen;
         });
+        // 0.4 s of it, as below: 20 packets that sound.
+        let since = null;
         for (let tries = 0; tries < 400; tries++) {
-          const heard = await level();
-          if (heard > 0.02) return { dbfs: 20 * Math.log10(heard) };
+          const { level, packets } = await look();
+          since = level > 0.02 ? since ?? packets : null;
+          if (since !== null && packets >= since + 20) return { dbfs: 20 * Math.log10(level) };
           await page.waitForTimeout(50);
         }
         throw new Error("nothing is heard");

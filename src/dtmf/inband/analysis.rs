@@ -14,8 +14,6 @@ pub(super) struct Analysis {
     short: [f64; WINDOW - STEP],
     /// The filters of rows and columns.
     coefficients: [f32; 8],
-    /// Their cosine and sine of one sample, and of those from the end of the first half to the end.
-    turns: [[(f32, f32); 2]; 8],
     /// The newest samples under the window, used again for each.
     windowed: [f32; WINDOW],
     samples: [f64; WINDOW],
@@ -48,12 +46,9 @@ impl Analysis {
         Analysis {
             window: hann().map(|weight| weight as f32),
             short: hann(),
-            coefficients: std::array::from_fn(|i| (2.0 * omega(i).cos()) as f32),
-            turns: std::array::from_fn(|i| {
-                [1, WINDOW - HALF].map(|samples| {
-                    let (sine, cosine) = (omega(i) * samples as f64).sin_cos();
-                    (cosine as f32, sine as f32)
-                })
+            coefficients: std::array::from_fn(|i| {
+                let frequency = if i < 4 { ROWS[i] } else { COLUMNS[i - 4] };
+                (2.0 * (TAU * frequency / RATE).cos()) as f32
             }),
             windowed: [0.0_f32; WINDOW],
             samples: [0.0; WINDOW],
@@ -131,35 +126,26 @@ impl Analysis {
         energy.iter().map(|part| f64::from(*part)).sum()
     }
 
-    /// Mean squares of the tones of both groups: eight Goertzel filters side by side, over both halves of the
-    /// window at once, for each step of a filter waits for the one before.
+    /// Mean squares of the tones of both groups: eight Goertzel filters side by side.
     fn powers(&self) -> ([f64; 4], [f64; 4]) {
         let c = self.coefficients;
-        let (mut a1, mut a2) = ([0.0_f32; 8], [0.0_f32; 8]);
-        let (mut b1, mut b2) = ([0.0_f32; 8], [0.0_f32; 8]);
+        let (mut s1, mut s2) = ([0.0_f32; 8], [0.0_f32; 8]);
         let mut i = 0;
-        while i < HALF {
-            let (a, b) = (self.windowed[i], self.windowed[HALF + i]);
+        while i < WINDOW {
+            let sample = self.windowed[i];
             let mut k = 0;
             while k < 8 {
                 // In this order only a product and a sum wait for the sample before.
-                let a0 = c[k] * a1[k] + (a - a2[k]);
-                let b0 = c[k] * b1[k] + (b - b2[k]);
-                (a2[k], a1[k]) = (a1[k], a0);
-                (b2[k], b1[k]) = (b1[k], b0);
+                let s0 = c[k] * s1[k] + (sample - s2[k]);
+                s2[k] = s1[k];
+                s1[k] = s0;
                 k += 1;
             }
             i += 1;
         }
-        let last = self.windowed[WINDOW - 1];
         let power = |k: usize| {
-            let [one, rest] = self.turns[k];
-            let end = c[k] * b1[k] + (last - b2[k]);
-            // What each half holds, with the phase at its last sample; the first is turned on to the end.
-            let (first, second) = (at_the_end(a1[k], a2[k], one), at_the_end(end, b1[k], one));
-            let real = first.0 * rest.0 - first.1 * rest.1 + second.0;
-            let imaginary = first.0 * rest.1 + first.1 * rest.0 + second.1;
-            2.0 * f64::from(real * real + imaginary * imaginary) / (SUM * SUM)
+            let squared = s1[k] * s1[k] + s2[k] * s2[k] - c[k] * s1[k] * s2[k];
+            2.0 * f64::from(squared) / (SUM * SUM)
         };
         (std::array::from_fn(power), std::array::from_fn(|k| power(k + 4)))
     }
@@ -199,16 +185,6 @@ impl Analysis {
     }
 }
 
-/// The angle of a row's or column's tone in one sample.
-fn omega(index: usize) -> f64 {
-    TAU * if index < 4 { ROWS[index] } else { COLUMNS[index - 4] } / RATE
-}
-
-/// What a Goertzel filter holds, as a complex number whose phase is that at its last sample.
-fn at_the_end(s1: f32, s2: f32, (cosine, sine): (f32, f32)) -> (f32, f32) {
-    (s1 - s2 * cosine, s2 * sine)
-}
-
 /// Squared magnitude and phase at the start of `samples` at one frequency.
 fn goertzel(samples: &[f64], frequency: f64) -> (f64, f64) {
     let omega = TAU * frequency / RATE;
@@ -236,8 +212,6 @@ fn decibels(ratio: f64) -> f64 {
 /// Samples in a window, 25.6 ms: long enough to tell 697 from 770 Hz, short enough to lie within a
 /// tone of 40 ms.
 pub(super) const WINDOW: usize = 205;
-/// Samples in the first half; the second has one more.
-const HALF: usize = WINDOW / 2;
 /// Sum of a Hann window's weights, and of their squares.
 const SUM: f64 = WINDOW as f64 / 2.0;
 const WEIGHT: f64 = WINDOW as f64 * 0.375;
