@@ -58,10 +58,12 @@ impl Default for ComfortNoise {
 }
 
 const QUIET_DBM0: f64 = -65.0;
-const SILENT_DBM0: f64 = -75.0;
+/// The step of 16-bit sound is at -90 dBm0: a line that is digitally silent gets no noise.
+const SILENT_DBM0: f64 = -96.0;
 /// Louder than this is not a background, whatever was heard.
 const LOUDEST_DBM0: f64 = -45.0;
-const FALL: f64 = 0.25;
+/// A coder goes on for some ten frames after the last word: enough for 60 dB.
+const FALL: f64 = 0.5;
 const RISE: f64 = 0.005;
 const POLE: f64 = 0.5;
 const SEED: u32 = 0x2545_f491;
@@ -89,6 +91,7 @@ mod tests {
         assert!((level_after(-55.0, 2000) + 55.0).abs() < 1.0);
         assert!((level_after(-70.0, 50) + 70.0).abs() < 1.5);
         assert!((level_after(0.0, 0) + 65.0).abs() < 1.0, "before anything was heard");
+        assert!(level_after(-120.0, 10) < -90.0, "a line that is silent stays so");
     }
 
     #[test]

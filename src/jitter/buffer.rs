@@ -109,7 +109,9 @@ impl PlayoutBuffer {
         let timestamp = stream.extend(packet.timestamp);
         if !matches!(content, Content::Event) {
             // A late one counts above all: it is why the delay must grow.
-            self.delay.observe(arrived, timestamp);
+            let missing =
+                if steps > 0 { steps - 1 } else { -i64::from(self.slots.get(seq).is_none()) };
+            self.delay.observe(arrived, timestamp, missing);
         }
         if seq < stream.next && stream.phase == Phase::Starting {
             stream.next = seq;
@@ -197,7 +199,7 @@ impl PlayoutBuffer {
         let seq = extender.extend(packet.seq);
         let timestamp = i64::from(packet.timestamp.0);
         self.slots.put(Held { seq, timestamp, content }, packet.payload);
-        self.delay.observe(arrived, timestamp);
+        self.delay.observe(arrived, timestamp, 0);
         self.stream = Some(Stream {
             ssrc: packet.ssrc,
             extender,

@@ -13,16 +13,20 @@ pub struct Config {
     pub start_delay: Duration,
     /// Most delay ever kept.
     pub max_delay: Duration,
+    /// Whether each packet may hold a copy of the one before (Opus FEC, RFC 6716 section 2.1.7): where packets
+    /// are lost, the delay then leaves time for the next one.
+    pub copies: bool,
 }
 
 impl Config {
-    /// 20 to 200 ms, 40 ms at the start.
+    /// 20 to 200 ms, 40 ms at the start, no copies.
     pub const fn new(clock_rate: u32) -> Config {
         Config {
             clock_rate,
             min_delay: Duration::from_millis(20),
             start_delay: Duration::from_millis(40),
             max_delay: Duration::from_millis(200),
+            copies: false,
         }
     }
 }

@@ -3,6 +3,9 @@
 //! A packet's *offset* is its arrival less its timestamp, both on the media clock. The least offset
 //! of the last ten seconds is a packet that met no queue; how much later than that the others are
 //! is counted in a histogram that forgets. All lengths are in RTP clock units.
+//!
+//! A lost packet whose copy comes with the next one is there a packet later than it should. Where
+//! that happens to more than one in 50, all wait so much longer.
 
 use super::Config;
 
@@ -17,6 +20,8 @@ pub(super) struct DelayEstimator {
     /// Share of packets by relative delay; the sum is `weight`.
     bins: [f32; BINS],
     weight: f32,
+    /// Packets lost for one that came, on the same scale as `weight`; `None` where none has a copy.
+    lost: Option<f32>,
     target: i64,
     base: WindowedMin,
 }
@@ -33,13 +38,15 @@ impl DelayEstimator {
             fall: clock / 5000,
             bins: [0.0; BINS],
             weight: 0.0,
+            lost: config.copies.then_some(0.0),
             target: units(config.start_delay),
             base: WindowedMin::new(clock),
         }
     }
 
-    /// Counts a packet that arrived at `now` and bears the time `timestamp`.
-    pub(super) fn observe(&mut self, now: i64, timestamp: i64) {
+    /// Counts a packet that arrived at `now` and bears the time `timestamp`; so many before it are missing, or
+    /// -1 when it is one that was.
+    pub(super) fn observe(&mut self, now: i64, timestamp: i64, missing: i64) {
         let offset = now - timestamp;
         let restart = self.base.least().is_some_and(|b| (offset - b).abs() > self.base.window * 5);
         if restart {
@@ -53,7 +60,13 @@ impl DelayEstimator {
         }
         self.bins[bin] += 1.0 - FORGET;
         self.weight = self.weight * FORGET + (1.0 - FORGET);
-        let measured = (self.percentile() + self.half_frame).clamp(self.min, self.max);
+        if let Some(lost) = &mut self.lost {
+            // A burst is one loss: only its last packet has a copy that comes in time.
+            *lost = (*lost * FORGET + (1.0 - FORGET) * missing.min(1) as f32).max(0.0);
+        }
+        let copies = self.lost.is_some_and(|lost| lost > self.weight * LOSSES);
+        let copy = if copies { 2 * self.half_frame } else { 0 };
+        let measured = (self.percentile() + self.half_frame + copy).clamp(self.min, self.max);
         // Up at once, since each packet too late is heard. Down by 10 ms a second, and faster from
         // far above: a burst at the start of a call must not leave it slow for the next 20 s.
         let fall = self.fall.max((self.target - measured) / 100);
@@ -131,6 +144,8 @@ const BIN_MS: i64 = 5;
 /// Up to 500 ms; later than that is counted there.
 const BINS: usize = 100;
 const QUANTILE: f32 = 0.95;
+/// Share of lost packets from which on their copies are waited for.
+const LOSSES: f32 = 0.02;
 /// Half of what is known is older than 350 packets, 7 s.
 const FORGET: f32 = 0.998;
 const WINDOWS: usize = 10;
@@ -142,7 +157,7 @@ mod tests {
     /// Feeds `n` packets of 20 ms at 8 kHz, each late by `late(i)` ms, from packet `from`.
     fn feed(delay: &mut DelayEstimator, from: i64, n: i64, late: impl Fn(i64) -> i64) {
         for i in from..from + n {
-            delay.observe(i * 160 + late(i) * 8, i * 160 + 5_000_000);
+            delay.observe(i * 160 + late(i) * 8, i * 160 + 5_000_000, 0);
         }
     }
 
@@ -180,6 +195,30 @@ mod tests {
         assert!(target_ms(&delay) >= 80, "{}", target_ms(&delay));
         feed(&mut delay, 1100, 2500, |_| 0);
         assert_eq!(target_ms(&delay), 20);
+    }
+
+    #[test]
+    fn copies_of_lost_packets_are_waited_for_where_they_are_lost() {
+        // (one lost of so many, target in ms)
+        for (copies, every, wanted) in
+            [(true, 10, 35), (true, 20, 35), (true, 100, 20), (false, 10, 20)]
+        {
+            let mut delay = DelayEstimator::new(&Config { copies, ..Config::new(8000) });
+            for i in (0..3000).filter(|i| i % every != 0) {
+                delay.observe(i * 160, i * 160, i64::from(i % every == 1));
+            }
+            assert_eq!(target_ms(&delay), wanted, "copies {copies}, one of {every} lost");
+            feed(&mut delay, 3000, 1000, |_| 0);
+            assert_eq!(target_ms(&delay), 20, "nothing is lost any more");
+        }
+        // One that was overtaken is not lost.
+        let mut delay = DelayEstimator::new(&Config { copies: true, ..Config::new(8000) });
+        for i in (0..1000).map(|i| i * 3) {
+            delay.observe(i * 160, i * 160, 0);
+            delay.observe(i * 160 + 322, i * 160 + 320, 1);
+            delay.observe(i * 160 + 323, i * 160 + 160, -1);
+        }
+        assert!(target_ms(&delay) <= 35, "{}", target_ms(&delay));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Packets waiting for their moment, by extended sequence number. Payload buffers are used again.
+//! Packets waiting for their moment, by extended sequence number. Payload buffers are used again, and
+//! there are as many as packets ever waited at once.
 
 use super::Content;
 
@@ -8,9 +9,15 @@ pub(super) const SLOTS: usize = 128;
 /// Octets kept for each: 20 ms of G.711, and of Opus at up to 64 kbit/s. A longer one makes room once.
 const PAYLOAD: usize = 160;
 
+/// Buffers kept for packets to come: 320 ms. What waited in a long stall gives its memory back.
+const SPARE: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
+    spare: Vec<Vec<u8>>,
+    /// The slot freed last: its payload may still be read.
+    freed: usize,
 }
 
 #[derive(Debug)]
@@ -29,13 +36,20 @@ pub(super) struct Held {
 
 impl Slots {
     pub(super) fn new() -> Slots {
-        let slot = || Slot { held: None, payload: Vec::with_capacity(PAYLOAD) };
-        Slots { slots: std::iter::repeat_with(slot).take(SLOTS).collect() }
+        let slot = || Slot { held: None, payload: Vec::new() };
+        Slots {
+            slots: std::iter::repeat_with(slot).take(SLOTS).collect(),
+            spare: Vec::with_capacity(SPARE),
+            freed: 0,
+        }
     }
 
     /// Keeps a packet in place of whatever was there.
     pub(super) fn put(&mut self, held: Held, payload: &[u8]) {
         let slot = &mut self.slots[index(held.seq)];
+        if slot.payload.capacity() == 0 {
+            slot.payload = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(PAYLOAD));
+        }
         slot.held = Some(held);
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
@@ -45,10 +59,26 @@ impl Slots {
         self.slots[index(seq)].held.filter(|h| h.seq == seq)
     }
 
-    /// Frees a slot; its payload stays readable until the next packet takes it.
+    /// Frees a slot; its payload stays readable until the next one is freed or put.
     pub(super) fn free(&mut self, seq: u64) {
         if self.get(seq).is_some() {
             self.slots[index(seq)].held = None;
+            let before = std::mem::replace(&mut self.freed, index(seq));
+            if before != self.freed {
+                self.keep_buffer(before);
+            }
+        }
+    }
+
+    /// Takes the buffer of a slot that holds nothing.
+    fn keep_buffer(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        if slot.held.is_some() || slot.payload.capacity() == 0 {
+            return;
+        }
+        let buffer = std::mem::take(&mut slot.payload);
+        if self.spare.len() < SPARE {
+            self.spare.push(buffer);
         }
     }
 
@@ -62,7 +92,10 @@ impl Slots {
     }
 
     pub(super) fn clear(&mut self) {
-        self.slots.iter_mut().for_each(|s| s.held = None);
+        for index in 0..SLOTS {
+            self.slots[index].held = None;
+            self.keep_buffer(index);
+        }
     }
 }
 

@@ -39,7 +39,8 @@ impl Uplink {
         let (min_delay, max_delay) = playout.delay;
         let usual = Config::new(codec.clock_rate());
         let start_delay = usual.start_delay.clamp(min_delay, max_delay);
-        let config = Config { min_delay, start_delay, max_delay, ..usual };
+        let copies = codec == Codec::Opus;
+        let config = Config { min_delay, start_delay, max_delay, copies, ..usual };
         Ok(Self {
             codec,
             repair: playout.repair,
