@@ -65,6 +65,8 @@ export interface Line {
   online(): boolean;
   /** The path of the sound is dead: the socket's may be, too. */
   suspect(): void;
+  /** Whether the microphone may be opened while a call rings. */
+  early: boolean;
   configuration(): RTCConfiguration;
   audio: MediaTrackConstraints | undefined;
   devices: AudioDevices;
@@ -112,6 +114,8 @@ export class Call extends Target<CallEventMap> {
   private warming: Promise<boolean> = Promise.resolve(false);
   /** Asked for while it rings: at the click there is no time. */
   private permission: PermissionStatus | null = null;
+  /** The microphone, open while it rings. */
+  private early: Promise<MediaStreamTrack> | null = null;
   private ringing: ReturnType<typeof setTimeout> | undefined;
   private afterAnswer: string | null = null;
   private meter = new Meter();
@@ -120,6 +124,8 @@ export class Call extends Target<CallEventMap> {
   private looking: ReturnType<typeof setInterval> | undefined;
   private looks = 0;
   private lastCounts = [0, 0];
+  /** Whether packets came within the last second. */
+  private came = false;
   private trunk: CallStats["trunk"] = null;
   private trunkCodec = "";
   private abandon: (error: PhoneError) => void = () => {};
@@ -324,7 +330,10 @@ export class Call extends Target<CallEventMap> {
       line.log("debug", "not warm", error);
       return false;
     });
-    void microphonePermission().then((status) => (call.permission = status));
+    void microphonePermission().then((status) => {
+      call.permission = status;
+      if (line.early && status?.state === "granted" && call.offer !== null && !call.over()) call.openEarly();
+    });
     return call;
   }
 
@@ -361,6 +370,10 @@ export class Call extends Target<CallEventMap> {
   /** Another device was chosen. @internal */
   async _device(what: "input" | "output"): Promise<void> {
     if (what === "output") return this.sink.output(this.line.devices.outputId);
+    if (this.early) {
+      this.closeEarly();
+      this.openEarly();
+    }
     if (!this.ownTrack || !this.peer.track) return;
     const track = await this.microphone();
     await this.replaceTrack(track);
@@ -440,6 +453,7 @@ export class Call extends Target<CallEventMap> {
     this.dtmf._end();
     const track = this.peer.track;
     this.peer.close();
+    this.closeEarly();
     if (this.ownTrack) track?.stop();
     this.sink.close();
     this.line.gone(this);
@@ -494,6 +508,9 @@ export class Call extends Target<CallEventMap> {
     if (!stats || this.over()) return;
     const counts = [stats.inbound.packets, stats.outbound.packets];
     const [inbound, outbound] = [counts[0]! - this.lastCounts[0]!, counts[1]! - this.lastCounts[1]!];
+    // The packets have stopped: on some networks that is the first sign that there is another one.
+    if (inbound === 0 && this.came && this.now === "active") this.line.suspect();
+    this.came = inbound > 0;
     this.lastCounts = counts;
     this.watch.look(stats, { muted: this.silent, deaf: !this.meter.hearsMicrophone, held: this.holds || this.isHeld, up: this.now === "active", in: inbound, out: outbound });
     this._fire(new CallStatsEvent(stats));
@@ -501,6 +518,18 @@ export class Call extends Target<CallEventMap> {
       const { rtt, mos, inbound, outbound, codec } = stats;
       this.ask("call.stats", { stats: { codec, rtt, mos, inbound, outbound } }).catch(() => {});
     }
+  }
+
+  private openEarly(): void {
+    this.early = this.microphone();
+    // At the answer it is tried again, and said why not.
+    this.early.catch(() => (this.early = null));
+  }
+
+  /** Not needed, or another device's. */
+  private closeEarly(): void {
+    this.early?.then((track) => track.stop(), () => {});
+    this.early = null;
   }
 
   private async microphone(): Promise<MediaStreamTrack> {
@@ -519,7 +548,11 @@ export class Call extends Target<CallEventMap> {
     if (init.muted !== undefined) this.silent = init.muted;
     this.sink.use(init.sink);
     // Before the sound of the far side: Safari plays none until the page has the microphone.
-    const track = init.track ?? await this.microphone();
+    if (init.track) this.closeEarly();
+    let track = init.track ?? await (this.early ?? this.microphone());
+    this.early = null;
+    // It was unplugged while it rang.
+    if (!init.track && track.readyState === "ended") track = await this.microphone();
     this.ownTrack = !init.track;
     if (this.over()) {
       if (this.ownTrack) track.stop();

@@ -12,7 +12,8 @@ export type PhoneFeature = "transfer" | "attended-transfer" | "recording" | "eme
 export interface PhoneInit {
   /** wss://host/v1/rtc */
   url: string | URL;
-  /** A string, or (better) a function: called at connect, before expiry and after a refusal. */
+  /** A string, or (better) a function: called at connect, before expiry and after a refusal. A lost
+   *  connection comes back with the token of before for as long as that is good. */
   token: string | (() => string | Promise<string>);
   /** Default true: receive calls. */
   incoming?: boolean;
@@ -20,6 +21,10 @@ export interface PhoneInit {
   resume?: "tab" | "off";
   /** Used for getUserMedia when no track is given. */
   audio?: MediaTrackConstraints;
+  /** When the microphone of a call that comes in is opened. "ringing" (default): at the first ring, where
+   *  the user has allowed it before, so that the caller is answered at once; nothing of it is sent before
+   *  the answer, and the browser shows that it is in use. "answer": not before. */
+  microphone?: "ringing" | "answer";
   iceTransportPolicy?: RTCIceTransportPolicy;
   /** Waits before a new attempt in ms; null or the end of the list gives up. */
   retryDelays?: number[] | ((attempt: number, elapsed: number) => number | null);
@@ -57,6 +62,8 @@ export class Phone extends Target<PhoneEventMap> {
   /** Calls that the gateway is to end when it can be told. */
   private leaving = new Set<string>();
   private tab: Tab;
+  /** The token that was good last. */
+  private good: string | null = null;
   private seen = new Seen();
   private retry: ReturnType<typeof setTimeout> | undefined;
   private hurry: (() => void) | null = null;
@@ -134,7 +141,9 @@ export class Phone extends Target<PhoneEventMap> {
   }
 
   private async open(signal?: AbortSignal, tried = false): Promise<void> {
-    const token = await this.token();
+    // A server that gives tokens is behind the same network that has just changed: first without it.
+    const before = this.now === "reconnecting" ? this.good : null;
+    const token = before ?? await this.token();
     const wire = await Wire.open(String(this.init.url), this.seen, signal);
     if (this.state === "closed") {
       wire.close();
@@ -153,10 +162,13 @@ export class Phone extends Target<PhoneEventMap> {
     } catch (error) {
       this.wire = null;
       wire.close();
-      const expired = error instanceof PhoneError && error.code === "auth/expired" && typeof this.init.token === "function";
-      if (expired && !tried) return this.open(signal, true);
+      const code = error instanceof PhoneError ? error.code : "";
+      const dated = typeof this.init.token === "function" && (before === null ? code === "auth/expired" : code.startsWith("auth/"));
+      this.good = null;
+      if (dated && !tried) return this.open(signal, before === null);
       throw error;
     }
+    this.good = token;
     this.who = welcome["identity"] ?? null;
     this.ice = welcome["ice_servers"] ?? [];
     this.able = new Set(welcome["features"] ?? []);
@@ -226,7 +238,10 @@ export class Phone extends Target<PhoneEventMap> {
 
   private async token(): Promise<string> {
     const { token } = this.init;
-    return typeof token === "string" ? token : await token();
+    if (typeof token === "string") return token;
+    // The first may ask the user something; a later one must not wait for a dead connection for ever.
+    if (this.now === "connecting") return token();
+    return Promise.race([token(), new Promise<never>((_, no) => setTimeout(no, TOKEN_WITHIN, new PhoneError("signal/timeout")))]);
   }
 
   private configuration(): RTCConfiguration {
@@ -241,7 +256,8 @@ export class Phone extends Target<PhoneEventMap> {
     return {
       request: (type, body) => this.wire?.request(type, body) ?? Promise.reject(new PhoneError("signal/connection-lost")),
       online: () => this.now === "ready" && this.wire !== null,
-      suspect: () => void this.wire?.probe(2000).catch(() => {}),
+      suspect: () => this.suspect(),
+      early: this.init.microphone !== "answer",
       configuration: () => this.configuration(),
       audio: this.init.audio,
       devices: this.devices,
@@ -295,6 +311,7 @@ export class Phone extends Target<PhoneEventMap> {
     try {
       const token = await this.token();
       await this.wire?.request("token", { token });
+      this.good = token;
       warn(false);
     } catch (error) {
       warn(true);
@@ -309,6 +326,7 @@ export class Phone extends Target<PhoneEventMap> {
     this.tab.save(this.seen.last);
     this.wire = null;
     if (this.now !== "ready") return;
+    if (code === 4401) this.good = null;
     // A wrong origin or a second tab does not heal by trying again; neither does a dead fixed token.
     const final = code === 4403 || code === 4409 || (code === 4401 && typeof this.init.token === "string");
     if (code === 4503 || final) {
@@ -367,14 +385,19 @@ export class Phone extends Target<PhoneEventMap> {
   /** Another network: the socket is asked for a sign of life, or made anew at once. */
   private networkChanged(): void {
     this.moved = true;
-    if (this.wire && this.now === "ready") {
-      const wire = this.wire;
-      wire.probe(2000).then(() => {
+    const wire = this.wire;
+    if (wire && this.now === "ready") {
+      wire.probe(SUSPECT_WITHIN).then(() => {
         if (this.wire !== wire) return;
         this.moved = false;
         for (const call of this.live.values()) call._back(true);
       }, () => {});
     } else this.hurry?.();
+  }
+
+  /** No sound comes: a socket that does not answer either went the same way. */
+  private suspect(): void {
+    this.wire?.probe(SUSPECT_WITHIN).catch(() => (this.moved = true));
   }
 
   private become(state: PhoneState): void {
@@ -389,5 +412,9 @@ export class Phone extends Target<PhoneEventMap> {
 }
 
 const VERSION = "0.1.0";
+/** In ms: a token's server answers within. */
+const TOKEN_WITHIN = 10_000;
+/** A socket under suspicion answers within: one cut for nothing costs a reconnect and no sound. */
+const SUSPECT_WITHIN = 1000;
 /** About ten minutes. */
 const RETRY_DELAYS = [300, 1000, 2000, 4000, 8000, ...Array<number>(60).fill(10_000)];

@@ -525,6 +525,8 @@ declare class Call extends Target<CallEventMap> {
     private warming;
     /** Asked for while it rings: at the click there is no time. */
     private permission;
+    /** The microphone, open while it rings. */
+    private early;
     private ringing;
     private afterAnswer;
     private meter;
@@ -533,6 +535,8 @@ declare class Call extends Target<CallEventMap> {
     private looking;
     private looks;
     private lastCounts;
+    /** Whether packets came within the last second. */
+    private came;
     private trunk;
     private trunkCodec;
     private abandon;
@@ -581,6 +585,9 @@ declare class Call extends Target<CallEventMap> {
     private pickedUp;
     private flowing;
     private look;
+    private openEarly;
+    /** Not needed, or another device's. */
+    private closeEarly;
     private microphone;
     private prepare;
     private hear;
@@ -620,7 +627,8 @@ type PhoneFeature = "transfer" | "attended-transfer" | "recording" | "emergency"
 interface PhoneInit {
     /** wss://host/v1/rtc */
     url: string | URL;
-    /** A string, or (better) a function: called at connect, before expiry and after a refusal. */
+    /** A string, or (better) a function: called at connect, before expiry and after a refusal. A lost
+     *  connection comes back with the token of before for as long as that is good. */
     token: string | (() => string | Promise<string>);
     /** Default true: receive calls. */
     incoming?: boolean;
@@ -628,6 +636,10 @@ interface PhoneInit {
     resume?: "tab" | "off";
     /** Used for getUserMedia when no track is given. */
     audio?: MediaTrackConstraints;
+    /** When the microphone of a call that comes in is opened. "ringing" (default): at the first ring, where
+     *  the user has allowed it before, so that the caller is answered at once; nothing of it is sent before
+     *  the answer, and the browser shows that it is in use. "answer": not before. */
+    microphone?: "ringing" | "answer";
     iceTransportPolicy?: RTCIceTransportPolicy;
     /** Waits before a new attempt in ms; null or the end of the list gives up. */
     retryDelays?: number[] | ((attempt: number, elapsed: number) => number | null);
@@ -663,6 +675,8 @@ declare class Phone extends Target<PhoneEventMap> {
     /** Calls that the gateway is to end when it can be told. */
     private leaving;
     private tab;
+    /** The token that was good last. */
+    private good;
     private seen;
     private retry;
     private hurry;
@@ -705,6 +719,8 @@ declare class Phone extends Target<PhoneEventMap> {
     private listen;
     /** Another network: the socket is asked for a sign of life, or made anew at once. */
     private networkChanged;
+    /** No sound comes: a socket that does not answer either went the same way. */
+    private suspect;
     private become;
     private report;
 }

@@ -33,6 +33,8 @@ try {
   page.setDefaultTimeout(20_000);
   // Firefox counts a connection that was refused among the page's errors.
   page.on("pageerror", (error) => /establish a connection/.test(error) || faults.push(String(error)));
+  // What the library logs; shown where a test fails.
+  page.on("console", (message) => process.stderr.write(`page at ${new Date().toISOString().slice(14, 23)}: ${message.text()}\n`));
   if (plan.viewport) await page.setViewportSize(plan.viewport);
   if (plan.scheme) await page.emulateMedia({ colorScheme: plan.scheme });
   await page.goto(`${plan.base}/#${["test", ...(plan.options ?? [])].join("&")}`);

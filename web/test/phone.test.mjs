@@ -246,15 +246,45 @@ test("the far side calls back: it rings, is answered and heard; or declined", as
   await page.locator("#hangup").click();
   await page.locator("#last").waitFor();
 
+  // The microphone is open while it rings, and closed where nobody answers.
+  await page.evaluate(() => {
+    const media = navigator.mediaDevices;
+    const open = media.getUserMedia.bind(media);
+    window.tracks = [];
+    media.getUserMedia = async (wish) => {
+      const stream = await open(wish);
+      tracks.push(...stream.getTracks());
+      return stream;
+    };
+  });
+  const closed = (count) => page.waitForFunction((count) => tracks.length === count && tracks.every((track) => track.readyState === "ended"), count);
   const call = "call_01HF7YAT00000000000000003A";
   gateway.event("call.incoming", { call, from: { number: "+4930999", uri: "sip:x" }, to: {}, metadata: {}, sdp: "v=0" });
+  await page.waitForFunction(() => tracks.length === 1 && tracks[0].readyState === "live");
   await page.locator("#reject").click();
   await page.locator('#last[data-code="declined"]').waitFor();
+  await closed(1);
   const other = call.replace("3A", "4A");
   gateway.event("call.incoming", { call: other, from: { number: "+4930999", uri: "sip:x" }, to: {}, metadata: {}, sdp: "v=0" });
   await page.locator('#phone[data-view="ring"]').waitFor();
   gateway.event("call.cancelled", { call: other, code: "answered-elsewhere" });
   await page.locator('#last[data-code="answered-elsewhere"]').waitFor();
+  await closed(2);
+  // Where the page wants it otherwise, it stays closed.
+  const ring = call.replace("3A", "5A");
+  await page.evaluate(async (url) => {
+    const { Phone } = await import("/sdk.js");
+    document.querySelector("crosspoint-phone").phone.close();
+    window.phone = new Phone({ url, token: "cp1.mock", microphone: "answer", resume: "off" });
+    phone.onincomingcall = ({ call }) => setTimeout(() => (window.rang = call), 300);
+    await phone.connect();
+  }, "/v1/rtc");
+  gateway.event("call.incoming", { call: ring, from: { number: "+4930999", uri: "sip:x" }, to: {}, metadata: {}, sdp: await media.offer(ring) });
+  await page.waitForFunction(() => window.rang);
+  assert.equal(await page.evaluate(() => tracks.length), 2);
+  await page.evaluate(() => rang.answer());
+  assert.equal(await page.evaluate(() => tracks.length), 3);
+  await page.evaluate(() => { rang.hangup(); phone.close(); });
   await leave(page);
 });
 
@@ -291,6 +321,8 @@ test("a lost connection comes back with its call; one that is not kept ends it i
   await page.locator('[data-dial="600"]').click();
   await stateIs(page, "active");
   const call = await page.evaluate(() => crosspoint.call.id);
+  // The server that gives tokens is not needed for that: a network that has changed lets it hang.
+  await page.route("**/phone.json", () => {});
   gateway.drop(1011);
   await page.locator('#line[data-state="reconnecting"]').waitFor();
   await page.locator('#line[data-state="ready"]').waitFor();
