@@ -1,22 +1,16 @@
-//! What the newest 25.6 ms of a leg's sound hold: Goertzel filters on the eight fundamentals and the
-//! second harmonics of the pair that was found (ITU-T Q.24 for what is to be accepted).
+//! What the newest 25.6 ms of a leg's sound hold: the power of the eight fundamentals, and Goertzel filters
+//! on what was found and its second harmonics (ITU-T Q.24 for what is to be accepted).
 
 use std::f64::consts::TAU;
+use std::sync::LazyLock;
 
 use super::{COLUMNS, EVENTS, RATE, ROWS};
 use crate::base::Digit;
 
-/// The newest samples and all that measures them.
+/// The newest samples.
 #[derive(Debug)]
 pub(super) struct Analysis {
-    window: [f32; WINDOW],
-    /// The window of the two stretches whose phases are compared.
-    short: [f64; WINDOW - STEP],
-    /// The filters of rows and columns.
-    coefficients: [f32; 8],
-    /// The newest samples under the window, used again for each.
-    windowed: [f32; WINDOW],
-    samples: [f64; WINDOW],
+    samples: [f32; WINDOW],
     /// Energy of the newest window, as a mean square.
     total: f64,
 }
@@ -40,20 +34,32 @@ struct Measured {
     second: f64,
 }
 
+/// A window about its middle: what is the same on both sides of it, and what has the other sign. The
+/// first meets only the cosine of a tone, the second only its sine, so that half the products do.
+struct Folded {
+    even: Half,
+    odd: Half,
+    /// Sum of the squares of all samples.
+    energy: f64,
+}
+
+/// What measures: the same for all legs.
+struct Tables {
+    window: [f32; WINDOW],
+    /// The window of the two stretches whose phases are compared.
+    short: [f64; WINDOW - STEP],
+    /// Cosine and sine of rows and columns, from the end to the middle.
+    rows: [[Half; 2]; 4],
+    columns: [[Half; 2]; 4],
+}
+
+/// From the window's end to its middle; what is behind that is 0.
+type Half = [f32; HALF];
+
 impl Analysis {
     /// Silence.
     pub(super) fn new() -> Analysis {
-        Analysis {
-            window: hann().map(|weight| weight as f32),
-            short: hann(),
-            coefficients: std::array::from_fn(|i| {
-                let frequency = if i < 4 { ROWS[i] } else { COLUMNS[i - 4] };
-                (2.0 * (TAU * frequency / RATE).cos()) as f32
-            }),
-            windowed: [0.0_f32; WINDOW],
-            samples: [0.0; WINDOW],
-            total: 0.0,
-        }
+        Analysis { samples: [0.0; WINDOW], total: 0.0 }
     }
 
     /// The window moves on by this sound at 8 kHz, less than a window of it.
@@ -61,7 +67,7 @@ impl Analysis {
         let kept = WINDOW - newest.len();
         self.samples.copy_within(newest.len().., 0);
         for (sample, new) in self.samples[kept..].iter_mut().zip(newest) {
-            *sample = f64::from(*new);
+            *sample = f32::from(*new);
         }
     }
 
@@ -72,14 +78,20 @@ impl Analysis {
 
     /// Whether the newest window holds one digit and nothing else.
     pub(super) fn hit(&mut self) -> Option<Hit> {
-        let total = self.weigh() / WEIGHT;
+        let folded = self.fold();
+        let total = folded.energy / WEIGHT;
         self.total = total;
         if total < QUIETEST {
             return None;
         }
-        let (rows, columns) = self.powers();
         let most = |powers: &[f64; 4]| powers.iter().copied().fold(0.0, f64::max);
-        // A tone at the edge of what is accepted loses 2 dB here; speech mostly ends here.
+        // Most of speech ends here, before the columns are looked at.
+        let rows = folded.powers(&TABLES.rows);
+        if most(&rows) < total * LEAST_ROW {
+            return None;
+        }
+        let columns = folded.powers(&TABLES.columns);
+        // A tone at the edge of what is accepted loses 2 dB here; nearly all of speech ends here.
         if most(&rows) + most(&columns) < total * PURE / 2.0 {
             return None;
         }
@@ -108,46 +120,23 @@ impl Analysis {
         Some(Hit { digit, power: row.power + column.power })
     }
 
-    /// Puts the samples under the window; gives their energy.
-    fn weigh(&mut self) -> f64 {
+    /// The samples under the window, folded.
+    fn fold(&self) -> Folded {
         // Plain loops over arrays in single precision, here and below: this runs for every 8 ms of
         // every leg, and a processor does four of these at once.
-        let (mut energy, mut i) = ([0.0_f32; 4], 0);
-        while i < WINDOW {
-            let mut k = 0;
-            while k < 4 && i + k < WINDOW {
-                let weighted = self.samples[i + k] as f32 * self.window[i + k];
-                self.windowed[i + k] = weighted;
-                energy[k] += weighted * weighted;
-                k += 1;
-            }
-            i += 4;
+        let mut folded = Folded { even: [0.0; HALF], odd: [0.0; HALF], energy: 0.0 };
+        let (early, late) = (&self.samples[..MIDDLE], &self.samples[MIDDLE + 1..]);
+        let both = early.iter().zip(late.iter().rev()).zip(&TABLES.window);
+        let halves = folded.even.iter_mut().zip(&mut folded.odd);
+        for (((early, late), weight), (even, odd)) in both.zip(halves) {
+            let (early, late) = (early * weight, late * weight);
+            (*even, *odd) = (early + late, early - late);
         }
-        energy.iter().map(|part| f64::from(*part)).sum()
-    }
-
-    /// Mean squares of the tones of both groups: eight Goertzel filters side by side.
-    fn powers(&self) -> ([f64; 4], [f64; 4]) {
-        let c = self.coefficients;
-        let (mut s1, mut s2) = ([0.0_f32; 8], [0.0_f32; 8]);
-        let mut i = 0;
-        while i < WINDOW {
-            let sample = self.windowed[i];
-            let mut k = 0;
-            while k < 8 {
-                // In this order only a product and a sum wait for the sample before.
-                let s0 = c[k] * s1[k] + (sample - s2[k]);
-                s2[k] = s1[k];
-                s1[k] = s0;
-                k += 1;
-            }
-            i += 1;
-        }
-        let power = |k: usize| {
-            let squared = s1[k] * s1[k] + s2[k] * s2[k] - c[k] * s1[k] * s2[k];
-            2.0 * f64::from(squared) / (SUM * SUM)
-        };
-        (std::array::from_fn(power), std::array::from_fn(|k| power(k + 4)))
+        let middle = self.samples[MIDDLE] * TABLES.window[MIDDLE];
+        let twice = product(&folded.even, &folded.even) + product(&folded.odd, &folded.odd);
+        folded.energy = twice / 2.0 + f64::from(middle * middle);
+        folded.even[MIDDLE] = middle;
+        folded
     }
 
     /// The strongest tone of a group with its real frequency; `None` when that is too far off.
@@ -169,7 +158,7 @@ impl Analysis {
         let part = |from: usize| {
             let mut stretch = [0.0; WINDOW - STEP];
             for (i, weighted) in stretch.iter_mut().enumerate() {
-                *weighted = self.samples[from + i] * self.short[i];
+                *weighted = f64::from(self.samples[from + i]) * TABLES.short[i];
             }
             goertzel(&stretch, frequency).1
         };
@@ -181,9 +170,50 @@ impl Analysis {
 
     /// Mean square of the tone at `frequency`.
     fn power(&self, frequency: f64) -> f64 {
-        2.0 * goertzel(&self.windowed.map(f64::from), frequency).0 / (SUM * SUM)
+        let weighted: [f64; WINDOW] =
+            std::array::from_fn(|i| f64::from(self.samples[i] * TABLES.window[i]));
+        2.0 * goertzel(&weighted, frequency).0 / (SUM * SUM)
     }
 }
+
+impl Folded {
+    /// Mean squares of the tones of a group.
+    fn powers(&self, group: &[[Half; 2]; 4]) -> [f64; 4] {
+        std::array::from_fn(|k| {
+            let [cosine, sine] = &group[k];
+            let (real, imaginary) = (product(&self.even, cosine), product(&self.odd, sine));
+            2.0 * (real * real + imaginary * imaginary) / (SUM * SUM)
+        })
+    }
+}
+
+/// What two halves have in common: the sum of their products.
+fn product(a: &Half, b: &Half) -> f64 {
+    let mut sums = [0.0_f32; 4];
+    for (a, b) in a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
+    }
+    f64::from((sums[0] + sums[1]) + (sums[2] + sums[3]))
+}
+
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    // How far a sample is from the middle: what lies behind that meets zeros.
+    let wave = |frequency: f64| {
+        let angle = |i: usize| TAU * frequency / RATE * (MIDDLE as f64 - i as f64);
+        [
+            std::array::from_fn(|i| angle(i).cos() as f32),
+            std::array::from_fn(|i| angle(i).sin() as f32),
+        ]
+    };
+    Tables {
+        window: hann().map(|weight| weight as f32),
+        short: hann(),
+        rows: ROWS.map(wave),
+        columns: COLUMNS.map(wave),
+    }
+});
 
 /// Squared magnitude and phase at the start of `samples` at one frequency.
 fn goertzel(samples: &[f64], frequency: f64) -> (f64, f64) {
@@ -212,6 +242,10 @@ fn decibels(ratio: f64) -> f64 {
 /// Samples in a window, 25.6 ms: long enough to tell 697 from 770 Hz, short enough to lie within a
 /// tone of 40 ms.
 pub(super) const WINDOW: usize = 205;
+/// The sample in its middle.
+const MIDDLE: usize = WINDOW / 2;
+/// Samples from its end to its middle, and one to make a multiple of four.
+const HALF: usize = MIDDLE + 2;
 /// Sum of a Hann window's weights, and of their squares.
 const SUM: f64 = WINDOW as f64 / 2.0;
 const WEIGHT: f64 = WINDOW as f64 * 0.375;
@@ -228,6 +262,9 @@ const REVERSE_TWIST: f64 = 5.0;
 const ALONE: f64 = 0.16;
 /// Share of all energy that is in the two tones; at 15 dB of noise it is 0.97.
 const PURE: f64 = 0.8;
+/// Share of all energy that a row has at least: 0.19 at the edge of the twist, less 2 dB at the edge of
+/// its frequency, and a margin.
+const LEAST_ROW: f64 = 0.1;
 /// Second harmonics are at least 10 dB weaker.
 const OVERTONE: f64 = 0.1;
 /// Frequencies within so many Hz cannot be told apart in one window.

@@ -71,14 +71,15 @@ impl InbandDetector {
 
     /// Takes decoded audio at 8 kHz, of any length; its last sample was heard at `now`.
     pub fn handle_input(&mut self, now: Instant, pcm: &[i16]) {
-        let mut left = pcm.len();
-        for sample in pcm {
-            self.pending[self.fresh] = *sample;
-            self.fresh += 1;
-            left -= 1;
+        let mut left = pcm;
+        while !left.is_empty() {
+            let (taken, rest) = left.split_at(left.len().min(HOP - self.fresh));
+            self.pending[self.fresh..][..taken.len()].copy_from_slice(taken);
+            self.fresh += taken.len();
+            left = rest;
             if self.fresh == HOP {
                 self.analysis.slide(&self.pending);
-                let age = Duration::from_secs_f64(left as f64 / RATE);
+                let age = Duration::from_micros(left.len() as u64 * MICROS);
                 self.step(now.checked_sub(age).unwrap_or(now));
                 self.fresh = 0;
             }
@@ -198,6 +199,8 @@ fn length(windows: u32) -> Duration {
 
 /// Samples from window to window, 8 ms.
 const HOP: usize = 64;
+/// Microseconds of a sample.
+const MICROS: u64 = (1_000_000.0 / RATE) as u64;
 /// Windows in a row that make a digit.
 const NEEDED: u32 = 3;
 /// Windows that a loss may fall into.

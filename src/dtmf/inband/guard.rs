@@ -29,10 +29,13 @@ impl ToneGuard {
     /// Takes the next 20 ms at 8 or 16 kHz and makes silence of them where they are, or just may be, part
     /// of a digit's tone.
     pub fn pass(&mut self, frame: &mut [i16]) {
-        let factor = (frame.len() / FRAME).max(1);
-        for (sample, of_frame) in self.narrow.iter_mut().zip(frame.chunks(factor)) {
-            let sum: i32 = of_frame.iter().map(|sample| i32::from(*sample)).sum();
-            *sample = (sum / factor as i32) as i16;
+        if let Ok(narrow) = <[i16; FRAME]>::try_from(&*frame) {
+            self.narrow = narrow;
+        } else {
+            let (pairs, _) = frame.as_chunks();
+            for (sample, [one, other]) in self.narrow.iter_mut().zip(pairs) {
+                *sample = i16::midpoint(*one, *other);
+            }
         }
         for part in self.narrow.chunks(HOP) {
             self.analysis.slide(part);

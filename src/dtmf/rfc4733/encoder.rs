@@ -391,7 +391,8 @@ impl Rfc4733Encoder {
     }
 
     fn ticks(&self, time: Duration) -> u64 {
-        (time.as_micros() * u128::from(self.config.clock_rate) / 1_000_000) as u64
+        let micros = time.as_secs() * 1_000_000 + u64::from(time.subsec_micros());
+        micros * u64::from(self.config.clock_rate) / 1_000_000
     }
 
     fn time(&self, ticks: u64) -> Duration {
