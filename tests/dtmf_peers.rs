@@ -112,7 +112,8 @@ fn attempt(engine: Engine, way: Way, presses: Presses) -> Run {
         json!({"do": "active"}),
         json!({"do": "connected"}),
         json!({"do": "tones", "tones": ALL, "duration": 100, "gap": 100}),
-        json!({"do": "wait", "seconds": 2}),
+        json!({"do": "delivered", "count": ALL.len()}),
+        json!({"do": "wait", "seconds": 1}),
         json!({"do": "hangup"}),
         json!({"do": "ended"}),
         json!({"do": "dial", "to": "701"}),
@@ -135,6 +136,7 @@ fn attempt(engine: Engine, way: Way, presses: Presses) -> Run {
     let saw =
         Browser::start_in(engine, &gateway.base, Some(&token), &microphone, steps.into()).finish();
     assert_eq!(saw[3], "rtp", "the keys went by the browser's own RTCDTMFSender");
+    assert_shown(&saw[4], way);
 
     let keys = presses.iter().flat_map(|(keys, ms)| keys.chars().map(|key| (key, *ms)));
     let mut sent = capture.events(engine, &gateway.process.udp_ports());
@@ -184,6 +186,22 @@ fn attempt(engine: Engine, way: Way, presses: Presses) -> Run {
         }
     }
     Run::Valid
+}
+
+/// The web phone has lit up each key when it was delivered, and says how and how long it was.
+fn assert_shown(shown: &Value, way: Way) {
+    let mode = match way {
+        Way::Rfc4733 => "rfc4733",
+        Way::Info => "sip-info",
+        Way::Inband => "inband",
+    };
+    let shown = shown.as_array().unwrap();
+    let keys: String = shown.iter().map(|digit| digit[0].as_str().unwrap()).collect();
+    assert_eq!(keys, ALL, "what the page shows as delivered");
+    for digit in shown {
+        let whole = digit[1] == mode && digit[2].as_u64().is_some_and(|ms| ms >= 50);
+        assert!(whole, "{digit}: not delivered as {mode}");
+    }
 }
 
 /// A key: what the page asked for, and what the browser put on the wire.

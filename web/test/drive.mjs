@@ -137,6 +137,12 @@ function STEPS(page) {
       // A key may end the call.
       return page.evaluate(() => crosspoint.call?.dtmf.via);
     },
+    /** Waits until the phone shows each of so many digits as delivered; gives them, and how they went. */
+    delivered: async ({ count }) => {
+      const lit = page.locator("#sent i.delivered");
+      await lit.nth(count - 1).waitFor();
+      return lit.evaluateAll((all) => all.map((digit) => [digit.textContent, digit.dataset.mode, Number(digit.dataset.ms)]));
+    },
     /** Waits until the phone side has sent these digits. */
     received: async ({ digits }) => {
       const came = page.waitForFunction((digits) => crosspoint.call?.remoteDTMF.digits.length >= digits.length, digits);

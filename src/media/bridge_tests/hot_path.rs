@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use super::lab::*;
 use crate::codec::OpusSettings;
+use crate::dtmf::parse_tones;
 
 /// Seconds of a call that are counted.
 const SECONDS: usize = 10;
@@ -103,6 +104,22 @@ fn the_bridge_is_counted() {
     let mut packets = packets(&mut lab);
     let (warm_up, counted) = packets.split_at_mut(WARM_UP);
     through_the_bridge(&mut lab, warm_up);
+    let sent = counted_bridge(&mut lab, counted);
+    assert!(sent >= 2 * FRAMES, "{sent}");
+}
+
+/// Toward a trunk without events: its sound is listened to for tones, and the page's digit, one in ten
+/// seconds as a listener of menus presses, is one.
+#[test]
+#[ignore = "what callgrind runs: make bench-instructions"]
+fn the_bridge_with_tones_is_counted() {
+    let mut lab = Lab::with(BrowserCodec::Opus, DtmfMode::Auto, "0");
+    lab.bridge.connect(lab.now);
+    let mut packets = packets(&mut lab);
+    let (warm_up, counted) = packets.split_at_mut(WARM_UP);
+    through_the_bridge(&mut lab, warm_up);
+    let items = parse_tones("5", ms(100), ms(80)).unwrap();
+    lab.bridge.send_digits(lab.now, LegSide::Trunk, &items);
     let sent = counted_bridge(&mut lab, counted);
     assert!(sent >= 2 * FRAMES, "{sent}");
 }
