@@ -15,12 +15,14 @@ use crate::gateway::{
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, Tones, TransferTo, Words};
+use crate::store::Cursor;
 
 /// The gateway as the API sees it. It answers from what it has in memory and does not wait, but for
 /// `check_plan` and `put_plan`, which load a plan.
 pub trait Backend: Send + Sync + 'static {
-    /// The calls in progress, in no order.
-    fn calls(&self) -> Vec<LiveCall>;
+    /// At most so many calls in progress that began after a place, oldest first; where there are more,
+    /// with the place where they go on.
+    fn calls(&self, after: Option<Cursor>, limit: usize) -> (Vec<LiveCall>, Option<Cursor>);
 
     /// One call in progress.
     fn call(&self, id: CallId) -> Option<LiveCall>;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::base::{CallId, DialString, E164, UserId};
 use crate::call::Quality;
 use crate::gateway::{CallOrder, NotPlayed, NotStarted};
 use crate::signaling::{ErrorCode, Tones, TransferTo, Words};
+use crate::store::Cursor;
 
 /// A page of a list.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -29,19 +31,39 @@ pub(super) struct List<T> {
 }
 
 impl<T> List<T> {
-    /// A whole list; live things are few enough for one page.
+    /// A whole list; what is in it is few enough for one page.
     pub(super) fn whole(items: Vec<T>) -> Json<List<T>> {
         Json(List { items, next: None })
     }
 }
 
+/// Which page of the list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// From the last page's `next`.
+    cursor: Option<String>,
+    /// How many, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<usize>,
+}
+
 /// The calls in progress, oldest first.
-#[utoipa::path(get, path = "/v1/calls", tag = "calls",
+#[utoipa::path(get, path = "/v1/calls", tag = "calls", params(Which),
     responses((status = 200, description = "The calls in progress", body = List<LiveCall>)))]
-pub(super) async fn list(State(api): State<Api>) -> Json<List<LiveCall>> {
-    let mut items = api.backend.calls();
-    items.sort_by_key(|call| (call.record.started_at, call.record.id));
-    List::whole(items)
+pub(super) async fn list(
+    State(api): State<Api>,
+    query: Result<Query<Which>, QueryRejection>,
+) -> Result<Json<List<LiveCall>>, Problem> {
+    let Query(which) = query.map_err(|error| bad(error.body_text()))?;
+    let limit = which.limit.unwrap_or(50);
+    if !(1..=1000).contains(&limit) {
+        return Err(bad("limit is 1 to 1000"));
+    }
+    let after = which.cursor.map(|text| text.parse::<Cursor>()).transpose();
+    let (items, next) = api.backend.calls(after.map_err(|error| bad(error.to_string()))?, limit);
+    Ok(Json(List { items, next: next.map(|place| place.to_string()) }))
 }
 
 /// A call to start.

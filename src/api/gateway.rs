@@ -8,7 +8,7 @@ use super::backend::{
     PutRefused, Readiness, RefusedPlan, Registration, TestingTrunk, TrunkReport, TrunkState,
     TrunkStep, TrunkView, Unknown, UserView,
 };
-use crate::base::{CallId, E164, Finding, Party, TrunkId, UserId};
+use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, WebhookView};
 use crate::gateway::{
@@ -17,6 +17,7 @@ use crate::gateway::{
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TransferTo, Words};
+use crate::store::Cursor;
 use crate::trunk::Health;
 
 /// A running gateway behind the API.
@@ -42,10 +43,11 @@ impl GatewayBackend {
 }
 
 impl Backend for GatewayBackend {
-    fn calls(&self) -> Vec<LiveCall> {
+    fn calls(&self, after: Option<Cursor>, limit: usize) -> (Vec<LiveCall>, Option<Cursor>) {
         let shown =
             |call: crate::gateway::CallView| LiveCall { state: call.state, record: call.record };
-        self.gateway.calls().into_iter().map(shown).collect()
+        let (calls, next) = self.gateway.calls(after, limit);
+        (calls.into_iter().map(shown).collect(), next)
     }
 
     fn call(&self, id: CallId) -> Option<LiveCall> {
@@ -107,13 +109,9 @@ impl Backend for GatewayBackend {
     }
 
     fn users(&self) -> Vec<UserView> {
-        let calls = self.gateway.calls();
-        let of = |user: &UserId| {
-            let own = |party: &Party| party.user.as_ref() == Some(user);
-            calls.iter().filter(|call| own(&call.record.from) || own(&call.record.to)).count()
-        };
+        let calls = self.gateway.calls_of_users();
         let shown = |user: crate::gateway::UserView| UserView {
-            calls: of(&user.id),
+            calls: calls.get(&user.id).copied().unwrap_or_default(),
             country: user.country.map(|country| country.to_string()),
             pages: user.pages,
             id: user.id,

@@ -28,7 +28,7 @@ use crate::gateway::{
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, Words, mint};
-use crate::store::{Settings, Store};
+use crate::store::{Cursor, Settings, Store};
 use crate::telemetry::Metrics;
 
 /// A gateway with one call, one trunk and the user `alice`.
@@ -49,12 +49,14 @@ fn finding() -> Finding {
 }
 
 impl Backend for Fixed {
-    fn calls(&self) -> Vec<LiveCall> {
-        vec![LiveCall { state: State::Connected, record: record(1) }]
+    fn calls(&self, after: Option<Cursor>, _: usize) -> (Vec<LiveCall>, Option<Cursor>) {
+        let call = LiveCall { state: State::Connected, record: record(1) };
+        let place = Cursor::of(&call.record);
+        (Some(call).filter(|_| after.is_none_or(|after| place > after)).into_iter().collect(), None)
     }
 
     fn call(&self, id: CallId) -> Option<LiveCall> {
-        self.calls().into_iter().find(|call| call.record.id == id)
+        self.calls(None, 1).0.into_iter().find(|call| call.record.id == id)
     }
 
     fn timeline(&self, id: CallId) -> Option<Timeline> {

@@ -18,7 +18,7 @@ use super::ask::{self, Bounds, Request};
 pub(super) async fn run(command: CallCommand, output: Output) -> Result<ExitCode, Unusable> {
     match command {
         CallCommand::List(list) => {
-            let answer = ask(&list.remote, "GET", "/v1/calls", None).await?;
+            let answer = all(&list.remote).await?;
             Ok(answer.told(output, |body| table(body, Timestamp::now())))
         }
         CallCommand::Start(start) => {
@@ -53,6 +53,24 @@ pub(super) async fn run(command: CallCommand, output: Output) -> Result<ExitCode
             Ok(exit)
         }
     }
+}
+
+/// The calls that are on, of all pages.
+async fn all(remote: &Remote) -> Result<Answer, Unusable> {
+    let mut answer = ask(remote, "GET", "/v1/calls?limit=1000", None).await?;
+    while let Some(next) = answer.body["next"].as_str() {
+        let path = format!("/v1/calls?limit=1000&cursor={next}");
+        let mut more = ask(remote, "GET", &path, None).await?;
+        if more.status >= 300 {
+            return Ok(more);
+        }
+        let before = answer.body["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        if let Some(items) = more.body["items"].as_array_mut() {
+            items.splice(0..0, before);
+        }
+        answer = more;
+    }
+    Ok(answer)
 }
 
 /// The calls that are on, as lines under a head.

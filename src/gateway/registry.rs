@@ -15,6 +15,7 @@ use crate::base::{CallId, SessionId, UserId};
 use crate::signaling::Claims;
 use crate::signaling::socket::Page;
 use crate::sip;
+use crate::store::Cursor;
 
 /// The live calls, sessions and pages of one gateway.
 pub(super) struct Registry {
@@ -43,6 +44,8 @@ pub(super) struct LiveCall {
     pub view: Arc<Mutex<CallView>>,
     /// What has happened in it.
     pub timeline: Arc<Mutex<Timeline>>,
+    /// Its place in the list of calls.
+    pub place: Cursor,
 }
 
 /// A page whose token was good.
@@ -64,7 +67,12 @@ impl LiveCall {
 
     /// What the call is at the moment.
     pub fn view(&self) -> CallView {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.look(CallView::clone)
+    }
+
+    /// Something of what the call is at the moment.
+    pub fn look<T>(&self, of: impl FnOnce(&CallView) -> T) -> T {
+        of(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What has happened in it so far.
@@ -113,6 +121,17 @@ impl Registry {
 
     pub fn calls(&self) -> Vec<LiveCall> {
         self.lock().calls.values().cloned().collect()
+    }
+
+    /// At most so many calls from a place on, oldest first, and whether there are more. Only what it
+    /// gives is copied.
+    pub fn calls_after(&self, after: Option<Cursor>, limit: usize) -> (Vec<LiveCall>, bool) {
+        let inner = self.lock();
+        let fits = |call: &&LiveCall| after.is_none_or(|after| call.place > after);
+        let mut found: Vec<&LiveCall> = inner.calls.values().filter(fits).collect();
+        found.sort_unstable_by_key(|call| call.place);
+        let more = found.len() > limit;
+        (found.into_iter().take(limit).cloned().collect(), more)
     }
 
     /// The timeline of a call that is live or ended a while ago.
@@ -209,3 +228,46 @@ impl Registry {
 
 /// Ended calls whose timelines are kept: a minute or two of a busy gateway, all day of a quiet one.
 const ENDED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Party, epoch};
+    use crate::call::{Call, LegKind, Limits, Setup};
+
+    fn call(n: u128, second: i64) -> (CallId, LiveCall) {
+        let id = CallId::from_parts(1_700_000_000_000, n);
+        let started_at = jiff::Timestamp::from_second(second).unwrap();
+        let (from, to) = (Party::default(), Party::default());
+        let setup = Setup { id, caller: LegKind::Page, trunk: None, from, to, started_at };
+        let engine = Call::new(epoch(), setup, Limits::default());
+        let view = CallView { state: engine.state(), record: engine.record().clone() };
+        let live = LiveCall {
+            inbox: mpsc::channel(1).0,
+            overrun: Arc::default(),
+            view: Arc::new(Mutex::new(view)),
+            timeline: Arc::new(Mutex::new(Timeline::new(started_at))),
+            place: Cursor::of(engine.record()),
+        };
+        (id, live)
+    }
+
+    #[test]
+    fn pages_go_on_where_the_last_one_ended_oldest_first() {
+        let registry = Registry::new();
+        // Pages make the ids of their calls: the order is that of the starts.
+        let calls = [call(3, 100), call(1, 101), call(2, 101), call(9, 99), call(4, 102)];
+        let wanted = [3, 0, 1, 2, 4].map(|n| calls[n].0);
+        for (id, call) in calls {
+            assert!(registry.add_call(id, call));
+        }
+        let ids = |page: &[LiveCall]| page.iter().map(|c| c.view().record.id).collect::<Vec<_>>();
+        let (first, more) = registry.calls_after(None, 2);
+        assert_eq!((ids(&first), more), (wanted[..2].to_vec(), true));
+        // What ends meanwhile moves nothing.
+        registry.remove_call(wanted[1]);
+        let (second, more) = registry.calls_after(Some(first[1].place), 3);
+        assert_eq!((ids(&second), more), (wanted[2..].to_vec(), false));
+        assert!(registry.calls_after(Some(second[2].place), 1).0.is_empty());
+    }
+}

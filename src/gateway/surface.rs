@@ -1,5 +1,6 @@
 //! What the API and the operator see of a running gateway, and what they may do to it.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::media::{self, Hold};
 use crate::recording::Folder;
 use crate::signaling::{self, Claims, MintError, TransferTo, Words};
 use crate::sip::TlsError;
-use crate::store::Store;
+use crate::store::{Cursor, Store};
 use crate::telemetry::{Gauges, Metrics, TickLateness};
 use crate::trunk::Health;
 
@@ -235,9 +236,27 @@ impl Gateway {
         self.server.set_features(features_of(&self.inner.plans.in_force().plan));
     }
 
-    /// The calls in progress, in no order.
-    pub fn calls(&self) -> Vec<CallView> {
-        self.inner.registry.calls().iter().map(|call| call.view()).collect()
+    /// At most so many calls in progress that began after a place, oldest first; where there are more,
+    /// with the place where they go on.
+    pub fn calls(&self, after: Option<Cursor>, limit: usize) -> (Vec<CallView>, Option<Cursor>) {
+        let (calls, more) = self.inner.registry.calls_after(after, limit);
+        let next = calls.last().filter(|_| more).map(|last| last.place);
+        (calls.iter().map(|call| call.view()).collect(), next)
+    }
+
+    /// How many calls in progress each user is in.
+    pub fn calls_of_users(&self) -> HashMap<UserId, usize> {
+        let mut found = HashMap::new();
+        for call in self.inner.registry.calls() {
+            let parties =
+                |view: &CallView| (view.record.from.user.clone(), view.record.to.user.clone());
+            let (from, to) = call.look(parties);
+            // Who calls a page of their own is in one call.
+            for user in [to.filter(|to| Some(to) != from.as_ref()), from].into_iter().flatten() {
+                *found.entry(user).or_default() += 1;
+            }
+        }
+        found
     }
 
     /// One call in progress.

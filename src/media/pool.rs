@@ -110,10 +110,17 @@ impl Pool {
     /// # Errors
     /// [`Error::Overloaded`] when every worker is full or late; calls in progress are not touched.
     pub fn open(&self, call: CallId) -> Result<(Session, mpsc::Receiver<MediaEvent>), Error> {
-        let ready = self.workers.iter().filter(|w| w.load.takes_more());
-        let worker =
-            ready.min_by_key(|w| (w.load.expected(), w.inbox.calls())).ok_or(Error::Overloaded)?;
-        worker.inbox.reserve(self.calls_per_worker)?;
+        let worker = loop {
+            let has_room =
+                |w: &&Handle| w.load.takes_more() && w.inbox.calls() < self.calls_per_worker;
+            let ready = self.workers.iter().filter(has_room);
+            let least = ready.min_by_key(|w| (w.load.expected(), w.inbox.calls()));
+            let worker = least.ok_or(Error::Overloaded)?;
+            // Somebody else may have got its last place: then it is full, and another is asked.
+            if worker.inbox.reserve(self.calls_per_worker).is_ok() {
+                break worker;
+            }
+        };
         worker.load.placed();
         let key = CallKey(self.next_key.fetch_add(1, Ordering::Relaxed));
         let (events, receiver) = mpsc::channel(MAX_EVENTS);

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::base::CallId;
 use crate::call::Record;
 
-/// The last record of a page; the next page goes on after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The last record of a page; the next page goes on after it. Their order is that of the starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     pub(super) started_at_ms: i64,
     pub(super) id: CallId,

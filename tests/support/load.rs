@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crosspoint::base::CallId;
@@ -21,9 +22,17 @@ pub struct Outcome {
     pub answered: BTreeMap<String, Duration>,
     /// What went wrong, in words.
     pub failed: Vec<String>,
+    /// From the first call's start to the last one's.
+    pub placed: Duration,
 }
 
 impl Outcome {
+    /// Calls that were placed in a second.
+    pub fn rate(&self) -> f64 {
+        let gaps = (self.answered.len() + self.failed.len()).saturating_sub(1);
+        gaps as f64 / self.placed.as_secs_f64().max(f64::EPSILON)
+    }
+
     /// The time to the answer that 99 of 100 calls keep.
     pub fn p99(&self) -> Duration {
         let mut times: Vec<Duration> = self.answered.values().copied().collect();
@@ -32,25 +41,29 @@ impl Outcome {
     }
 }
 
-/// Places `count` calls, `rate` a second, and hangs each up when it is answered.
-pub async fn calls(base: &str, token: &str, rate: u32, count: u32) -> Outcome {
+/// Places `count` calls, `rate` a second, and hangs each up when it is answered. The pages are there
+/// before the first call, and so many that no call waits for an earlier one; they take the tokens in turn.
+pub async fn calls(base: &str, tokens: &[String], rate: u32, count: u32) -> Outcome {
+    let opened = tokens.iter().cycle().take(PAGES).map(|token| Page::open(base, token));
+    let pages = futures_util::future::join_all(opened).await;
     let outcome = Arc::new(Mutex::new(Outcome::default()));
-    let turns = Arc::new(Mutex::new((tokio::time::interval(Duration::from_secs(1) / rate), count)));
-    let mut pages = JoinSet::new();
-    for _ in 0..PAGES {
-        let (outcome, turns) = (outcome.clone(), turns.clone());
-        let (base, token) = (base.to_owned(), token.to_owned());
-        pages.spawn(async move {
-            let mut page = Page::open(&base, &token).await.expect("a page signs in");
+    let next = Arc::new(AtomicU32::new(0));
+    let begun = tokio::time::Instant::now();
+    let mut calling = JoinSet::new();
+    for page in pages {
+        let mut page = page.expect("a page signs in");
+        let (outcome, next) = (outcome.clone(), next.clone());
+        calling.spawn(async move {
             loop {
-                {
-                    let mut turns = turns.lock().await;
-                    let Some(left) = turns.1.checked_sub(1) else { return };
-                    turns.1 = left;
-                    turns.0.tick().await;
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                if turn >= count {
+                    return;
                 }
+                tokio::time::sleep_until(begun + Duration::from_secs(1) * turn / rate).await;
+                let placed = begun.elapsed();
                 let call = page.call(None).await;
                 let mut outcome = outcome.lock().await;
+                outcome.placed = outcome.placed.max(placed);
                 match call {
                     Ok((id, after)) => drop(outcome.answered.insert(id, after)),
                     Err(words) => outcome.failed.push(words),
@@ -58,7 +71,7 @@ pub async fn calls(base: &str, token: &str, rate: u32, count: u32) -> Outcome {
             }
         });
     }
-    pages.join_all().await;
+    calling.join_all().await;
     Arc::try_unwrap(outcome).unwrap().into_inner()
 }
 
@@ -163,7 +176,7 @@ const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:
     a=setup:actpass\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n\
     a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:126 telephone-event/8000\r\n";
 
-/// Enough for 50 calls a second of half a second each.
-const PAGES: usize = 25;
+/// Enough for 50 calls a second of two seconds each.
+const PAGES: usize = 100;
 
 const LIMIT: Duration = Duration::from_secs(20);

@@ -1,66 +1,26 @@
 // Tests of voice menus: the runs that were reported, and one of them with the steps of each case.
 import { html, nothing } from "lit";
 import { go, Screen } from "./element";
-import { get, type IvrCase, type IvrRun, type IvrRunSummary, type List } from "./api";
+import { ListScreen } from "./list";
+import { get, type IvrCase, type IvrRun, type IvrRunSummary } from "./api";
 import { day, length, seconds } from "./words";
 
-class IvrRunsScreen extends Screen {
-  static override properties = { items: { state: true }, next: { state: true }, chosen: { state: true }, fault: { state: true } };
-  declare items: IvrRunSummary[] | undefined;
-  declare next: string | null;
-  declare chosen: number;
-  declare fault: string;
+class IvrRunsScreen extends ListScreen<IvrRunSummary> {
+  protected override readonly list = { api: "/v1/ivr-runs", at: "/admin/ivr", title: "Tests of menus" };
+  protected override readonly columns = ["Reported", "Result", "Passed", "Failed", "Calls", "Scenarios", "What failed"];
 
-  constructor() {
-    super();
-    this.next = null;
-    this.chosen = 0;
-    this.fault = "";
+  protected override empty(): unknown {
+    return html`No run was reported. <code>crosspoint ivr run SCENARIO --report-to URL</code> reports one to this gateway.`;
   }
 
-  override connectedCallback(): void {
-    super.connectedCallback();
-    void this.read(null);
-  }
-
-  private async read(cursor: string | null): Promise<void> {
-    try {
-      const page = await get<List<IvrRunSummary>>(`/v1/ivr-runs?limit=100${cursor ? `&cursor=${cursor}` : ""}`);
-      this.items = cursor ? [...this.items ?? [], ...page.items] : page.items;
-      this.next = page.next;
-      this.fault = "";
-    } catch (error) {
-      this.fault = (error as Error).message;
-    }
-  }
-
-  override key(key: string): boolean {
-    const items = this.items ?? [];
-    if (key === "j" || key === "ArrowDown") this.chosen = Math.min(this.chosen + 1, items.length - 1);
-    else if (key === "k" || key === "ArrowUp") this.chosen = Math.max(this.chosen - 1, 0);
-    else if (key === "Enter" && items[this.chosen]) go(`/admin/ivr/${items[this.chosen]!.id}`);
-    else return false;
-    this.querySelectorAll("tbody tr")[this.chosen]?.scrollIntoView({ block: "nearest" });
-    return true;
-  }
-
-  protected override render(): unknown {
-    const items = this.items;
+  protected override row(run: IvrRunSummary, chosen: string): unknown {
     return html`
-      <header class="head"><h1>Tests of menus</h1></header>
-      ${this.fault ? html`<p class="fault" role="alert">${this.fault}</p>` : nothing}
-      ${items === undefined ? nothing : items.length === 0 ? html`<p class="empty">No run was reported. <code>crosspoint ivr run SCENARIO --report-to URL</code> reports one to this gateway.</p>` : html`
-      <table class="records">
-        <thead><tr>${["Reported", "Result", "Passed", "Failed", "Calls", "Scenarios", "What failed"].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
-        <tbody>${items.map((run, n) => html`
-          <tr class=${n === this.chosen ? "chosen" : ""} data-run=${run.id}>
-            <td><a href="/admin/ivr/${run.id}">${day(run.received_at)}</a></td>
-            <td>${result(run.failed === 0 ? "passed" : "failed")}</td>
-            <td class="number">${run.passed}</td><td class="number">${run.failed}</td><td class="number">${length(run.call_ms)}</td>
-            <td>${run.files.join(", ")}</td><td>${run.failure ?? ""}</td>
-          </tr>`)}</tbody>
-      </table>
-      ${this.next ? html`<button @click=${() => this.read(this.next)}>More</button>` : nothing}`}`;
+      <tr class=${chosen} data-run=${run.id}>
+        <td><a href="/admin/ivr/${run.id}">${day(run.received_at)}</a></td>
+        <td>${result(run.failed === 0 ? "passed" : "failed")}</td>
+        <td class="number">${run.passed}</td><td class="number">${run.failed}</td><td class="number">${length(run.call_ms)}</td>
+        <td>${run.files.join(", ")}</td><td>${run.failure ?? ""}</td>
+      </tr>`;
   }
 }
 customElements.define("cp-ivr-runs", IvrRunsScreen);

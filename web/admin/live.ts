@@ -39,9 +39,15 @@ export class Live extends EventTarget {
 
   /** Everything anew: after a gap nobody knows what was missed. */
   private async read(): Promise<void> {
-    const { items } = await get<List<CallRecord>>("/v1/calls").catch(() => ({ items: [] }));
+    const calls: CallRecord[] = [];
+    let next: string | null = null;
+    do {
+      const page: List<CallRecord> = await get<List<CallRecord>>(`/v1/calls?limit=1000${next ? `&cursor=${next}` : ""}`).catch(() => ({ items: [], next: null }));
+      calls.push(...page.items);
+      next = page.next;
+    } while (next);
     this.calls.clear();
-    for (const call of items) this.calls.set(call.id, call);
+    for (const call of calls) this.calls.set(call.id, call);
     this.changed();
   }
 

@@ -1,65 +1,25 @@
 // Recordings: the list, and one of them with its waveform, the caller above and the callee below.
 import { html, nothing } from "lit";
 import { go, Screen } from "./element";
-import { ask, get, type List, type Recording } from "./api";
+import { ListScreen } from "./list";
+import { ask, get, type Recording } from "./api";
 import { day, length } from "./words";
 
-class RecordingsScreen extends Screen {
-  static override properties = { items: { state: true }, next: { state: true }, chosen: { state: true }, fault: { state: true } };
-  declare items: Recording[] | undefined;
-  declare next: string | null;
-  declare chosen: number;
-  declare fault: string;
+class RecordingsScreen extends ListScreen<Recording> {
+  protected override readonly list = { api: "/v1/recordings", at: "/admin/recordings", title: "Recordings" };
+  protected override readonly columns = ["Began", "Call", "Length", "Format", "On the disk"];
 
-  constructor() {
-    super();
-    this.next = null;
-    this.chosen = 0;
-    this.fault = "";
+  protected override empty(): unknown {
+    return html`No call was recorded. A rule of the dial plan says which are, by <code>record</code>.`;
   }
 
-  override connectedCallback(): void {
-    super.connectedCallback();
-    void this.read(null);
-  }
-
-  private async read(cursor: string | null): Promise<void> {
-    try {
-      const page = await get<List<Recording>>(`/v1/recordings?limit=100${cursor ? `&cursor=${cursor}` : ""}`);
-      this.items = cursor ? [...this.items ?? [], ...page.items] : page.items;
-      this.next = page.next;
-      this.fault = "";
-    } catch (error) {
-      this.fault = (error as Error).message;
-    }
-  }
-
-  override key(key: string): boolean {
-    const items = this.items ?? [];
-    if (key === "j" || key === "ArrowDown") this.chosen = Math.min(this.chosen + 1, items.length - 1);
-    else if (key === "k" || key === "ArrowUp") this.chosen = Math.max(this.chosen - 1, 0);
-    else if (key === "Enter" && items[this.chosen]) go(`/admin/recordings/${items[this.chosen]!.id}`);
-    else return false;
-    this.querySelectorAll("tbody tr")[this.chosen]?.scrollIntoView({ block: "nearest" });
-    return true;
-  }
-
-  protected override render(): unknown {
-    const items = this.items;
+  protected override row(own: Recording, chosen: string): unknown {
     return html`
-      <header class="head"><h1>Recordings</h1></header>
-      ${this.fault ? html`<p class="fault" role="alert">${this.fault}</p>` : nothing}
-      ${items === undefined ? nothing : items.length === 0 ? html`<p class="empty">No call was recorded. A rule of the dial plan says which are, by <code>record</code>.</p>` : html`
-      <table class="records">
-        <thead><tr>${["Began", "Call", "Length", "Format", "On the disk"].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
-        <tbody>${items.map((own, n) => html`
-          <tr class=${n === this.chosen ? "chosen" : ""} data-recording=${own.id}>
-            <td><a href="/admin/recordings/${own.id}">${day(own.started_at)}</a></td>
-            <td><a href="/admin/calls/${own.call}"><code>${own.call}</code></a></td>
-            <td class="number">${own.ended_at ? length(own.duration_ms) : "on"}</td><td>${own.format}</td><td>${own.encrypted ? "encrypted" : "in the clear"}</td>
-          </tr>`)}</tbody>
-      </table>
-      ${this.next ? html`<button @click=${() => this.read(this.next)}>More</button>` : nothing}`}`;
+      <tr class=${chosen} data-recording=${own.id}>
+        <td><a href="/admin/recordings/${own.id}">${day(own.started_at)}</a></td>
+        <td><a href="/admin/calls/${own.call}"><code>${own.call}</code></a></td>
+        <td class="number">${own.ended_at ? length(own.duration_ms) : "on"}</td><td>${own.format}</td><td>${own.encrypted ? "encrypted" : "in the clear"}</td>
+      </tr>`;
   }
 }
 customElements.define("cp-recordings", RecordingsScreen);

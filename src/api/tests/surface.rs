@@ -24,6 +24,13 @@ async fn calls_are_listed_shown_and_hung_up() {
         value!({"items": [golden], "next": null})
     );
     assert_eq!(json(site.ask(&format!("GET /v1/calls/{id}")).await).await, golden);
+    for (query, items) in [("", 1), ("&cursor=MC5jYWxsXzAxS0FKUFRSMDAwMDAwMDAwMDAwMDAwMDAw", 1)] {
+        let page = json(site.ask(&format!("GET /v1/calls?limit=1{query}")).await).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), items, "{page}");
+    }
+    for wrong in ["limit=0", "limit=1001", "limit=x", "cursor=x", "page=2"] {
+        assert_eq!(site.ask(&format!("GET /v1/calls?{wrong}")).await.status().as_u16(), 400);
+    }
     let response = site.ask(&format!("POST /v1/calls/{id}/actions/hangup")).await;
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     assert_eq!(*site.backend.hung_up.lock().unwrap(), [id]);

@@ -26,6 +26,7 @@ use crate::media;
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, Event, LossWatch, Refusal, RequestId};
 use crate::sip::{Command, Incoming};
+use crate::store::Cursor;
 
 /// Starts the call of a page. The reply to `call.start` comes from the call.
 pub(in crate::gateway) fn spawn_from_page(
@@ -167,6 +168,7 @@ impl Born {
             overrun: Arc::new(Notify::new()),
             view: Arc::new(Mutex::new(view)),
             timeline: Arc::new(Mutex::new(Timeline::new(engine.record().started_at))),
+            place: Cursor::of(engine.record()),
         };
         if !gateway.registry.add_call(id, live.clone()) {
             return None;

@@ -408,6 +408,25 @@ async fn a_full_pool_refuses_and_a_place_comes_back() {
     assert_eq!(closed, Err(Error::Closed));
 }
 
+/// The worker that is expected to do least may be the full one: a call gets the place of another.
+#[tokio::test]
+async fn no_call_is_refused_while_a_worker_has_a_place() {
+    let pool = Pool::start(PoolConfig { workers: 2, calls_per_worker: 2, ..config() }).unwrap();
+    let open = |n| pool.open(call_id(n)).unwrap();
+    // In turn, then two on the first worker go: it has had more calls since it was last measured.
+    let (a, _b, c) = (open(11), open(12), open(13));
+    drop((a, c));
+    for _ in 0..500 {
+        if pool.gauges().sessions == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let _rest = [open(14), open(15), open(16)];
+    assert_eq!(pool.open(call_id(17)).map(|_| ()), Err(Error::Overloaded));
+    assert_eq!(pool.gauges().sessions, pool.gauges().capacity);
+}
+
 /// Every interface is a candidate, and a page that reaches only the second one connects.
 #[tokio::test]
 async fn every_interface_is_a_candidate() {
