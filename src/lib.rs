@@ -15,6 +15,7 @@ pub mod dialplan;
 pub mod doctor;
 pub mod dtmf;
 pub mod gateway;
+pub mod host;
 pub mod ivr;
 pub mod jitter;
 pub mod media;

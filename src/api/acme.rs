@@ -1,7 +1,6 @@
 //! A certificate from an authority that speaks ACME (RFC 8555), got and renewed by itself: the challenge is
 //! TLS-ALPN-01 (RFC 8737), answered on the listener of HTTPS itself. The only file that names rustls-acme.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use rustls_acme::{AcmeConfig, AcmeState, EventOk};
 
 use super::Certificates;
 use super::tls::CertificateError;
+use crate::host::{self, make_private_folder};
 
 /// What is asked of the authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,8 @@ impl Certificates {
     /// `ca` cannot be read, or the folder not be made.
     pub fn by_acme(order: &AcmeOrder) -> Result<(Certificates, AcmeWork), CertificateError> {
         let folder = &order.folder;
-        make_private(folder).map_err(|error| CertificateError::of(folder, error.to_string()))?;
+        make_private_folder(folder)
+            .map_err(|error| CertificateError::of(folder, error.to_string()))?;
         let directory = order.directory.as_deref().unwrap_or(LETS_ENCRYPT);
         let config = AcmeConfig::new_with_client_config([&order.domain], client(order)?)
             .contact([format!("mailto:{}", order.contact)])
@@ -90,34 +91,21 @@ impl AcmeWork {
     }
 }
 
-/// Nobody else reads the keys in it.
-fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
 fn client(order: &AcmeOrder) -> Result<Arc<ClientConfig>, CertificateError> {
-    let mut roots = RootCertStore::empty();
-    match &order.ca {
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+    let roots = match &order.ca {
+        None => host::authorities(),
         Some(file) => {
             let of = |error: String| CertificateError::of(file, error);
             let read = CertificateDer::pem_file_iter(file)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            let mut roots = RootCertStore::empty();
             for certificate in read.map_err(|error| of(error.to_string()))? {
                 roots.add(certificate).map_err(|error| of(error.to_string()))?;
             }
+            roots
         }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| CertificateError::of(&order.folder, error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    };
+    Ok(Arc::new(host::client_trusting(roots).with_no_client_auth()))
 }
 
 const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";

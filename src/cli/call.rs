@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use super::Unusable;
 use super::arguments::{CallCommand, Output, Remote};
 use super::ask::{self, Bounds, Request};
+use crate::host;
 
 pub(super) async fn run(command: CallCommand, output: Output) -> Result<ExitCode, Unusable> {
     match command {
@@ -186,24 +187,14 @@ pub(super) async fn ask(
             let stream = connect.await?;
             let name = host.trim_matches(['[', ']']).to_owned();
             let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
-            TlsConnector::from(trust()?).connect(name, stream).await
+            let trust = host::client_trusting(host::authorities()).with_no_client_auth();
+            TlsConnector::from(Arc::new(trust)).connect(name, stream).await
         };
         ask::ask(shaken, &request, bounds, none).await?
     } else {
         ask::ask(connect, &request, bounds, none).await?
     };
     Ok(Answer { status, body })
-}
-
-/// The system's authorities.
-fn trust() -> std::io::Result<Arc<rustls::ClientConfig>> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(std::io::Error::other)?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 fn key_of(file: &Path) -> Result<String, Unusable> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
@@ -15,6 +14,7 @@ use super::report::Report;
 use super::stun::{self, Answer, Credential, Request};
 use crate::base::UserId;
 use crate::config::{Config, IceServer};
+use crate::host;
 use crate::signaling::IceSource;
 
 /// Asks every server; gives the address that the first of them saw us come from.
@@ -249,14 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange for Stream<S> {
 }
 
 fn connector() -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has the ciphers of both versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = host::client_trusting(host::authorities()).with_no_client_auth();
     TlsConnector::from(Arc::new(config))
 }
 

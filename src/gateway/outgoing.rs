@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::host;
+
 /// Where a request goes and what it may reach.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
@@ -196,20 +198,8 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     global && !documentation && !teredo && parts[0] != 0x2002
 }
 
-static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        // One that is broken is one root less.
-        let _ = roots.add(certificate);
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has the cipher suites of TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Arc::new(config)
-});
+static TLS: LazyLock<Arc<rustls::ClientConfig>> =
+    LazyLock::new(|| Arc::new(host::client_trusting(host::authorities()).with_no_client_auth()));
 
 const MAX_BUFFER: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;

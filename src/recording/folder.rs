@@ -9,7 +9,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use super::seal::{self, Seal, SealKey};
 use super::settings::Format;
 use super::wav;
 use crate::base::{CallId, RecordingId};
+use crate::host::make_private_folder;
 
 /// What is known of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -176,7 +177,7 @@ impl Folder {
     pub(super) fn create(&self, view: &RecordingView) -> io::Result<File> {
         let path = self.sound_path(view);
         if let Some(folder) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            make_private_folder(folder)?;
         }
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
     }

@@ -24,6 +24,8 @@ pub struct Outcome {
     pub failed: Vec<String>,
     /// From the first call's start to the last one's.
     pub placed: Duration,
+    /// How often a call was refused because the gateway was busy, and asked for again.
+    pub refused: u32,
 }
 
 impl Outcome {
@@ -63,6 +65,7 @@ pub async fn calls(base: &str, tokens: &[String], rate: u32, count: u32) -> Outc
                 let placed = begun.elapsed();
                 let call = page.call(None).await;
                 let mut outcome = outcome.lock().await;
+                outcome.refused += std::mem::take(&mut page.refused);
                 outcome.placed = outcome.placed.max(placed);
                 match call {
                     Ok((id, after)) => drop(outcome.answered.insert(id, after)),
@@ -79,6 +82,8 @@ pub async fn calls(base: &str, tokens: &[String], rate: u32, count: u32) -> Outc
 pub struct Page {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     requests: u64,
+    /// How often a call was refused because the gateway was busy, and asked for again.
+    refused: u32,
 }
 
 impl Page {
@@ -89,7 +94,7 @@ impl Page {
         headers.insert("sec-websocket-protocol", "crosspoint.v1".parse().unwrap());
         headers.insert("origin", base.parse().unwrap());
         let (socket, _) = connect_async(request).await.map_err(|error| error.to_string())?;
-        let mut page = Page { socket, requests: 0 };
+        let mut page = Page { socket, requests: 0, refused: 0 };
         page.send(json!({"type": "hello", "token": token})).await?;
         page.until(|message| message["type"] == "welcome").await?;
         Ok(page)
@@ -114,6 +119,7 @@ impl Page {
             if !busy || begun.elapsed() > LIMIT {
                 return Err(reply.to_string());
             }
+            self.refused += 1;
             tokio::time::sleep(Duration::from_millis(200)).await;
         };
         let of = |message: &Value, kind: &str| message["type"] == kind && message["call"] == *id;

@@ -5,7 +5,10 @@ import type { CallRecord } from "./api";
 import type { Live } from "./live";
 import { clock, length, who } from "./words";
 
+/** The height of a row in pixels, as the style sheet has it. */
 const ROW = 36;
+/** Rows drawn above and below those that are seen. */
+const SPARE = 5;
 
 export class CallsScreen extends Screen {
   static override properties = { live: { attribute: false }, from: { state: true }, chosen: { state: true }, filter: { state: true } };
@@ -25,6 +28,12 @@ export class CallsScreen extends Screen {
     super.connectedCallback();
     this.listen(this.live, "change", () => this.requestUpdate());
     this.every(1000, () => this.requestUpdate());
+  }
+
+  /** Whatever happens in a frame (calls change, the list is scrolled), it is drawn once. */
+  protected override async scheduleUpdate(): Promise<void> {
+    await new Promise((drawn) => requestAnimationFrame(drawn));
+    await super.scheduleUpdate();
   }
 
   private shown(): CallRecord[] {
@@ -52,7 +61,8 @@ export class CallsScreen extends Screen {
 
   protected override render(): unknown {
     const calls = this.shown();
-    const fit = 40;
+    const height = this.querySelector(".window")?.clientHeight ?? 0;
+    const fit = Math.ceil((height || innerHeight) / ROW) + 2 * SPARE;
     const from = Math.max(0, Math.min(this.from, calls.length - fit));
     const now = Date.now();
     return html`
@@ -68,7 +78,7 @@ export class CallsScreen extends Screen {
         <div role="rowgroup"><div class="row titles" role="row" aria-rowindex="1">
           ${["State", "From", "To", "Trunk", "Direction", "Began", "Talking"].map((title) => html`<span role="columnheader">${title}</span>`)}
         </div></div>
-        <div class="window" role="rowgroup" tabindex="0" aria-label="Calls" @scroll=${(event: Event) => { this.from = Math.max(0, Math.floor((event.target as HTMLElement).scrollTop / ROW) - 5); }}>
+        <div class="window" role="rowgroup" tabindex="0" aria-label="Calls" @scroll=${(event: Event) => { this.from = Math.max(0, Math.floor((event.target as HTMLElement).scrollTop / ROW) - SPARE); }}>
           <svg class="pad" aria-hidden="true" width="1" height=${from * ROW}></svg>
           ${calls.slice(from, from + fit).map((call, at) => html`
             <div class="row ${from + at === this.chosen ? "chosen" : ""}" role="row" aria-rowindex=${from + at + 2} data-call=${call.id} @click=${() => go(`/admin/calls/${call.id}`)}>

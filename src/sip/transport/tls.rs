@@ -13,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::base::Network;
+use crate::host;
 use crate::sip::command::TlsPeer;
 
 /// Our side of TLS.
@@ -179,22 +180,13 @@ fn server_config(server: &TlsServer) -> Result<ServerConfig, TlsError> {
 fn client_config(peer: &TlsPeerConfig) -> Result<ClientConfig, TlsError> {
     let roots = match &peer.ca {
         Some(ca) => roots(ca)?,
-        None => {
-            let mut roots = RootCertStore::empty();
-            // A system without any believes nobody, which the handshake says.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            roots
-        }
+        None => host::authorities(),
     };
     let failed = |error: rustls::Error| {
         let path = peer.identity.as_ref().map(|own| own.cert.display().to_string());
         TlsError::Certificate { path: path.unwrap_or_default(), reason: error.to_string() }
     };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?
-        .with_root_certificates(roots);
+    let builder = host::client_trusting(roots);
     match &peer.identity {
         None => Ok(builder.with_no_client_auth()),
         Some(own) => {
