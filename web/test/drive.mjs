@@ -139,9 +139,12 @@ function STEPS(page) {
     },
     /** Waits until the phone shows each of so many digits as delivered; gives them, and how they went. */
     delivered: async ({ count }) => {
-      const lit = page.locator("#sent i.delivered");
-      await lit.nth(count - 1).waitFor();
-      return lit.evaluateAll((all) => all.map((digit) => [digit.textContent, digit.dataset.mode, Number(digit.dataset.ms)]));
+      const lit = (least) => {
+        const all = [...crosspoint.$("sent").querySelectorAll("i.delivered")];
+        return all.length >= least && all.map((digit) => [digit.textContent, digit.dataset.mode, Number(digit.dataset.ms)]);
+      };
+      await page.waitForFunction(lit, count);
+      return page.evaluate(lit, count);
     },
     /** Waits until the phone side has sent these digits. */
     received: async ({ digits }) => {
