@@ -148,7 +148,7 @@ async fn a_page_hands_the_page_it_called_over_to_a_number() {
     assert_eq!(ended(&mut bob, &bobs).await, says("hangup", "remote"));
     let heard = phone.recording();
     let level = best_level(&heard, 1010.0);
-    assert!(level > -30.0, "the phone hears bob at {level} dBm0 in {} samples", heard.len());
+    assert!(level > -40.0, "the phone hears bob at {level} dBm0 in {} samples", heard.len());
     let record = record(&gateway).await;
     assert_eq!((&record["direction"], &record["trunk"]), (&json!("internal"), &json!("phone")));
     assert_eq!(record["ended_by"], "caller", "the phone sits in the caller's place: {record:#}");
@@ -208,6 +208,88 @@ async fn a_page_hands_the_page_that_called_over_to_a_user() {
     let over = carols.hang_up(&mut carol).await.unwrap();
     assert_eq!((over.text("code"), over.text("by")), ("hangup", "local"));
     phone.process.line_with("session closed", LIMIT);
+}
+
+async fn join(page: &Page, call: &Call, other: &Call) -> anyhow::Result<Value> {
+    page.ask(json!({"type": "call.transfer", "call": call.id, "other_call": other.id})).await
+}
+
+/// The far sides of two calls of one page are joined, and it is out of both: a page and a phone, asked in
+/// either call, and two pages.
+#[tokio::test]
+async fn a_page_joins_the_far_sides_of_its_two_calls() {
+    let phone = Baresip::start(880.0, -20.0);
+    let gateway = gateway(phone.port);
+    let (mut alice, mut bob) = (page(&gateway, "web").await, page(&gateway, "bob").await);
+    let mut carol = page(&gateway, "carol").await;
+    for asked_in_the_phones in [false, true] {
+        let (first, bobs) = talk(&mut alice, &mut bob).await;
+        alice.ask(json!({"type": "call.hold", "call": first.id})).await.unwrap();
+        let second = Call::start(&alice, LOOPBACK, "700").await.unwrap();
+        second.state(&mut alice, "active").await.unwrap();
+        hears(&second, 880.0).await;
+        let (asked, other) =
+            if asked_in_the_phones { (&second, &first) } else { (&first, &second) };
+        assert_eq!(join(&alice, asked, other).await.unwrap()["status"], "accepted");
+        receipts(&mut alice, asked, &[("accepted", 202), ("answered", 200)]).await;
+        for call in [&first, &second] {
+            assert_eq!(ended(&mut alice, call).await, says("hangup", "local"));
+        }
+        hears(&bobs, 880.0).await;
+        // Nobody holds anybody any more; digits go to the phone, its own come to the page.
+        bobs.peer
+            .press(
+                vec![Digit::from_char('6').unwrap()],
+                Duration::from_millis(120),
+                Duration::from_millis(100),
+            )
+            .await
+            .unwrap();
+        assert_eq!(event(&mut bob, &bobs, "dtmf.sent").await.text("tone"), "6");
+        phone.press('3');
+        phone.release();
+        assert_eq!(event(&mut bob, &bobs, "dtmf").await.text("tone"), "3");
+        // Long enough for the phone's own recording.
+        for _ in 0..3 {
+            hears(&bobs, 880.0).await;
+        }
+        if asked_in_the_phones {
+            let over = bobs.hang_up(&mut bob).await.unwrap();
+            assert_eq!((over.text("code"), over.text("by")), ("hangup", "local"));
+            phone.process.line_with("session closed", LIMIT);
+        } else {
+            phone.command("hangup", "");
+            assert_eq!(ended(&mut bob, &bobs).await, says("hangup", "remote"));
+            let level = best_level(&phone.recording(), 1010.0);
+            assert!(level > -40.0, "the phone hears bob at {level} dBm0");
+        }
+    }
+    let (first, bobs) = talk(&mut alice, &mut bob).await;
+    let second = Call::start(&alice, LOOPBACK, "103").await.unwrap();
+    let carols = take(&mut carol, 1300.0).await;
+    carols.state(&mut carol, "active").await.unwrap();
+    let refused = join(&alice, &first, &first).await.unwrap_err().to_string();
+    assert!(refused.contains("another call"), "{refused}");
+    let foreign = join(&bob, &bobs, &second).await.unwrap_err().to_string();
+    assert!(foreign.contains("signal/unknown-call"), "{foreign}");
+    join(&alice, &first, &second).await.unwrap();
+    receipts(&mut alice, &first, &[("accepted", 202), ("answered", 200)]).await;
+    for call in [&first, &second] {
+        assert_eq!(ended(&mut alice, call).await, says("hangup", "local"));
+    }
+    hears(&bobs, 1300.0).await;
+    hears(&carols, 1010.0).await;
+    // Each goes on under the id that it has for the call: hold, digits, the end.
+    carol.ask(json!({"type": "call.hold", "call": carols.id})).await.unwrap();
+    while event(&mut bob, &bobs, "call.held").await.body["by"] != "remote" {}
+    carol.ask(json!({"type": "call.unhold", "call": carols.id})).await.unwrap();
+    let keys =
+        json!({"type": "dtmf.send", "call": bobs.id, "tones": "8", "duration": 100, "gap": 100});
+    bob.ask(keys).await.unwrap();
+    assert_eq!(event(&mut carol, &carols, "dtmf").await.text("tone"), "8");
+    carols.hang_up(&mut carol).await.unwrap();
+    assert_eq!(ended(&mut bob, &bobs).await, says("hangup", "remote"));
+    http::no_call_is_on(&gateway.base);
 }
 
 /// What cannot be leaves the call as it was, and each page is told why.

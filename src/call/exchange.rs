@@ -46,8 +46,8 @@ pub enum Input {
         max_call: Option<Duration>,
     },
     /// A call of this target has come and takes the place of this leg: it becomes the next callee, and
-    /// is answered.
-    Replaced(Leg, Target),
+    /// is answered. From now on the call ends at this moment at the latest, where there is one.
+    Replaced(Leg, Target, Option<Instant>),
     /// The gateway ends the call: its operator, a limit, its own stop, a fault.
     End(Cause),
     /// The moment of [`Output::Timeout`] has come.

@@ -59,12 +59,21 @@ impl Call {
     }
 
     /// A call that has come takes the place of `old` at once.
-    pub(super) fn replaced(&mut self, now: Instant, old: Leg, target: Target) -> Result<(), Error> {
+    pub(super) fn replaced(
+        &mut self,
+        now: Instant,
+        old: Leg,
+        target: Target,
+        until: Option<Instant>,
+    ) -> Result<(), Error> {
         if self.state != State::Connected || self.handing.is_some() || !self.talks(old) {
             return Err(Error::NoPeer);
         }
         let new = self.new_callee(now, target, "takes the call over")?;
         self.take_place(old, new);
+        if let Some(until) = until {
+            self.timers.not_after(Timer::MaxCall, until);
+        }
         self.leave(old);
         Ok(())
     }

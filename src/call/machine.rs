@@ -142,7 +142,7 @@ impl Call {
             Input::HandOver { old, targets, max_call } => {
                 self.hand_over(now, old, targets, max_call)
             }
-            Input::Replaced(leg, target) => self.replaced(now, leg, target),
+            Input::Replaced(leg, target, until) => self.replaced(now, leg, target, until),
             Input::End(cause) => {
                 self.end(now, cause, Who::Gateway, None, None);
                 Ok(())
@@ -169,6 +169,11 @@ impl Call {
     /// The record as it stands.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// When it ends at the latest.
+    pub fn ends_by(&self) -> Option<Instant> {
+        self.timers.at(Timer::MaxCall)
     }
 
     /// It is recorded, or was.

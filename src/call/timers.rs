@@ -40,6 +40,10 @@ impl Timers {
         *slot = Some(slot.map_or(at, |own| own.min(at)));
     }
 
+    pub(super) fn at(&self, timer: Timer) -> Option<Instant> {
+        self.0[timer as usize]
+    }
+
     pub(super) fn stop(&mut self, timer: Timer) {
         self.0[timer as usize] = None;
     }

@@ -28,6 +28,8 @@ pub(super) struct Registry {
 struct Inner {
     calls: HashMap<CallId, LiveCall>,
     sip: HashMap<sip::Session, CallId>,
+    /// Calls that have become part of another one, by the ids that their pages go on to use.
+    joined: HashMap<CallId, CallId>,
     pages: HashMap<SessionId, LivePage>,
     /// What happened in the calls that ended last.
     ended: VecDeque<(CallId, Timeline)>,
@@ -89,7 +91,7 @@ impl Registry {
     /// Enters a call; `false` where the id is taken.
     pub fn add_call(&self, id: CallId, call: LiveCall) -> bool {
         let mut inner = self.lock();
-        if inner.calls.contains_key(&id) {
+        if inner.calls.contains_key(&id) || inner.joined.contains_key(&id) {
             return false;
         }
         inner.calls.insert(id, call);
@@ -100,6 +102,7 @@ impl Registry {
     /// Takes a call out, with the SIP sessions that still point to it.
     pub fn remove_call(&self, id: CallId) -> Vec<sip::Session> {
         let mut inner = self.lock();
+        inner.joined.retain(|_, call| *call != id);
         if let Some(call) = inner.calls.remove(&id) {
             if inner.ended.len() == ENDED {
                 inner.ended.pop_front();
@@ -116,7 +119,13 @@ impl Registry {
     }
 
     pub fn call(&self, id: CallId) -> Option<LiveCall> {
-        self.lock().calls.get(&id).cloned()
+        let inner = self.lock();
+        inner.calls.get(inner.joined.get(&id).unwrap_or(&id)).cloned()
+    }
+
+    /// A page goes on to know the call `to` by this id.
+    pub fn go_by(&self, known: CallId, to: CallId) {
+        self.lock().joined.insert(known, to);
     }
 
     pub fn calls(&self) -> Vec<LiveCall> {

@@ -62,10 +62,14 @@ pub(super) struct Registered {
 /// Where the task of each registering trunk hears that its connection is gone.
 pub(super) type Flows = Vec<(TrunkId, mpsc::Receiver<()>)>;
 
-/// A call's place on a trunk; given back when dropped.
+/// A call's place on a trunk; given back when all of its holders have dropped it.
+#[derive(Clone)]
 pub(super) struct Channel {
     pub trunk: Arc<Trunk>,
+    _place: Arc<Place>,
 }
+
+struct Place(Arc<Trunk>);
 
 impl std::fmt::Debug for Channel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -249,7 +253,7 @@ impl Trunk {
             Some(busy) if urgency == Urgency::Normal => Err(busy),
             _ => {
                 limits.start(now);
-                Ok(Channel { trunk: self.clone() })
+                Ok(Channel { trunk: self.clone(), _place: Arc::new(Place(self.clone())) })
             }
         }
     }
@@ -356,9 +360,9 @@ impl Trunk {
     }
 }
 
-impl Drop for Channel {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.trunk.limits().end();
+        self.0.limits().end();
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod admission;
 mod application;
+mod call_name;
 mod encode;
 mod errors;
 mod frame;

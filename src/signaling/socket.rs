@@ -86,6 +86,8 @@ pub enum FromPage {
 pub struct Page {
     queue: mpsc::Sender<ToPage>,
     overrun: Arc<Notify>,
+    /// Its own id for the call of all news, where two calls have become one.
+    pub known: Option<CallId>,
 }
 
 impl Page {
@@ -96,6 +98,7 @@ impl Page {
 
     /// Tells news.
     pub fn event(&self, event: Event) {
+        let event = if let Some(call) = self.known { event.of_call(call) } else { event };
         self.send(ToPage::Event(Box::new(event)));
     }
 
@@ -208,7 +211,7 @@ impl Server {
             resume,
             socket: Some(socket),
             stranger: Some(stranger),
-            page: Page { queue: to_page, overrun: Arc::new(Notify::new()) },
+            page: Page { queue: to_page, overrun: Arc::new(Notify::new()), known: None },
             opened: false,
             unheard: false,
         };

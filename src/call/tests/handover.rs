@@ -99,7 +99,7 @@ fn a_call_that_replaces_takes_the_place_at_once() {
     for (mut flow, old, text) in
         [(talking(), Leg::Callee(0), "0"), (called(), Leg::Caller, "caller")]
     {
-        let told = flow.push(Input::Replaced(old, south().remove(0)));
+        let told = flow.push(Input::Replaced(old, south().remove(0), None));
         assert_eq!(told, [format!("hang up {text} hangup by gateway")]);
         let told = flow.callee(1, LegEvent::Ended(Cause::Hangup));
         assert!(told.last().unwrap().starts_with("ended hangup"), "{told:?}");

@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Give(Input::HandOver { old, targets, max_call: Some(seconds(5)) })
         }),
         1 => trunk_side().prop_map(|leg| {
-            Step::Give(Input::Replaced(leg, Target::Trunk(trunk_id("south"))))
+            Step::Give(Input::Replaced(leg, Target::Trunk(trunk_id("south")), None))
         }),
         2 => Just(Step::Give(Input::RecordKept)),
         1 => Just(Step::Give(Input::End(Cause::ServerShutdown))),

@@ -190,7 +190,7 @@ impl CallTask {
     }
 
     /// The trunk's place in the media is the new party's for good.
-    fn settle_new_party(&mut self, new: Leg) {
+    pub(super) fn settle_new_party(&mut self, new: Leg) {
         self.far = Some(new);
         self.holding = Holding::default();
         if let Some(media) = self.page_media() {
@@ -267,7 +267,7 @@ impl CallTask {
             None => media.trunk_offer(settings).await,
         };
         let target = Target::Trunk(trunk.definition.id.clone());
-        let input = Input::Replaced(leg, target);
+        let input = Input::Replaced(leg, target, None);
         let taken = match answer {
             Ok(sdp) => match self.engine.handle_input(std::time::Instant::now(), input) {
                 Ok(()) => Ok(sdp),

@@ -74,6 +74,8 @@ pub(super) struct CallerTrunk {
     pub answered: bool,
     /// The SIP session still lives.
     pub alive: bool,
+    /// It is another call's now.
+    pub given: bool,
 }
 
 pub(super) struct CallerLine {

@@ -6,12 +6,13 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 
 use super::handover::Handing;
+use super::joining::{Arriving, Joining};
 use super::legs::{Began, Callee, Caller};
-use super::media_side::Dropped;
+use super::media_side::{Dropped, Followed};
 use super::recording::Taped;
 use super::renegotiate::Holding;
 use super::transfer::Transfer;
-use super::{CallInput, PageAsk};
+use super::{CallInput, MediaOf, PageAsk};
 use crate::base::{CallId, Cause, SessionId};
 use crate::call::{Call, Input, Leg, LegEvent, Output, State};
 use crate::gateway::Inner;
@@ -61,6 +62,12 @@ pub(super) struct CallTask {
     pub far: Option<Leg>,
     /// In a call between pages, the one whose other side is, or has been, handed over.
     pub stays: Option<Leg>,
+    /// The far side of another call is awaited.
+    pub joining: Option<Joining>,
+    /// It has come, a phone that has not answered yet.
+    pub arriving: Option<Arriving>,
+    /// Where the events of its media go.
+    pub routes: Vec<(MediaOf, Followed)>,
     /// The calling page has handed its place over.
     pub caller_left: bool,
     /// A party wants another one in its place.
@@ -143,6 +150,14 @@ impl CallTask {
             CallInput::TakeOver(incoming, old, channel, offer) => {
                 self.taken_over(&incoming, old, channel, offer).await;
             }
+            CallInput::Give { asking, to, reply } => {
+                // Where nobody waits any more, nobody is there to be joined with either.
+                if let Err(Ok(given)) = reply.send(self.give(asking, to)) {
+                    given.send_away(&self.gateway, self.id).await;
+                }
+            }
+            CallInput::Given(given) => self.given(given).await,
+            CallInput::Join { asking, other, told } => self.join_asked(asking, other, told),
             CallInput::Sip(event) => self.sip_event(*event).await,
             CallInput::Media(of, event) => self.media_event(of, event).await,
             CallInput::Line(n, event) => self.line_event(n, event).await,

@@ -1,5 +1,7 @@
 //! What media says, in the words of legs.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tokio::sync::mpsc;
 
 use super::legs::{Callee, Caller};
@@ -16,8 +18,8 @@ use crate::signaling::{Event, LossWatch, Warning};
 
 impl CallTask {
     /// Carries a media session's events into the call's inbox until it closes.
-    pub(super) fn follow_media(&self, of: MediaOf, events: mpsc::Receiver<MediaEvent>) {
-        follow(self.inbox.clone(), of, events);
+    pub(super) fn follow_media(&mut self, of: MediaOf, events: mpsc::Receiver<MediaEvent>) {
+        self.routes.push((of, follow(self.inbox.clone(), of, events)));
     }
 
     pub(super) async fn media_event(&mut self, of: MediaOf, event: MediaEvent) {
@@ -184,18 +186,37 @@ pub(super) struct Dropped {
     malformed: u64,
 }
 
+/// Where a media session's events go: into the inbox of the call that it is in.
+#[derive(Clone)]
+pub(super) struct Followed(Arc<Mutex<(mpsc::Sender<CallInput>, MediaOf)>>);
+
+impl Followed {
+    /// Another call from now on.
+    pub fn lead(&self, inbox: mpsc::Sender<CallInput>, of: MediaOf) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (inbox, of);
+    }
+
+    fn now(&self) -> (mpsc::Sender<CallInput>, MediaOf) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Carries a media session's events into a call's inbox until either is gone.
 pub(super) fn follow(
     inbox: mpsc::Sender<CallInput>,
     of: MediaOf,
     mut events: mpsc::Receiver<MediaEvent>,
-) {
+) -> Followed {
+    let route = Followed(Arc::new(Mutex::new((inbox, of))));
+    let followed = route.clone();
     spawn("media events", async move {
         // Cancellation safe: `recv` loses nothing.
         while let Some(event) = events.recv().await {
-            if inbox.send(CallInput::Media(of, event)).await.is_err() {
+            let (inbox, of) = route.now();
+            if inbox.send(CallInput::Media(of, event)).await.is_err() && route.now().0.is_closed() {
                 return;
             }
         }
     });
+    followed
 }

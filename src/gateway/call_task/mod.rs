@@ -4,6 +4,7 @@
 mod between_pages;
 mod digits;
 mod handover;
+mod joining;
 mod legs;
 mod line_leg;
 mod machine;
@@ -23,15 +24,18 @@ mod trunk_leg;
 
 use std::sync::Arc;
 
-use crate::base::{Cause, Digit, SessionId};
+use tokio::sync::oneshot;
+
+use crate::base::{CallId, Cause, Digit, SessionId};
 use crate::codec::Prompt;
 use crate::dtmf::ToneItem;
 use crate::ivr::LineEvent;
 use crate::media::{self, Hold, MediaEvent};
 use crate::signaling::socket::Page;
-use crate::signaling::{CallStart, DtmfSend, MediaMode, RequestId, TransferTo, Words};
+use crate::signaling::{CallStart, DtmfSend, MediaMode, Refusal, RequestId, TransferTo, Words};
 use crate::sip;
 
+use self::joining::{Given, Told};
 use super::registry::LivePage;
 use super::trunks::Channel;
 
@@ -59,6 +63,12 @@ pub(super) enum CallInput {
     Transfer(TransferTo),
     /// A trunk's call that takes the place of one of the call's SIP sessions, with its offer.
     TakeOver(Box<sip::Incoming>, sip::Session, Channel, Option<String>),
+    /// Another call asks for the far side of this one; the page of this session has asked it.
+    Give { asking: SessionId, to: CallId, reply: oneshot::Sender<Result<Box<Given>, Refusal>> },
+    /// The far side of another call, or why it does not come.
+    Given(Result<Box<Given>, Refusal>),
+    /// A page of this call has asked in `other` that the two become one.
+    Join { asking: SessionId, other: CallId, told: Told },
     /// Something happened on one of the call's SIP sessions.
     Sip(Box<sip::Event>),
     /// Something happened to the call's media.

@@ -117,7 +117,7 @@ async fn ring(gateway: Arc<Inner>, mut born: Born, setup: Setup, mut rung: Vec<R
         Ok(taken) => {
             let page = offered.swap_remove(taken);
             tell_others(&setup, offered, Cause::AnsweredElsewhere);
-            follow(born.live.inbox.clone(), MediaOf::Caller, page.events);
+            born.followed = Some(follow(born.live.inbox.clone(), MediaOf::Caller, page.events));
             // Its clock starts now: how long a user looks for the page is no part of a set-up.
             born.engine = Call::new(Instant::now(), setup, Limits::default());
             born.started = Instant::now();

@@ -239,6 +239,8 @@ impl CallTask {
 
     async fn hang_up(&mut self, leg: Leg, end: &End) {
         match leg {
+            // It knows already, or is in another call.
+            Leg::Caller if self.caller_left => {}
             Leg::Caller => self.hang_up_caller(end).await,
             Leg::Callee(n) => match self.callees.get_mut(usize::from(n)) {
                 Some(Callee::Trunk(trunk)) => {
@@ -275,6 +277,7 @@ impl CallTask {
             }
             // Told when the call is over.
             Caller::Line(_) => {}
+            Caller::Trunk(trunk) if trunk.given => {}
             Caller::Trunk(trunk) if trunk.answered => {
                 let reasons = sip_words::reasons(end.cause, end.q850);
                 self.gateway.sip(Command::HangUp { session: trunk.sip, reasons }).await;

@@ -25,7 +25,10 @@ impl CallTask {
     pub(super) fn hand_page_over(&mut self, asking: Leg, to: &str) -> Result<Reply, Refusal> {
         let wrong_state = || Refusal::new(ErrorCode::SignalWrongState);
         let (caller, callee) = self.pages_that_talk().ok_or_else(wrong_state)?;
-        if self.handing.is_some() || (asking != caller && asking != callee) {
+        if self.handing.is_some()
+            || self.joining.is_some()
+            || (asking != caller && asking != callee)
+        {
             return Err(wrong_state());
         }
         let stays = if asking == caller { callee } else { caller };
@@ -149,7 +152,7 @@ impl CallTask {
         self.stays.unwrap_or_else(before)
     }
 
-    fn session_of(&self, leg: Leg) -> Option<SessionId> {
+    pub(super) fn session_of(&self, leg: Leg) -> Option<SessionId> {
         match leg {
             Leg::Caller => self.caller.page().map(|page| page.session),
             Leg::Callee(n) => match self.callees.get(usize::from(n)) {

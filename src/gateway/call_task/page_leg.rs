@@ -158,10 +158,16 @@ impl CallTask {
             },
         };
         let live = session.and_then(|session| self.gateway.registry.page(session));
-        let Some(live) = live.filter(|live| live.there) else { return };
+        if live.is_none_or(|live| !live.there) {
+            return;
+        }
         let Some(media) = self.media_of_page(leg) else { return };
         match media.restart_offer().await {
-            Ok(sdp) => live.page.event(Event::CallMedia { call: self.id, sdp }),
+            Ok(sdp) => {
+                if let Some(page) = self.page_of(leg) {
+                    page.event(Event::CallMedia { call: self.id, sdp });
+                }
+            }
             Err(error) => tracing::debug!(call.id = %self.id, %error, "no restart offered"),
         }
     }

@@ -47,6 +47,11 @@ impl Holding {
     pub(super) fn owes_answer(&mut self, session: Session) {
         self.late.push(session);
     }
+
+    /// Whether an answer is owed, by either side.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.offered.is_some() || !self.late.is_empty()
+    }
 }
 
 impl CallTask {
@@ -70,7 +75,8 @@ impl CallTask {
     /// Tells the trunk what the page wants, where it does not know.
     pub(super) async fn offer_hold(&mut self) {
         let wanted = self.holding.wanted;
-        if self.holding.offered.is_some() || self.holding.told == wanted {
+        if self.holding.offered.is_some() || self.holding.told == wanted || self.arriving.is_some()
+        {
             return;
         }
         let Some(leg) = self.talking_trunk() else { return };
@@ -96,6 +102,9 @@ impl CallTask {
         offer: OfferIn,
     ) {
         let Some(leg) = self.leg_of_sip(session) else { return };
+        if self.is_arriving(session) {
+            return self.arrived(answer, offer).await;
+        }
         let offered = self.holding.offered.take();
         match answer.status {
             200..=299 => {
@@ -129,7 +138,15 @@ impl CallTask {
         self.offer_hold().await;
     }
 
-    fn withdraw(&self, leg: Leg) {
+    /// What met an offer of the other side's goes out again.
+    pub(super) async fn offer_again(&mut self) {
+        match self.arriving {
+            Some(_) => self.offer_to_arriving().await,
+            None => self.offer_hold().await,
+        }
+    }
+
+    pub(super) fn withdraw(&self, leg: Leg) {
         if let Some(media) = self.media_of_trunk(leg) {
             self.media_command(media.withdraw_trunk_offer());
         }

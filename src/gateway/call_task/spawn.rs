@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::legs::{Began, Caller, CallerLine, CallerPage, CallerTrunk};
 use super::machine::CallTask;
-use super::media_side::{Dropped, follow};
+use super::media_side::{Dropped, Followed, follow};
 use super::page_leg::media_refusal;
 use super::recording::Taped;
 use super::renegotiate::Holding;
@@ -48,7 +48,7 @@ pub(in crate::gateway) fn spawn_from_page(
         Setup { id, caller: LegKind::Page, trunk: None, from, to, started_at: Timestamp::now() };
     let mut born =
         Born::new(gateway, setup).ok_or_else(|| Refusal::new(ErrorCode::SignalCallIdTaken))?;
-    follow(born.live.inbox.clone(), MediaOf::Caller, events);
+    born.followed = Some(follow(born.live.inbox.clone(), MediaOf::Caller, events));
     let gateway = gateway.clone();
     let page = live.page.clone();
     let law = routing::wanted_codec(&gateway, &user, &start);
@@ -122,6 +122,7 @@ pub(in crate::gateway) fn spawn_from_trunk(
         metadata,
         answered: false,
         alive: true,
+        given: false,
     });
     let gateway = gateway.clone();
     spawn("call", async move { born.supervise(gateway, caller, None, None).await });
@@ -154,6 +155,8 @@ pub(super) struct Born {
     pub started: Instant,
     pub live: LiveCall,
     pub inbox: mpsc::Receiver<CallInput>,
+    /// Where the events of the caller's media go, where it has media.
+    pub followed: Option<Followed>,
 }
 
 impl Born {
@@ -175,7 +178,7 @@ impl Born {
         }
         gateway.metrics.call_started(engine.record().direction.as_str());
         gateway.events.tell("call.started", &CallNews::of(&engine));
-        Some(Born { engine, id, started, live, inbox })
+        Some(Born { engine, id, started, live, inbox, followed: None })
     }
 
     /// Runs the call and cleans up after it. A panic in the task ends this call and no other.
@@ -214,6 +217,9 @@ impl Born {
             holding: Holding::default(),
             far: None,
             stays: None,
+            joining: None,
+            arriving: None,
+            routes: self.followed.into_iter().map(|own| (MediaOf::Caller, own)).collect(),
             caller_left: false,
             handing: None,
             refer_waits: None,

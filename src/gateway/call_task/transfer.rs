@@ -9,8 +9,9 @@
 //! ```
 //!
 //! In a call between pages nobody else can be asked: the gateway calls the new party itself
-//! ([`super::page_handover`]).
+//! ([`super::page_handover`]), or takes it out of the other call ([`super::joining`]).
 
+use super::joining::Told;
 use super::legs::Caller;
 use super::machine::CallTask;
 use crate::base::{CallId, Cause, UserId};
@@ -36,9 +37,10 @@ impl CallTask {
         if self.is_between_pages() {
             return match to {
                 TransferTo::Number(number) => self.hand_page_over(asking, number.as_str()),
-                TransferTo::Call(_) => Err(wrong_state().saying(
-                    "a page that talks to a page is handed over to an address, not to another call",
-                )),
+                TransferTo::Call(other) => {
+                    let page = self.page_of(asking).ok_or_else(wrong_state)?;
+                    self.join_call(asking, other, Told(page, self.id))
+                }
             };
         }
         let leg = self.talking_trunk().ok_or_else(wrong_state)?;
@@ -46,6 +48,7 @@ impl CallTask {
         if self.engine.state() != State::Connected
             || self.transfer.is_some()
             || self.handing.is_some()
+            || self.arriving.is_some()
         {
             return Err(wrong_state());
         }
@@ -54,10 +57,11 @@ impl CallTask {
                 let (target, by) = self.planned(leg, number.as_str())?;
                 (ReferTarget::Uri(target), Some(by))
             }
-            TransferTo::Call(other) => {
-                let far = self.far_side_of(other).ok_or_else(wrong_state)?;
-                (ReferTarget::Session(far), None)
-            }
+            TransferTo::Call(other) => match self.far_side_of(other) {
+                Some(far) => (ReferTarget::Session(far), None),
+                // The other one is between pages.
+                None => return self.join_into(asking, other),
+            },
         };
         tracing::info!(call.id = %self.id, attended = referred_by.is_none(), "transfer");
         self.transfer = Some(Transfer { session });

@@ -136,7 +136,7 @@ impl CallTask {
             Event::ReinviteDone { session, answer, offer, .. } => {
                 self.reinvite_done(session, &answer, offer).await;
             }
-            Event::Reoffer { .. } => self.offer_hold().await,
+            Event::Reoffer { .. } => self.offer_again().await,
             Event::UpdateDone { .. }
             | Event::RequestDone { .. }
             | Event::FlowLost { .. }
