@@ -94,8 +94,10 @@ async fn info_that_is_taken_is_in_the_receipt_and_the_timeline() {
 async fn refused(status: Option<&str>, code: u16) {
     let wire = Wire::start(true);
     let sipp = Sipp::refuse_info(wire.port, status);
+    // This rule's digits may be in the log.
+    let plan = format!("{PLAN}log_digits = true\n");
     let gateway =
-        Gateway::serve_trunk(sipp.port, PLAN, "dtmf = \"info\"\noptions_interval = \"0s\"");
+        Gateway::serve_trunk(sipp.port, &plan, "dtmf = \"info\"\noptions_interval = \"0s\"");
     let (mut page, call) = talk(&gateway).await;
     assert_eq!(told(&mut page, "dtmf.mode").await["mode"], "sip-info");
     send(&page, &call, "7#4").await;
@@ -108,6 +110,11 @@ async fn refused(status: Option<&str>, code: u16) {
     let digits = http::get(&gateway.base, &format!("/v1/calls/{}/dtmf", call.id), &[]).json();
     assert_eq!((&digits["mode"], &digits["sent"]), (&json!("rfc4733"), &json!(3)));
     call.hang_up(&mut page).await.unwrap();
+    let log = gateway.process.output();
+    assert!(
+        ["7", "#", "4"].iter().all(|key| log.contains(&format!("\"digit\":\"{key}\""))),
+        "{log}"
+    );
     let events = wire.telephone_events(101);
     let keys: String = events.iter().map(|press| press.key).collect();
     assert_eq!(keys, "7#4");

@@ -18,6 +18,8 @@ use support::wire::{Press, Wire, read_capture};
 use support::{TempDir, sound};
 
 const ALL: &str = "0123456789*#ABCD";
+/// After so long without any packet of a browser a key counts as released.
+const LET_GO_MS: u32 = 950;
 /// The keys a page presses on the wire phone, and for how long, in ms.
 type Presses = &'static [(&'static str, u32)];
 
@@ -81,7 +83,8 @@ impl Way {
 enum Run {
     Valid,
     /// The machine did not let the gateway run for 100 ms, so that its tones have holes, or not the
-    /// browser, so that no sound came between two of its events, which is what tells their lengths.
+    /// browser: no sound came between two of its events, which is what tells their lengths, or nothing at
+    /// all for a second, so that its key counts as released.
     Starved,
 }
 
@@ -145,6 +148,10 @@ fn attempt(engine: Engine, way: Way, presses: Presses) -> Run {
         keys.zip(sent.remove(1)).map(|((key, asked), sent)| Wanted { key, asked, sent }).collect();
     if wanted.len() < presses.iter().map(|(keys, _)| keys.len()).sum() {
         println!("{presses:?}: no sound between two of the browser's events");
+        return Run::Starved;
+    }
+    if wanted.iter().any(|wanted| wanted.sent.stall_ms >= LET_GO_MS) {
+        println!("{presses:?}: the browser sent nothing for a second in one of its events");
         return Run::Starved;
     }
     match way {

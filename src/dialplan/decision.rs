@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::number::{Number, Region};
-use super::plan::{CallerIdentity, Destination, Law, Recording, Route};
+use super::plan::{CallerIdentity, Destination, DigitLog, Law, Recording, Route};
 use crate::base::{Cause, DialString, DtmfMode, TrunkId, UserId};
 
 /// A call that a user of this gateway starts.
@@ -104,6 +104,8 @@ pub struct TrunkCall {
     pub dtmf: Option<DtmfMode>,
     /// The one codec of both sides, passed bit for bit.
     pub codec: Option<Law>,
+    /// Whether the log names the digits that go out.
+    pub digits: DigitLog,
     /// Longest call.
     pub max_call: Duration,
     /// Whether this is an emergency call.

@@ -14,8 +14,8 @@ use super::decision::{
 use super::emergency;
 use super::number::{Number, NumberType, Region};
 use super::plan::{
-    Action, CallerIdentity, Choice, Emergency, InboundAction, InboundRule, OutboundRule, Plan,
-    Presentation, Recording, Route, Spread,
+    Action, CallerIdentity, Choice, DigitLog, Emergency, InboundAction, InboundRule, OutboundRule,
+    Plan, Presentation, Recording, Route, Spread,
 };
 use crate::base::{Cause, DialString, DialStringError, E164};
 
@@ -203,6 +203,7 @@ impl Plan {
             caller_id: identity.or_else(|| own().ok()),
             dtmf: None,
             codec: None,
+            digits: DigitLog::Masked,
             max_call: EMERGENCY_MAX_CALL,
             emergency: true,
         })))
@@ -250,7 +251,7 @@ impl Plan {
     }
 
     fn dial(&self, rule: &OutboundRule, facts: &Facts, caller_id: CallerIdentity) -> Outcome {
-        let Action::Route { route, rates, dtmf, codec, max_call, .. } = &rule.action else {
+        let Action::Route { route, rates, dtmf, codec, max_call, digits, .. } = &rule.action else {
             return Outcome::Refuse(Refusal {
                 cause: Cause::Internal,
                 words: "a rule without a route".to_owned(),
@@ -276,6 +277,7 @@ impl Plan {
             caller_id: Some(caller_id),
             dtmf: *dtmf,
             codec: *codec,
+            digits: *digits,
             max_call: max_call.unwrap_or(self.max_call),
             emergency: false,
         }))

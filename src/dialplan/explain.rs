@@ -6,7 +6,7 @@ use std::fmt::Display;
 use super::decision::{Decision, Dialled, Facts, Matched, Outcome, Who};
 use super::evaluate::{Skip, shown};
 use super::flow;
-use super::plan::{Choice, Emergency, Plan, Recording, Spread};
+use super::plan::{Choice, DigitLog, Emergency, Plan, Recording, Spread};
 
 impl Plan {
     /// What was dialled, each rule that was asked and why it did not match, the decision: one line
@@ -179,6 +179,9 @@ fn conclusion(decision: &Decision) -> String {
             }
             if let Some(law) = call.codec {
                 text += &format!(" codec {}", law.word());
+            }
+            if call.digits == DigitLog::Named {
+                text += " digits in the log";
             }
             text + recorded
         }

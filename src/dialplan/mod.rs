@@ -42,8 +42,8 @@ pub use load::{Files, Known, NoFiles, load, load_untested};
 pub use number::{Number, NumberType, Region, RegionError};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{
-    App, CallerIdentity, Destination, InboundRule, Law, Menu, OutboundRule, Plan, Presentation,
-    Recording, Ring, RingStrategy, Route, Spread, Voicemail,
+    App, CallerIdentity, Destination, DigitLog, InboundRule, Law, Menu, OutboundRule, Plan,
+    Presentation, Recording, Ring, RingStrategy, Route, Spread, Voicemail,
 };
 pub use report::{
     Format, Report, check, decision_json, explain_inbound, explain_outbound, failing_tests, test,

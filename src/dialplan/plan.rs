@@ -372,6 +372,8 @@ pub enum Action {
         max_call: Option<Duration>,
         /// Overrides the caller's identity.
         caller_id: Option<String>,
+        /// Whether the log names the digits that its calls send.
+        digits: DigitLog,
         /// Whether the call is recorded.
         recording: Recording,
     },
@@ -421,6 +423,16 @@ impl Law {
             Law::Pcma => "pcma",
         }
     }
+}
+
+/// Whether the log names the digits that a rule's calls send. They are secrets: a PIN, a card's number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DigitLog {
+    /// It says that there was one, and how it went.
+    #[default]
+    Masked,
+    /// It names them, as the operator wants it of this rule.
+    Named,
 }
 
 /// Whether a rule's calls are recorded.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::decision::{Decision, InboundRequest, OutboundRequest, Outcome};
 use super::load::{Files, Known, has_errors, load_untested};
-use super::plan::{Plan, Recording};
+use super::plan::{DigitLog, Plan, Recording};
 use super::test_case;
 use crate::base::Finding;
 
@@ -173,6 +173,9 @@ pub fn decision_json(decision: &Decision, trace: &[String]) -> serde_json::Value
             value["dtmf"] = json!(call.dtmf);
             if let Some(law) = call.codec {
                 value["codec"] = json!(law.word());
+            }
+            if call.digits == DigitLog::Named {
+                value["log_digits"] = json!(true);
             }
             value["max_call_ms"] = json!(u64::try_from(call.max_call.as_millis()).ok());
             value["emergency"] = json!(call.emergency);

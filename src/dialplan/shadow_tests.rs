@@ -127,6 +127,7 @@ fn rule(name: &'static str) -> impl Strategy<Value = OutboundRule> {
                     codec: None,
                     max_call: None,
                     caller_id: None,
+                    digits: crate::dialplan::DigitLog::Masked,
                     recording,
                 }
             };

@@ -15,8 +15,8 @@ use crate::base::{Cause, DialString, DtmfMode, E164, Party, SessionId, TrunkId, 
 use crate::call::{Call, Decision, LegKind, Refusal, Route, Step, Target, Targets};
 use crate::config::User;
 use crate::dialplan::{
-    self, CallerIdentity, Destination, InboundRequest, Law, OutboundRequest, Outcome, Plan,
-    Recording,
+    self, CallerIdentity, Destination, DigitLog, InboundRequest, Law, OutboundRequest, Outcome,
+    Plan, Recording,
 };
 use crate::signaling::{CallStart, Dialling};
 use crate::trunk::Urgency;
@@ -47,6 +47,8 @@ pub(super) struct Dial {
     pub dtmf: Option<DtmfMode>,
     /// The one codec of both sides, where the rule says.
     pub codec: Option<Law>,
+    /// Whether the log names the digits that go out.
+    pub digits: DigitLog,
     /// Why not, in the plan's words; for a user of this gateway.
     pub words: Option<String>,
     /// When it may be tried again, where that is known.
@@ -403,6 +405,7 @@ pub(super) fn test_call(gateway: &Inner, trunk: &TrunkId, number: &E164) -> Resu
                     urgency: Urgency::Normal,
                     dtmf: call.dtmf,
                     codec: call.codec,
+                    digits: call.digits,
                     words: None,
                     retry_after: None,
                     trace: Vec::new(),
@@ -479,6 +482,7 @@ fn connect(
                 urgency,
                 dtmf: call.dtmf,
                 codec: call.codec,
+                digits: call.digits,
                 words: None,
                 retry_after: None,
                 trace: trace.clone(),
@@ -567,6 +571,7 @@ fn refused(
         urgency: Urgency::Normal,
         dtmf: None,
         codec: None,
+        digits: DigitLog::Masked,
         words,
         retry_after: None,
         trace: trace.clone(),

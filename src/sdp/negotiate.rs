@@ -438,7 +438,7 @@ fn audio(
     }
     for (clock, pt) in events {
         attributes.push(Attribute::with("rtpmap", format!("{pt} telephone-event/{clock}")));
-        attributes.push(Attribute::with("fmtp", format!("{pt} 0-16")));
+        attributes.push(Attribute::with("fmtp", format!("{pt} 0-15")));
     }
     attributes.push(Attribute::with("ptime", local.ptime_ms.to_string()));
     attributes.push(Attribute::flag(direction.name()));

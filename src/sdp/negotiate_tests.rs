@@ -49,7 +49,7 @@ fn our_offer_is_written_like_this() {
         text,
         "v=0\r\no=- 77 1 IN IP4 203.0.114.5\r\ns=-\r\nc=IN IP4 203.0.114.5\r\nt=0 0\r\n\
          m=audio 40000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
+         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     );
     let opus = offer(&local(&[AudioCodec::Opus, AudioCodec::Pcmu])).to_string();
     assert!(opus.contains("m=audio 40000 RTP/AVP 107 0 101 110\r\n"), "{opus}");

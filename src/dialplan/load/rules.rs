@@ -10,8 +10,8 @@ use crate::base::{DtmfMode, Place};
 use crate::dialplan::number::{NumberType, Region};
 use crate::dialplan::pattern::Pattern;
 use crate::dialplan::plan::{
-    Action, Choice, Destination, InboundAction, InboundRule, Law, OutboundRule, Recording, Route,
-    Spread,
+    Action, Choice, Destination, DigitLog, InboundAction, InboundRule, Law, OutboundRule,
+    Recording, Route, Spread,
 };
 use crate::dialplan::rates::Rates;
 
@@ -196,10 +196,16 @@ impl Loader<'_> {
         let max_call = self.longer_than_nothing(table, "max_call");
         let caller_id = self.identity_name(table, "caller_id");
         let recording = recording(table).unwrap_or_default();
+        let digits = match table.boolean("log_digits") {
+            Some(field) if field.value => DigitLog::Named,
+            _ => DigitLog::Masked,
+        };
         let deny = table.text("deny");
         match (deny, table.has("route")) {
             (Some(words), false) => {
-                for key in ["rates", "dtmf", "codec", "max_call", "caller_id", "record"] {
+                let keys =
+                    ["rates", "dtmf", "codec", "max_call", "caller_id", "record", "log_digits"];
+                for key in keys {
                     if table.has(key) {
                         let message = format!("`{key}` means nothing in a rule that denies");
                         self.findings.error(&words.at, message);
@@ -218,6 +224,7 @@ impl Loader<'_> {
                 codec,
                 max_call,
                 caller_id,
+                digits,
                 recording,
             }),
             (None, false) => {

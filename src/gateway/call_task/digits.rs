@@ -10,6 +10,7 @@ use super::legs::{Callee, Caller};
 use super::machine::CallTask;
 use crate::base::{Digit, DigitPacing};
 use crate::call::{Input, Leg, LegEvent};
+use crate::dialplan::DigitLog;
 use crate::dtmf::{self, DigitEvent, ToneItem};
 use crate::gateway::timeline::{Entry, Speaker, Timeline};
 use crate::media::{DigitWay, LegSide};
@@ -138,12 +139,15 @@ impl CallTask {
         }
     }
 
-    /// A digit is out on the trunk: told to the page, kept, and logged without the key.
+    /// A digit is out on the trunk: told to the page, kept, and logged without the key, unless the rule has
+    /// `log_digits`.
     pub(super) fn digit_sent(&mut self, of: MediaOf, receipt: &dtmf::Receipt) {
         self.gateway.metrics.dtmf_tone("trunk", "out", mode_word(receipt.mode));
+        let named = self.dial.as_ref().is_some_and(|dial| dial.digits == DigitLog::Named);
+        let key = named.then(|| receipt.digit.as_char().to_string());
         tracing::info!(
             call.id = %self.id,
-            digit = ?receipt.digit,
+            digit = key.as_deref().unwrap_or("Digit(_)"),
             source = mode_word(receipt.source),
             mode = mode_word(receipt.mode),
             tone_ms = millis(receipt.tone),
