@@ -194,9 +194,11 @@ export async function mediaPage(browser, url, hz = 1004) {
         return pc.localDescription.sdp;
       },
       accept: (call, sdp) => peers.get(call).pc.setRemoteDescription({ type: "answer", sdp }),
+      /** Sends nothing more, or again. */
+      pause: (call, on) => peers.get(call).pc.getSenders()[0].replaceTrack(on ? null : track()),
       candidate: (call, candidate) => peers.get(call)?.pc.addIceCandidate(candidate ?? undefined).catch(() => {}),
     };
   }, hz);
   const ask = (name) => (...args) => page.evaluate(([name, args]) => window.media[name](...args), [name, args]);
-  return { answer: ask("answer"), offer: ask("offer"), accept: ask("accept"), candidate: ask("candidate") };
+  return { answer: ask("answer"), offer: ask("offer"), accept: ask("accept"), pause: ask("pause"), candidate: ask("candidate") };
 }

@@ -2,13 +2,15 @@
 // SHOTS=folder also takes pictures.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { chromiumPath } from "./chromium.mjs";
 import { mediaPage, mock } from "./mock.mjs";
 
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const shots = process.env.SHOTS;
 if (shots) mkdirSync(shots, { recursive: true });
 let home, context, browser, gateway, media;
@@ -83,6 +85,16 @@ async function shot(page, name) {
   await page.setViewportSize(SIZES.narrow);
 }
 
+/** No rule of axe is broken, in light and dark. */
+async function accessible(page, view) {
+  await page.evaluate(axe);
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    assert.deepEqual(violations.map((own) => `${own.id}: ${own.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`), [], `${view}, ${colorScheme}`);
+  }
+}
+
 async function leave(page) {
   assert.deepEqual(page.faults, []);
   await page.close();
@@ -112,9 +124,11 @@ test("idle: the number is typed on the pad, by keyboard and by a long press, on 
 
 test("a call: sound both ways is measured, digits go out at once and as RTP, digits come in", async () => {
   const page = await ready();
+  await accessible(page, "idle");
   await page.locator("#number").fill("600");
   await page.keyboard.press("Enter");
   await stateIs(page, "active");
+  await accessible(page, "talk");
   await page.waitForFunction(() => crosspoint.call?.peerConnection?.connectionState === "connected");
   await page.waitForFunction(() => Math.abs((crosspoint.measure("remote")?.hz ?? 0) - 1004) < 3);
   await page.waitForFunction(() => (crosspoint.measure("local")?.rms ?? 0) > 0.001);
@@ -384,6 +398,68 @@ test("keyboard and screen reader: every control has a name and can be reached", 
   await page.locator("#last").waitFor();
   await page.locator("#open-recent").click();
   assert.match(await page.locator("#recent li").first().textContent(), /600.*Went out/s);
+  await leave(page);
+});
+
+test("somebody calls while the user looks elsewhere: a notification and a ring tone, until it is over", async () => {
+  const page = await context.newPage();
+  page.faults = [];
+  await page.addInitScript(() => {
+    Object.assign(window, { notified: [], dismissed: 0, tones: [] });
+    window.Notification = class {
+      static permission = "granted";
+      constructor(title) { notified.push(title); }
+      close() { dismissed++; }
+    };
+    Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (...args) {
+      tones.push(this.frequency.value);
+      return start.apply(this, args);
+    };
+  });
+  await page.goto(gateway.url);
+  await page.locator('#line[data-state="ready"]').waitFor();
+  const call = "call_01HF7YAT00000000000000006A";
+  gateway.event("call.incoming", { call, from: { number: "+4930999", uri: "sip:x" }, to: {}, metadata: {}, sdp: "v=0" });
+  await page.locator('#phone[data-view="ring"]').waitFor();
+  await page.waitForFunction(() => tones.includes(660) && tones.includes(880));
+  assert.deepEqual(await page.evaluate(() => notified), ["+4930999 is calling"]);
+  await accessible(page, "ring");
+  gateway.event("call.cancelled", { call, code: "cancelled" });
+  await page.locator('#last[data-code="cancelled"]').waitFor();
+  assert.equal(await page.evaluate(() => dismissed), 1);
+  const rung = await page.evaluate(() => tones.length);
+  await page.waitForTimeout(700);
+  assert.equal(await page.evaluate(() => tones.length), rung, "it rings no more");
+  await leave(page);
+});
+
+test("warnings of the page's own and of the gateway's are shown and taken back", async () => {
+  const page = await ready();
+  await page.locator('[data-dial="600"]').click();
+  await stateIs(page, "active");
+  const call = await page.evaluate(() => {
+    window.warned = [];
+    crosspoint.call.addEventListener("warning", (ev) => warned.push(`${ev.name} ${ev.active}`));
+    return crosspoint.call.id;
+  });
+  const shown = (is) => page.waitForFunction((is) => Boolean(document.querySelector("crosspoint-phone").shadowRoot.querySelector(".warning")?.textContent) === is, is);
+  const told = (words) => page.waitForFunction((words) => warned.includes(words), words);
+  gateway.event("call.warning", { call, name: "trunk-high-loss", active: true, value: 0.1, threshold: 0.05 });
+  await shown(true);
+  gateway.event("call.warning", { call, name: "trunk-high-loss", active: false, value: 0, threshold: 0.05 });
+  await shown(false);
+  assert.deepEqual(await page.evaluate(() => warned.filter((words) => words.startsWith("trunk"))), ["trunk-high-loss true", "trunk-high-loss false"]);
+  // Packets must have come before they can stop.
+  await page.waitForFunction(async () => (await crosspoint.call.getStats()).inbound.packets > 20);
+  await media.pause(call, true);
+  await told("no-inbound-media true");
+  await shown(true);
+  await media.pause(call, false);
+  await told("no-inbound-media false");
+  await page.locator("#hangup").click();
+  await page.locator("#last").waitFor();
   await leave(page);
 });
 
