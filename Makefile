@@ -102,7 +102,7 @@ bench-pages:
 
 # The API's answers beside a thousand calls, over a million records. Wants the machine alone.
 bench-api: setup-test
-	ulimit -n 8192; cargo test --release --test api_load -- --ignored --nocapture --test-threads=1
+	ulimit -n 8192; WRITE_DOCS=1 cargo test --release --test api_load -- --ignored --nocapture --test-threads=1
 
 # Root, for the browser's networks; the machine should do nothing else.
 resilience: setup-test web/node_modules/.package-lock.json
