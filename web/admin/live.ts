@@ -6,6 +6,8 @@ export class Live extends EventTarget {
   connected = false;
   private source: EventSource | undefined;
   private frame = 0;
+  /** What was told while the list is read: it may be newer than the list. */
+  private waiting: (() => void)[] | undefined;
 
   start(): void {
     this.stop();
@@ -21,12 +23,9 @@ export class Live extends EventTarget {
     });
     source.addEventListener("reset", () => void this.read());
     for (const type of ["call.started", "call.state"]) {
-      source.addEventListener(type, (event) => this.put(JSON.parse(event.data).data));
+      source.addEventListener(type, (event) => this.told(() => this.put(JSON.parse(event.data).data)));
     }
-    source.addEventListener("call.ended", (event) => {
-      this.calls.delete(JSON.parse(event.data).data.id);
-      this.changed();
-    });
+    source.addEventListener("call.ended", (event) => this.told(() => this.calls.delete(JSON.parse(event.data).data.id)));
     for (const type of ["trunk.up", "trunk.down"]) {
       source.addEventListener(type, () => this.dispatchEvent(new Event("trunks")));
     }
@@ -39,6 +38,7 @@ export class Live extends EventTarget {
 
   /** Everything anew: after a gap nobody knows what was missed. */
   private async read(): Promise<void> {
+    const waiting: (() => void)[] = this.waiting = [];
     const calls: CallRecord[] = [];
     let next: string | null = null;
     do {
@@ -46,15 +46,26 @@ export class Live extends EventTarget {
       calls.push(...page.items);
       next = page.next;
     } while (next);
+    // A later reading has begun: what was told since then waits for that one.
+    if (this.waiting !== waiting) return;
+    this.waiting = undefined;
     this.calls.clear();
     for (const call of calls) this.calls.set(call.id, call);
+    for (const act of waiting) act();
     this.changed();
   }
 
   private put(news: Partial<CallRecord> & { id: string }): void {
     const before = this.calls.get(news.id);
     this.calls.set(news.id, { ...(before ?? {} as CallRecord), ...news });
-    this.changed();
+  }
+
+  private told(act: () => void): void {
+    if (this.waiting) this.waiting.push(act);
+    else {
+      act();
+      this.changed();
+    }
   }
 
   /** However much happens, there is one drawing a frame. */
