@@ -130,12 +130,12 @@ const ORDER: &str = " ORDER BY started_at_ms DESC, id DESC LIMIT $3";
 /// How many records have a number that begins so, up to one more than [`MOST_FEW`] on each side.
 pub(super) const FEW: &str = "
 SELECT (SELECT COUNT(*) FROM (SELECT 1 AS one FROM cdrs
-                              WHERE from_number >= $1 AND from_number < $2 LIMIT 2501) AS a)
+                              WHERE from_number >= $1 AND from_number < $2 LIMIT 5001) AS a)
      + (SELECT COUNT(*) FROM (SELECT 1 AS one FROM cdrs
-                              WHERE to_number >= $1 AND to_number < $2 LIMIT 2501) AS b) AS found";
-/// More than this is many: of a million records, a page of 50 in the list's order then reads at most 20,000
+                              WHERE to_number >= $1 AND to_number < $2 LIMIT 5001) AS b) AS found";
+/// More than this is many: of a million records, a page of 50 in the list's order then reads some 10,000
 /// rows, which takes as long as bringing these in order.
-pub(super) const MOST_FEW: i64 = 2500;
+pub(super) const MOST_FEW: i64 = 5000;
 
 #[cfg(test)]
 mod tests {
