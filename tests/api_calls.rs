@@ -16,31 +16,15 @@ use support::browser::Browser;
 use support::gateway::Gateway;
 use support::http::{get, no_call_is_on, records, request};
 use support::phones::Baresip;
+use support::plan::PHONE;
 use support::process::run;
 use support::sound;
 use support::talk::Talk;
 
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["7XX"]
-route = ["phone"]
-"#;
-
 #[test]
 fn a_program_connects_a_page_with_a_phone() {
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve_at(phone.port, PLAN, "127.0.0.1", "");
+    let gateway = Gateway::serve_at(phone.port, PHONE, "127.0.0.1", "");
     let call = |body: Value| request(&gateway.base, "POST", "/v1/calls", &[], &body.to_string());
     let order = json!({"user": "web", "to": "700"});
     let nobody = call(order.clone());

@@ -13,34 +13,8 @@ use support::browser::Browser;
 use support::gateway::Gateway;
 use support::http;
 use support::phones::{Baresip, Sipp};
+use support::plan::{PHONE, PHONE_AND_PAGE};
 use support::sound::{best_level, write_tone};
-
-/// Everything dials the one trunk.
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["7XX"]
-route = ["phone"]
-[[inbound]]
-name = "to the page"
-did = ["+493012345670"]
-flow = ["user:web"]
-"#;
-const INBOUND: &str = r#"[[inbound]]
-name = "to the page"
-did = ["+493012345670"]
-flow = ["user:web"]
-"#;
 
 #[test]
 fn the_demo_is_heard_in_chromium() {
@@ -107,7 +81,7 @@ fn the_demo_is_heard_in_chromium() {
 #[test]
 fn a_page_talks_with_baresip() {
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve(phone.port, PLAN);
+    let gateway = Gateway::serve(phone.port, PHONE_AND_PAGE);
     let dir = TempDir::new("baresip-browser");
     let microphone = dir.join("microphone.wav");
     write_tone(&microphone, 48_000, 620.0, -20.0, 20.0);
@@ -137,8 +111,7 @@ fn a_page_talks_with_baresip() {
 #[test]
 fn a_route_with_one_codec_passes_it_from_end_to_end() {
     let phone = Baresip::start(880.0, -20.0);
-    let gateway =
-        Gateway::serve(phone.port, &format!("{PLAN}codec = \"pcmu\"\n").replace(INBOUND, ""));
+    let gateway = Gateway::serve(phone.port, &format!("{PHONE}codec = \"pcmu\"\n"));
     let steps = json!([
         {"do": "dial", "to": "700"},
         {"do": "active"},
@@ -159,7 +132,7 @@ fn a_route_with_one_codec_passes_it_from_end_to_end() {
 fn a_page_calls_sipp_which_presses_a_key_and_hangs_up() {
     let phone = Sipp::answer("answer-then-bye.xml");
     // A scenario of sipp takes an OPTIONS for its call.
-    let gateway = Gateway::serve_trunk(phone.port, PLAN, "options_interval = \"0s\"");
+    let gateway = Gateway::serve_trunk(phone.port, PHONE_AND_PAGE, "options_interval = \"0s\"");
     let steps = json!([
         {"do": "dial", "to": "701"},
         {"do": "active"},
@@ -174,7 +147,7 @@ fn a_page_calls_sipp_which_presses_a_key_and_hangs_up() {
 
 #[test]
 fn a_page_without_a_microphone_says_so() {
-    let gateway = Gateway::serve(support::free_port(), PLAN);
+    let gateway = Gateway::serve(support::free_port(), PHONE_AND_PAGE);
     let steps = json!([{"do": "dial", "to": "700"}, {"do": "notice"}]);
     let token = gateway.token();
     let saw = Browser::start(&gateway.base, Some(&token), "none", steps).finish();
@@ -185,7 +158,7 @@ fn a_page_without_a_microphone_says_so() {
 #[test]
 fn sigterm_hangs_up_and_exits_0() {
     let phone = Baresip::start(880.0, -20.0);
-    let mut gateway = Gateway::serve(phone.port, PLAN);
+    let mut gateway = Gateway::serve(phone.port, PHONE_AND_PAGE);
     let steps = json!([
         {"do": "dial", "to": "700"},
         {"do": "active"},

@@ -134,18 +134,9 @@ impl Site {
         serde_json::from_value(trace["items"].clone()).unwrap()
     }
 
-    /// The newest record, when it is there.
-    async fn record(&self, call: &str) -> Value {
-        for _ in 0..200 {
-            let items = self.http("GET", "/v1/cdrs", "", "").await.1["items"].clone();
-            let found =
-                items.as_array().unwrap().iter().find(|record| record["id"] == call).cloned();
-            if let Some(record) = found.filter(|record| !record["ended_at"].is_null()) {
-                return record;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("no record of {call}");
+    /// The call's record, complete.
+    fn record(&self, call: &str) -> Value {
+        tokio::task::block_in_place(|| http::closed_record(&format!("http://{}", self.base), call))
     }
 
     fn health(&self, trunk: &str) -> Health {
@@ -245,7 +236,7 @@ async fn a_503_and_an_unreachable_trunk_lead_to_the_next() {
         let expected = ["attempt 1: trunk a", &next, "attempt 2: trunk b", "attempt 2: answered"];
         assert_eq!(attempts(&trace), expected);
         page.ask(json!({"type": "call.hangup", "call": call})).await;
-        let record = site.record(&call).await;
+        let record = site.record(&call);
         assert_eq!((&record["trunk"], &record["attempts"]), (&json!("b"), &json!(2)));
         assert_eq!(record["trace"], json!(trace), "the record keeps the trace");
         // What a call does is what is explained.
@@ -292,7 +283,7 @@ async fn the_called_partys_answer_and_early_media_are_final() {
         let (_, call) = page.call(NUMBER).await;
         page.event("call.ended").await;
         let trace: Vec<String> =
-            serde_json::from_value(site.record(&call).await["trace"].clone()).unwrap();
+            serde_json::from_value(site.record(&call)["trace"].clone()).unwrap();
         let last = format!("attempt 1: {end}, final");
         assert_eq!(attempts(&trace), ["attempt 1: trunk a", &last]);
         site.gateway.stop(Duration::from_secs(1)).await;
@@ -325,10 +316,10 @@ async fn the_breaker_opens_after_three_failures_and_closes_when_the_trunk_answer
         page.ask(json!({"type": "call.hangup", "call": call})).await;
         if n == 3 {
             let trace: Vec<String> =
-                serde_json::from_value(site.record(&call).await["trace"].clone()).unwrap();
+                serde_json::from_value(site.record(&call)["trace"].clone()).unwrap();
             assert!(trace.contains(&"pass  a is down".to_owned()), "{trace:?}");
         } else {
-            site.record(&call).await;
+            site.record(&call);
         }
     }
     assert_eq!(site.health("a"), Health::Down);
@@ -358,7 +349,7 @@ async fn a_cap_says_which_it_is_and_emergency_passes() {
     page.state("active").await;
     for call in [first, emergency] {
         page.ask(json!({"type": "call.hangup", "call": call})).await;
-        site.record(&call).await;
+        site.record(&call);
     }
     let error = page.call(NUMBER).await.0["error"].clone();
     assert!(error["message"].as_str().unwrap().starts_with("2 calls a minute"), "{error}");

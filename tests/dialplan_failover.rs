@@ -89,19 +89,6 @@ fn gateway(targets: &[String], good: &str) -> Gateway {
     Gateway::of_files(dir, &config, &plan, "info,crosspoint::gateway=debug")
 }
 
-/// The record of a call, complete.
-fn record(gateway: &Gateway, call: &Call) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let records = http::records(&gateway.base);
-        let own = records.into_iter().find(|record| record["id"] == call.id.as_str());
-        if let Some(own) = own.filter(|record| !record["ended_at"].is_null()) {
-            return own;
-        }
-        assert!(Instant::now() < deadline, "no record of {}", call.id);
-    }
-}
-
 /// The lines of a record's trace that tell of attempts, without their times.
 fn attempts(record: &Value) -> Vec<String> {
     let lines = record["trace"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
@@ -173,7 +160,7 @@ async fn the_called_partys_own_answers_and_early_media_are_final() {
         let status = statuses.get(n).map_or("503", |status| &status[..3]);
         let call = place(&page, &format!("70{n}")).await;
         call.ended(&mut page, Duration::from_secs(15)).await.unwrap();
-        let record = record(&gateway, &call);
+        let record = http::closed_record(&gateway.base, call.id.as_str());
         let expected = [format!("attempt 1: trunk t{n}"), format!("attempt 1: {status}, final")];
         assert_eq!(attempts(&record), expected);
         assert_eq!(record["sip"]["status"].to_string(), status, "{record}");
@@ -201,7 +188,7 @@ async fn a_trunk_without_a_sign_of_life_is_left_after_4_s_and_its_late_183_is_ca
         "{on:?}"
     );
     call.hang_up(&mut page).await.unwrap();
-    let record = record(&gateway, &call);
+    let record = http::closed_record(&gateway.base, call.id.as_str());
     let expected = [
         "attempt 1: trunk t0",
         "attempt 1: no answer, the next is tried",

@@ -176,10 +176,7 @@ async fn a_call_through_the_demo_has_the_trace_of_explain_in_its_record() {
 
 /// The trace in a call's record, which begins as the plan explains it.
 fn trace_in_record(gateway: &Gateway, call: &str) -> Vec<String> {
-    let record = eventually("no record", || {
-        let all = http::records(&gateway.base);
-        all.into_iter().find(|record| record["id"] == call && !record["ended_at"].is_null())
-    });
+    let record = http::closed_record(&gateway.base, call);
     let trace: Vec<String> = serde_json::from_value(record["trace"].clone()).unwrap();
     let dialled = record["to"]["uri"].as_str().unwrap();
     let explained = explained(gateway, dialled);

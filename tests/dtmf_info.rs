@@ -13,27 +13,11 @@ use serde_json::{Value, json};
 use support::gateway::Gateway;
 use support::http;
 use support::phones::Sipp;
+use support::plan::PHONE;
 use support::wire::Wire;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const LIMIT: Duration = Duration::from_secs(20);
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["700"]
-route = ["phone"]
-"#;
-
 /// A page in a call with sipp.
 async fn talk(gateway: &Gateway) -> (Page, Call) {
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
@@ -69,7 +53,7 @@ async fn info_that_is_taken_is_in_the_receipt_and_the_timeline() {
     let wire = Wire::start(true);
     let mut sipp = Sipp::listen(wire.port);
     let gateway =
-        Gateway::serve_trunk(sipp.port, PLAN, "dtmf = \"info\"\noptions_interval = \"0s\"");
+        Gateway::serve_trunk(sipp.port, PHONE, "dtmf = \"info\"\noptions_interval = \"0s\"");
     let (mut page, call) = talk(&gateway).await;
     assert_eq!(told(&mut page, "dtmf.mode").await["mode"], "sip-info");
     send(&page, &call, "7#").await;
@@ -95,7 +79,7 @@ async fn refused(status: Option<&str>, code: u16) {
     let wire = Wire::start(true);
     let sipp = Sipp::refuse_info(wire.port, status);
     // This rule's digits may be in the log.
-    let plan = format!("{PLAN}log_digits = true\n");
+    let plan = format!("{PHONE}log_digits = true\n");
     let gateway =
         Gateway::serve_trunk(sipp.port, &plan, "dtmf = \"info\"\noptions_interval = \"0s\"");
     let (mut page, call) = talk(&gateway).await;
@@ -146,7 +130,7 @@ async fn info_that_nobody_answers_goes_on_as_events() {
 async fn info_of_the_phone_is_a_digit_of_the_page_or_refused() {
     let wire = Wire::start(true);
     let mut sipp = Sipp::send_info(wire.port);
-    let gateway = Gateway::serve_trunk(sipp.port, PLAN, "options_interval = \"0s\"");
+    let gateway = Gateway::serve_trunk(sipp.port, PHONE, "options_interval = \"0s\"");
     let (mut page, call) = talk(&gateway).await;
     for (key, ms) in [("5", 100), ("#", 250)] {
         let end = |e: &Event| e.text("type") == "dtmf" && e.text("phase") == "end";
@@ -165,7 +149,7 @@ async fn no_way_for_digits_is_an_error_of_the_page_and_illegal_tones_name_the_ch
     // Its answer has no telephone events.
     let sipp = Sipp::send_info(wire.port);
     let trunk = "dtmf = \"rfc4733\"\noptions_interval = \"0s\"";
-    let gateway = Gateway::serve_trunk(sipp.port, PLAN, trunk);
+    let gateway = Gateway::serve_trunk(sipp.port, PHONE, trunk);
     let (mut page, call) = talk(&gateway).await;
     let mode = told(&mut page, "dtmf.mode").await;
     assert_eq!((&mode["mode"], &mode["error"]["code"]), (&Value::Null, &json!("media/no-digits")));

@@ -13,6 +13,7 @@ use support::browser::{Browser, Engine};
 use support::gateway::Gateway;
 use support::page_wire::{PageEvent, PageWire};
 use support::phones::{Baresip, Linphone, Sipp};
+use support::plan::PHONE;
 use support::sound::keys_by_multimon;
 use support::wire::{Press, Wire, read_capture};
 use support::{TempDir, sound};
@@ -34,23 +35,6 @@ const WHOLE: [Presses; 6] = [
     &[("01234567", 3000)],
     &[("89*#ABCD", 3000)],
 ];
-
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["700"]
-route = ["phone"]
-"#;
 
 /// Added to it where there is a second phone.
 const SECOND: &str = r#"
@@ -108,7 +92,11 @@ fn attempt(engine: Engine, way: Way, presses: Presses) -> Run {
         sipp.port,
         way = way.word()
     );
-    let gateway = Gateway::serve_trunk(phone.port, &format!("{PLAN}{SECOND}"), &trunks);
+    let gateway = Gateway::serve_trunk(
+        phone.port,
+        &format!("{}{SECOND}", PHONE.replace("7XX", "700")),
+        &trunks,
+    );
     let token = gateway.token();
     let mut steps = vec![
         json!({"do": "dial", "to": "700"}),
@@ -307,7 +295,7 @@ fn heard(saw: &[Value], keys: &str) -> Vec<u64> {
 #[test]
 fn baresip_presses_keys() {
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve_trunk(phone.port, PLAN, "dtmf = \"rfc4733\"\n");
+    let gateway = Gateway::serve_trunk(phone.port, PHONE, "dtmf = \"rfc4733\"\n");
     let keys = "0123456789*#";
     let capture = PageWire::start();
     let mut page = a_page_hears(&gateway, "0123456789*#ABCD");
@@ -330,7 +318,7 @@ fn baresip_presses_keys() {
 #[test]
 fn linphonec_presses_keys_by_info() {
     let phone = Linphone::start();
-    let gateway = Gateway::serve_trunk(phone.port, PLAN, "");
+    let gateway = Gateway::serve_trunk(phone.port, PHONE, "");
     let keys = "0123456789*#";
     let mut page = a_page_hears(&gateway, keys);
     page.has_done("connected");
@@ -346,7 +334,7 @@ fn linphonec_presses_keys_by_info() {
 fn the_captures_of_sipp_are_one_key_each() {
     let wire = Wire::start(false);
     let sipp = Sipp::listen(wire.port);
-    let gateway = Gateway::serve_trunk(sipp.port, PLAN, "options_interval = \"0s\"");
+    let gateway = Gateway::serve_trunk(sipp.port, PHONE, "options_interval = \"0s\"");
     let keys = "550912378465*#";
     let mut page = a_page_hears(&gateway, keys);
     page.has_done("connected");

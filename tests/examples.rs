@@ -12,28 +12,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::gateway::Gateway;
 use support::phones::Baresip;
+use support::plan::PHONE_AND_PAGE;
 use support::process::Process;
-
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["7XX"]
-route = ["phone"]
-[[inbound]]
-name = "to the page"
-did = ["+493012345670"]
-flow = ["user:web"]
-"#;
 
 #[test]
 fn twenty_lines_place_a_call_and_take_one() {
@@ -44,7 +24,7 @@ fn twenty_lines_place_a_call_and_take_one() {
     assert!(readme.contains(page.trim_end()), "the README shows the example as it is");
 
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve(phone.port, PLAN);
+    let gateway = Gateway::serve(phone.port, PHONE_AND_PAGE);
     let plan = json!({"base": gateway.base, "token": gateway.token(), "call": "700"});
     let mut command = Command::new("node");
     let web = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("web");

@@ -106,15 +106,6 @@ fn says(code: &str, by: &str) -> (String, String) {
     (code.to_owned(), by.to_owned())
 }
 
-async fn record(gateway: &Gateway) -> Value {
-    loop {
-        match http::records(&gateway.base).pop() {
-            Some(record) if !record["ended_at"].is_null() => return record,
-            _ => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
-}
-
 /// The caller hands the callee over to the trunk's phone: it keeps its call, its digits go to the phone.
 #[tokio::test]
 async fn a_page_hands_the_page_it_called_over_to_a_number() {
@@ -149,7 +140,7 @@ async fn a_page_hands_the_page_it_called_over_to_a_number() {
     let heard = phone.recording();
     let level = best_level(&heard, 1010.0);
     assert!(level > -40.0, "the phone hears bob at {level} dBm0 in {} samples", heard.len());
-    let record = record(&gateway).await;
+    let record = http::closed_record(&gateway.base, call.id.as_str());
     assert_eq!((&record["direction"], &record["trunk"]), (&json!("internal"), &json!("phone")));
     assert_eq!(record["ended_by"], "caller", "the phone sits in the caller's place: {record:#}");
     assert!(record["trace"].to_string().contains("trunk phone is to take the call over"));

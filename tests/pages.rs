@@ -14,28 +14,13 @@ use support::coturn::Coturn;
 use support::gateway::{Gateway, LEVELS, gateway_config};
 use support::http;
 use support::phones::Baresip;
+use support::plan::PHONE_AND_PAGE;
 use support::sound::{best_level, write_tone};
 
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["7XX"]
-route = ["phone"]
-[[inbound]]
-name = "to the page"
-did = ["+493012345670"]
-flow = ["user:away", "user:web"]
-"#;
+/// A user whose page is never there is asked first.
+fn plan() -> String {
+    PHONE_AND_PAGE.replace("flow = [", "flow = [\"user:away\", ")
+}
 
 /// `away` is a user who is never there: the flow goes on to its next step.
 const USERS: &str = "[user.away]\ncountry = \"DE\"\n";
@@ -44,7 +29,7 @@ const USERS: &str = "[user.away]\ncountry = \"DE\"\n";
 #[test]
 fn two_pages_ring_and_the_first_answer_wins() {
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve_at(phone.port, PLAN, "127.0.0.1", USERS);
+    let gateway = Gateway::serve_at(phone.port, &plan(), "127.0.0.1", USERS);
     let token = gateway.token();
     let slow = json!([{"do": "rings"}, {"do": "ended"}]);
     let fast = json!([
@@ -78,7 +63,7 @@ fn a_page_behind_turn_talks_with_credentials_made_for_it() {
         "{USERS}[ice]\nservers = [{{ urls = [\"turn:127.0.0.1:{}?transport=udp\"], secret = \"{}\" }}]\n",
         turn.port, "a secret that both know"
     );
-    let gateway = Gateway::serve_at(phone.port, PLAN, "127.0.0.1", &tables);
+    let gateway = Gateway::serve_at(phone.port, &plan(), "127.0.0.1", &tables);
     let token = gateway.token();
     let steps = json!([
         {"do": "dial", "to": "700"},
@@ -112,7 +97,7 @@ fn a_page_on_a_bad_network_is_heard_and_its_digits_arrive_once() {
         "{USERS}[ice]\nservers = [{{ urls = [\"turn:127.0.0.1:{}?transport=udp\"], secret = \"{}\" }}]\n",
         network.port, "a secret that both know"
     );
-    let gateway = Gateway::serve_at(phone.port, PLAN, "127.0.0.1", &tables);
+    let gateway = Gateway::serve_at(phone.port, &plan(), "127.0.0.1", &tables);
     let dir = TempDir::new("bad-network");
     let microphone = dir.join("microphone.wav");
     write_tone(&microphone, 48_000, 620.0, -20.0, 20.0);
@@ -150,7 +135,7 @@ fn a_page_talks_with_a_gateway_that_is_ice_lite() {
     let dir = TempDir::new("lite");
     let config =
         gateway_config(&dir, phone.port).replace("[media]\n", "[media]\nice_lite = true\n");
-    let gateway = Gateway::of_files(dir, &format!("{config}{USERS}"), PLAN, LEVELS);
+    let gateway = Gateway::of_files(dir, &format!("{config}{USERS}"), &plan(), LEVELS);
     let steps = json!([
         {"do": "dial", "to": "700"},
         {"do": "active"},
@@ -170,7 +155,7 @@ fn a_page_talks_with_a_gateway_that_is_ice_lite() {
 fn a_page_calls_another_by_its_extension() {
     let phone = Baresip::start(880.0, -20.0);
     let users = format!("{USERS}[user.bob]\ncountry = \"DE\"\n");
-    let plan = format!("{PLAN}[extension]\n\"101\" = \"user:web\"\n\"102\" = \"user:bob\"\n");
+    let plan = format!("{}[extension]\n\"101\" = \"user:web\"\n\"102\" = \"user:bob\"\n", plan());
     let gateway = Gateway::serve_at(phone.port, &plan, "127.0.0.1", &users);
     let dir = TempDir::new("extension");
     let sound = |name: &str, hz: f64| {

@@ -140,7 +140,7 @@ async fn a_folder_that_takes_nothing_costs_the_recording_and_never_the_call() {
     talk.hears(880.0).await;
     talk.hang_up().await;
     http::no_call_is_on(&talk.gateway.base);
-    let record = record_of(&talk.gateway.base, 1);
+    let record = http::closed_records(&talk.gateway.base, 1).remove(0);
     assert_eq!(record["recording"]["failed"], true, "{record}");
     assert_eq!(record["cause"], "hangup", "{record}");
     let failed = "crosspoint_recordings_total{result=\"failed\"}";
@@ -187,21 +187,8 @@ fn goes_on(base: &str, bytes: usize) -> usize {
     }
 }
 
-/// The newest record, once there are so many that are complete.
-fn record_of(base: &str, count: usize) -> Value {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        let records = http::records(base);
-        if records.len() == count && records.iter().all(|record| record["ended_at"].is_string()) {
-            return records[0].clone();
-        }
-        assert!(Instant::now() < deadline, "{records:?}");
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
-}
-
 fn recording_of(base: &str, count: usize) -> String {
-    let record = record_of(base, count);
+    let record = http::closed_records(base, count).remove(0);
     record["recording"]["id"].as_str().unwrap_or_else(|| panic!("{record}")).to_owned()
 }
 

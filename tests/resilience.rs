@@ -21,24 +21,8 @@ use support::gateway::Gateway;
 use support::http;
 use support::network::Network;
 use support::phones::Baresip;
+use support::plan::PHONE;
 use support::sound::{level, longest_gap, write_tone};
-
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["7XX"]
-route = ["phone"]
-"#;
 
 /// What a fault did to a call, in ms without the other side's tone.
 struct Gaps {
@@ -78,9 +62,9 @@ fn survive(
             let tables = format!(
                 "[ice]\nservers = [{{ urls = [\"{url}\"], secret = \"{TURN_SECRET}\" }}]\n"
             );
-            Gateway::serve_at(phone.port, PLAN, "127.0.0.1", &tables)
+            Gateway::serve_at(phone.port, PHONE, "127.0.0.1", &tables)
         }
-        None => Gateway::serve(phone.port, PLAN),
+        None => Gateway::serve(phone.port, PHONE),
     };
     let cable = Cable::to(&gateway.base);
     let dir = TempDir::new("resilience");
@@ -185,7 +169,7 @@ fn reload_by(engine: Engine, way: Way) -> Gaps {
 fn a_key_of_the_phone_comes_without_the_socket_and_counts_once() {
     let _alone = alone();
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve(phone.port, PLAN);
+    let gateway = Gateway::serve(phone.port, PHONE);
     let cable = Cable::to(&gateway.base);
     let steps = json!([
         {"do": "dial", "to": "700"},
@@ -221,7 +205,7 @@ fn a_key_of_the_phone_comes_without_the_socket_and_counts_once() {
 fn hanging_up_while_the_socket_is_cut_ends_the_call_at_both_ends() {
     let _alone = alone();
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve(phone.port, PLAN);
+    let gateway = Gateway::serve(phone.port, PHONE);
     let cable = Cable::to(&gateway.base);
     let begin = ["dial", "active", "connected"].map(|step| json!({"do": step, "to": "700"}));
     let line = |name: &str| json!({"do": "line", "name": name});
@@ -271,7 +255,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn moved(engine: Engine) -> Gaps {
     let network = Network::start();
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve_at(phone.port, PLAN, &network.address(), "");
+    let gateway = Gateway::serve_at(phone.port, PHONE, &network.address(), "");
     let dir = TempDir::new("moved");
     let microphone = dir.join("microphone.wav");
     write_tone(&microphone, 48_000, 620.0, -12.0, 120.0);

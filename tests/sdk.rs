@@ -15,25 +15,10 @@ use support::browser::{Browser, Engine};
 use support::gateway::Gateway;
 use support::http;
 use support::phones::Baresip;
+use support::plan::PHONE;
 
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["7XX"]
-route = ["phone"]
-[extension]
-"610" = "app:echo"
-"#;
+/// The echo that a preflight calls.
+const ECHO: &str = "[extension]\n\"610\" = \"app:echo\"\n";
 
 #[test]
 fn the_library_keeps_what_its_types_say_in_chromium() {
@@ -111,7 +96,7 @@ fn warned(name: &str, active: bool) -> String {
 
 fn keeps_its_word(engine: Engine) {
     let phone = Baresip::start(880.0, -20.0);
-    let gateway = Gateway::serve(phone.port, PLAN);
+    let gateway = Gateway::serve(phone.port, &format!("{PHONE}{ECHO}"));
     let mut happenings = Happenings::follow(&gateway.base);
     let script = |code: &str| json!({"do": "script", "code": code});
     // Firefox does not tell how loud its microphone is: then nothing is said of it.

@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crosspoint::base::{CallId, Digit};
 use crosspoint::selftest::{Page, Peer};
@@ -280,16 +280,7 @@ async fn digits_and_numbers_are_in_no_log() {
             assert!(!line.contains(form) || line.contains("digit: hidden"), "{form} is in {line}");
         }
     }
-    // The record of the end follows that of the answer into the database.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let record = loop {
-        let mut records = http::records(&bystander.gateway.base).into_iter();
-        let ended = records.find(|r| r["id"] == call.as_str() && r["ended_at"].is_string());
-        match ended {
-            Some(record) => break record,
-            None => assert!(Instant::now() < deadline, "no record of the call's end"),
-        }
-    };
+    let record = http::closed_record(&bystander.gateway.base, call.as_str());
     assert!(record["digits"].as_u64().is_some_and(|count| count > 0), "a count is kept: {record}");
     assert!(!record.to_string().contains("73915284"), "{record}");
 }

@@ -140,12 +140,7 @@ async fn sipp_asks(way: Way) {
     sipp.is_content();
     { call }.hang_up(&mut page).await.unwrap();
     south.is_content();
-    let record = loop {
-        match support::http::records(&gateway.base).pop() {
-            Some(record) if !record["ended_at"].is_null() => break record,
-            _ => tokio::task::yield_now().await,
-        }
-    };
+    let record = &support::http::closed_records(&gateway.base, 1)[0];
     assert!(
         record["trace"].to_string().contains("trunk south is to take the call over"),
         "{record}"

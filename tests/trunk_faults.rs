@@ -7,7 +7,6 @@ mod support;
 
 use std::net::UdpSocket;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crosspoint::selftest::Page;
 use support::bystander::{PLAN, place};
@@ -147,7 +146,7 @@ async fn a_broken_trunk_costs_its_own_call_and_says_why() {
         let ended = { call }.ended(&mut page, LIMIT).await.unwrap();
         assert_eq!(ended.text("code"), code, "{name}: {}", ended.body);
         sipp.is_content();
-        let record = record(&gateway, id.as_str()).await;
+        let record = http::closed_record(&gateway.base, id.as_str()).to_string();
         assert!(record.contains(&format!("\"{code}\"")), "{name}: {record}");
         // Why, in the trunk's own words.
         if name == "wants a password that nobody has" {
@@ -159,21 +158,6 @@ async fn a_broken_trunk_costs_its_own_call_and_says_why() {
         let ended = { beside }.hang_up(&mut page).await.unwrap();
         assert_eq!(ended.text("code"), "hangup", "{name}");
         assert_eq!(http::metric(&gateway.base, "crosspoint_panics_caught_total"), 0.0, "{name}");
-    }
-}
-
-/// The record of a call that is over.
-async fn record(gateway: &Gateway, id: &str) -> String {
-    let deadline = Instant::now() + LIMIT;
-    let mut step = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        step.tick().await;
-        let records = http::records(&gateway.base);
-        let over = |own: &&serde_json::Value| own["id"] == id && !own["ended_at"].is_null();
-        if let Some(record) = records.iter().find(over) {
-            return record.to_string();
-        }
-        assert!(Instant::now() < deadline, "no record of {id}");
     }
 }
 

@@ -69,6 +69,31 @@ pub fn records(base: &str) -> Vec<Value> {
     get(base, "/v1/cdrs", &[]).json()["items"].as_array().unwrap().clone()
 }
 
+/// The record of this call, once the call is over.
+pub fn closed_record(base: &str, call: &str) -> Value {
+    let is_it = |record: &Value| record["id"] == call;
+    closed(base, 1, is_it).pop().unwrap()
+}
+
+/// The records, newest first, once there are so many and every call is over: the end of a call follows its
+/// last message into the database.
+pub fn closed_records(base: &str, count: usize) -> Vec<Value> {
+    closed(base, count, |_| true)
+}
+
+fn closed(base: &str, count: usize, is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut all = records(base);
+        all.retain(&is_meant);
+        if all.len() >= count && all.iter().all(|record| !record["ended_at"].is_null()) {
+            return all;
+        }
+        assert!(Instant::now() < deadline, "not {count} records of calls that are over: {all:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 /// Waits until no call is on: a call that was refused goes right after its answer.
 pub fn no_call_is_on(base: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -19,6 +19,7 @@ pub mod menus;
 pub mod network;
 pub mod page_wire;
 pub mod phones;
+pub mod plan;
 pub mod postgres;
 pub mod process;
 pub mod raw_phone;
