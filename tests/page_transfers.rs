@@ -38,6 +38,10 @@ user = ["web", "bob"]
 to = ["7XX"]
 route = ["phone"]
 max_call = "2m"
+[[inbound]]
+name = "to the page"
+did = ["+493012345670"]
+flow = ["user:web"]
 [extension]
 "101" = "user:web"
 "102" = "user:bob"
@@ -205,8 +209,8 @@ async fn join(page: &Page, call: &Call, other: &Call) -> anyhow::Result<Value> {
     page.ask(json!({"type": "call.transfer", "call": call.id, "other_call": other.id})).await
 }
 
-/// The far sides of two calls of one page are joined, and it is out of both: a page and a phone, asked in
-/// either call, and two pages.
+/// The far sides of two calls of one page are joined, and it is out of both: a page and a phone that it called or
+/// that called it, asked in either call, and two pages.
 #[tokio::test]
 async fn a_page_joins_the_far_sides_of_its_two_calls() {
     let phone = Baresip::start(880.0, -20.0);
@@ -216,7 +220,13 @@ async fn a_page_joins_the_far_sides_of_its_two_calls() {
     for asked_in_the_phones in [false, true] {
         let (first, bobs) = talk(&mut alice, &mut bob).await;
         alice.ask(json!({"type": "call.hold", "call": first.id})).await.unwrap();
-        let second = Call::start(&alice, LOOPBACK, "700").await.unwrap();
+        let second = if asked_in_the_phones {
+            let sip = gateway.sip_udp.unwrap();
+            phone.dial(&format!("sip:+493012345670@{sip}"));
+            take(&mut alice, 620.0).await
+        } else {
+            Call::start(&alice, LOOPBACK, "700").await.unwrap()
+        };
         second.state(&mut alice, "active").await.unwrap();
         hears(&second, 880.0).await;
         let (asked, other) =
