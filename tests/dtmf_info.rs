@@ -18,6 +18,7 @@ use support::wire::Wire;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const LIMIT: Duration = Duration::from_secs(20);
+
 /// A page in a call with sipp.
 async fn talk(gateway: &Gateway) -> (Page, Call) {
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
