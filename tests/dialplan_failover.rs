@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crosspoint::selftest::{Call, Page};
+use crosspoint::selftest::Page;
 use serde_json::Value;
 use support::bystander::place;
 use support::gateway::Gateway;
@@ -104,7 +104,7 @@ async fn answered(gateway: &Gateway, page: &mut Page, to: &str) -> Value {
     let call = place(page, to).await;
     call.state(page, "active").await.unwrap();
     call.hang_up(page).await.unwrap();
-    record(gateway, &call)
+    http::closed_record(&gateway.base, call.id.as_str())
 }
 
 #[tokio::test(flavor = "multi_thread")]
