@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -100,7 +100,10 @@ impl Baresip {
     /// The same with a tone at another rate than 8 kHz.
     fn start_at(rate: u32, hz: f64, dbm0: f64, settings: &str, account: &str) -> Baresip {
         let dir = TempDir::new("baresip");
-        let (port, control_port, keys_port) = (free_port(), free_port(), free_port());
+        // It listens for TLS one port above.
+        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", port.wrapping_add(1))).is_ok();
+        let port = (0..100).map(|_| free_port()).find(is_free).unwrap();
+        let (control_port, keys_port) = (free_port(), free_port());
         // It plays a file only in as many channels as its codec has: Opus, at 48 kHz, has two.
         let channels = if rate == 48_000 { 2 } else { 1 };
         super::sound::write_tone_in(channels, &dir.join("tone.wav"), rate, hz, dbm0, 90.0);
