@@ -30,7 +30,7 @@ pub(super) async fn run(gateway: Arc<Inner>, mut pages: mpsc::Receiver<FromPage>
                 tracing::info!(session.id = %session, user.id = %user, "page signed in");
             }
             FromPage::Copy { session, call, text } => {
-                if let Some(call) = gateway.registry.call(call) {
+                if let Some(call) = gateway.registry.call_of_page(call) {
                     call.tell(CallInput::Say(session, text));
                 }
             }
@@ -71,7 +71,7 @@ fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Req
             return live.page.reply(request, Ok(Reply::Done {}));
         }
         Request::CallMessage(message) => {
-            if gateway.registry.call(message.call).is_none() {
+            if gateway.registry.call_of_page(message.call).is_none() {
                 return refuse(ErrorCode::SignalUnknownCall);
             }
             let (id, user, data) = (message.call, &live.claims.sub, message.data);
@@ -84,7 +84,7 @@ fn asked(gateway: &Arc<Inner>, session: SessionId, request: RequestId, body: Req
         },
     };
     let wants_reply = !matches!(body, Request::Ice(_));
-    let Some(call) = gateway.registry.call(call) else {
+    let Some(call) = gateway.registry.call_of_page(call) else {
         if wants_reply {
             // Hanging up a call that has just ended is what was wanted.
             let outcome = match body {

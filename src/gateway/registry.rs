@@ -119,13 +119,21 @@ impl Registry {
     }
 
     pub fn call(&self, id: CallId) -> Option<LiveCall> {
+        self.lock().calls.get(&id).cloned()
+    }
+
+    /// The call that a page knows by this id: another one, where it was joined with that.
+    pub fn call_of_page(&self, id: CallId) -> Option<LiveCall> {
         let inner = self.lock();
         inner.calls.get(inner.joined.get(&id).unwrap_or(&id)).cloned()
     }
 
-    /// A page goes on to know the call `to` by this id.
+    /// A page goes on to know the call `to` by this id, if that is still on.
     pub fn go_by(&self, known: CallId, to: CallId) {
-        self.lock().joined.insert(known, to);
+        let mut inner = self.lock();
+        if inner.calls.contains_key(&to) {
+            inner.joined.insert(known, to);
+        }
     }
 
     pub fn calls(&self) -> Vec<LiveCall> {
@@ -159,6 +167,14 @@ impl Registry {
 
     pub fn add_sip(&self, session: sip::Session, call: CallId) {
         self.lock().sip.insert(session, call);
+    }
+
+    /// A SIP session goes into another call, if that is still on.
+    pub fn move_sip(&self, session: sip::Session, to: CallId) {
+        let mut inner = self.lock();
+        if inner.calls.contains_key(&to) {
+            inner.sip.insert(session, to);
+        }
     }
 
     pub fn remove_sip(&self, session: sip::Session) {

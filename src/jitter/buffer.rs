@@ -109,8 +109,8 @@ impl PlayoutBuffer {
         let timestamp = stream.extend(packet.timestamp);
         if !matches!(content, Content::Event) {
             // A late one counts above all: it is why the delay must grow.
-            let missing =
-                if steps > 0 { steps - 1 } else { -i64::from(self.slots.get(seq).is_none()) };
+            let fills = seq >= stream.next && self.slots.get(seq).is_none();
+            let missing = if steps > 0 { steps - 1 } else { -i64::from(fills) };
             self.delay.observe(arrived, timestamp, missing);
         }
         if seq < stream.next && stream.phase == Phase::Starting {

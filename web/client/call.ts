@@ -521,9 +521,12 @@ export class Call extends Target<CallEventMap> {
   }
 
   private openEarly(): void {
-    this.early = this.microphone();
+    const opened = this.microphone();
+    this.early = opened;
     // At the answer it is tried again, and said why not.
-    this.early.catch(() => (this.early = null));
+    opened.catch(() => {
+      if (this.early === opened) this.early = null;
+    });
   }
 
   /** Not needed, or another device's. */
@@ -549,8 +552,9 @@ export class Call extends Target<CallEventMap> {
     this.sink.use(init.sink);
     // Before the sound of the far side: Safari plays none until the page has the microphone.
     if (init.track) this.closeEarly();
-    let track = init.track ?? await (this.early ?? this.microphone());
+    const early = this.early;
     this.early = null;
+    let track = init.track ?? await (early ?? this.microphone());
     // It was unplugged while it rang.
     if (!init.track && track.readyState === "ended") track = await this.microphone();
     this.ownTrack = !init.track;

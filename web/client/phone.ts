@@ -164,7 +164,7 @@ export class Phone extends Target<PhoneEventMap> {
       wire.close();
       const code = error instanceof PhoneError ? error.code : "";
       const dated = typeof this.init.token === "function" && (before === null ? code === "auth/expired" : code.startsWith("auth/"));
-      this.good = null;
+      if (code.startsWith("auth/")) this.good = null;
       if (dated && !tried) return this.open(signal, before === null);
       throw error;
     }
@@ -294,11 +294,12 @@ export class Phone extends Target<PhoneEventMap> {
 
   private incoming(body: Body): void {
     if (this.live.has(body["call"])) return;
-    const call = Call._incoming(this.line(), body);
     if (this.init.incoming === false) {
-      call.reject("unavailable").catch(() => {});
+      // Nothing of the call is made ready: no connection, no microphone.
+      this.wire?.request("call.reject", { call: body["call"], reason: "unavailable" }).catch(() => {});
       return;
     }
+    const call = Call._incoming(this.line(), body);
     this.live.set(call.id, call);
     this._fire(new IncomingCallEvent("incomingcall", call));
   }

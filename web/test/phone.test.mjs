@@ -299,6 +299,18 @@ test("the far side calls back: it rings, is answered and heard; or declined", as
   await page.evaluate(() => rang.answer());
   assert.equal(await page.evaluate(() => tracks.length), 3);
   await page.evaluate(() => { rang.hangup(); phone.close(); });
+  // A page that takes no calls refuses them, and opens nothing for them.
+  const refused = call.replace("3A", "6A");
+  await page.evaluate(async (url) => {
+    const { Phone } = await import("/sdk.js");
+    window.phone = new Phone({ url, token: "cp1.mock", incoming: false, resume: "off" });
+    await phone.connect();
+  }, "/v1/rtc");
+  gateway.event("call.incoming", { call: refused, from: { number: "+4930999", uri: "sip:x" }, to: {}, metadata: {}, sdp: await media.offer(refused) });
+  while (!sent("call.reject").some((request) => request.call === refused && request.reason === "unavailable")) await page.waitForTimeout(20);
+  gateway.event("call.cancelled", { call: refused, code: "cancelled" });
+  assert.equal(await page.evaluate(() => tracks.length), 3);
+  await page.evaluate(() => phone.close());
   await leave(page);
 });
 

@@ -18,7 +18,7 @@ use super::trunk_leg::first_codec;
 use crate::base::{Cause, Party};
 use crate::call::{Early, HandOver, Input, Leg, LegEvent, Rejection, State, Target};
 use crate::gateway::accounts::Counted;
-use crate::gateway::routing::{self, Asks, HandOverRoute, NoTransfer};
+use crate::gateway::routing::{self, Asks, Dial, HandOverRoute, NoTransfer};
 use crate::gateway::sip_words;
 use crate::gateway::trunks::Channel;
 use crate::media;
@@ -40,6 +40,8 @@ pub(super) struct Handing {
     pub counted: Option<Counted>,
     /// The page that stayed before, and its far side.
     pub before: (Option<Leg>, Option<Leg>),
+    /// How the call was dialled before.
+    pub dial: Option<Dial>,
     /// Who calls and who is called, as pages that are rung see it.
     pub shown: Option<(Party, Party)>,
 }
@@ -119,7 +121,8 @@ impl CallTask {
         self.engine
             .handle_input(std::time::Instant::now(), input)
             .map_err(|_| NoTransfer::because(Cause::Declined, "the call is in no state for it"))?;
-        self.dial = dial.or(self.dial.take());
+        let before = self.dial.take();
+        self.dial = dial.or_else(|| before.clone());
         self.handing = Some(Handing {
             by: AskedBy::Trunk(session),
             old: leg,
@@ -127,6 +130,7 @@ impl CallTask {
             parked: false,
             counted,
             before: (self.stays, Some(leg)),
+            dial: before,
             shown: None,
         });
         Ok(())
@@ -211,6 +215,7 @@ impl CallTask {
             self.media_command(restored.and_then(|()| media.feed_browser(media::Feed::Trunk)));
         }
         (self.stays, self.far) = handing.before;
+        self.dial = handing.dial;
         self.tell_asker(handing.by, status.status).await;
     }
 

@@ -31,7 +31,7 @@ use crate::gateway::{Inner, sip_words, spawn};
 use crate::media::{self, Phase, TrunkMedia};
 use crate::signaling::socket::Page;
 use crate::signaling::{ErrorCode, Event, Refusal, Reply, TransferStatus};
-use crate::sip::{Answer, Body, Command, OfferIn, Session};
+use crate::sip::{self, Answer, Body, Command, OfferIn, Session};
 
 /// What one call gives to another.
 pub(in crate::gateway) struct Given {
@@ -66,6 +66,8 @@ pub(in crate::gateway) struct Told(pub Page, pub CallId);
 pub(super) struct Joining {
     asking: Leg,
     told: Told,
+    /// A phone that hung up on its way here.
+    hung_up: Option<Session>,
 }
 
 /// A phone that was brought here has been asked to speak to the page that stays.
@@ -149,7 +151,7 @@ impl CallTask {
         });
         tracing::info!(call.id = %self.id, %other, "two calls are to become one");
         told.of(202);
-        self.joining = Some(Joining { asking, told });
+        self.joining = Some(Joining { asking, told, hung_up: None });
         Ok(Reply::Transfer { status: TransferStatus::Accepted })
     }
 
@@ -177,8 +179,39 @@ impl CallTask {
     }
 
     fn connected_call(&self, other: CallId) -> Option<crate::gateway::registry::LiveCall> {
-        let live = self.gateway.registry.call(other).filter(|_| other != self.id)?;
-        (live.view().state == State::Connected).then_some(live)
+        let live = self.gateway.registry.call_of_page(other)?;
+        let connected = live.look(|own| own.state == State::Connected && own.record.id != self.id);
+        connected.then_some(live)
+    }
+
+    /// Carries the end of a session that has gone into another call there.
+    pub(super) fn ended_elsewhere(&self, event: &sip::Event) -> bool {
+        let sip::Event::Ended { session, .. } = event else { return false };
+        let owner = self.gateway.registry.call_of_sip(*session);
+        let Some(owner) = owner.filter(|owner| owner.look(|own| own.record.id != self.id)) else {
+            return false;
+        };
+        owner.tell(CallInput::Sip(Box::new(event.clone())));
+        true
+    }
+
+    /// A session of no leg is over: that of a phone on its way here.
+    pub(super) fn hung_up_on_its_way(&mut self, session: Session) {
+        if let Some(joining) = &mut self.joining {
+            joining.hung_up = Some(session);
+            self.gateway.registry.remove_sip(session);
+        }
+    }
+
+    /// What came for this call after its end.
+    pub(super) async fn came_too_late(&mut self, input: CallInput) {
+        match input {
+            CallInput::Given(Ok(given)) => given.send_away(&self.gateway, self.id).await,
+            CallInput::Sip(event) => {
+                self.ended_elsewhere(&event);
+            }
+            _ => {}
+        }
     }
 
     /// Gives the far side of this call to the one that asks for it, and ends for its own page.
@@ -231,7 +264,7 @@ impl CallTask {
             _ => return None,
         };
         if let Joiner::Trunk { sip, .. } = &joiner {
-            self.gateway.registry.add_sip(*sip, to);
+            self.gateway.registry.move_sip(*sip, to);
         }
         Some(joiner)
     }
@@ -260,6 +293,8 @@ impl CallTask {
             }
             _ => return None,
         };
+        // What was recorded was this call.
+        self.media_command(media.stop_recording());
         let known = *page.known.get_or_insert(self.id);
         self.gateway.registry.go_by(known, to);
         let at = self.routes.iter().position(|(own, _)| *own == of);
@@ -282,9 +317,14 @@ impl CallTask {
             }
         };
         let pair = self.pages_that_talk().filter(|_| self.handing.is_none());
-        let (Some(Joining { asking, told }), Some((caller, callee))) = (joining, pair) else {
+        let (Some(Joining { asking, told, hung_up }), Some((caller, callee))) = (joining, pair)
+        else {
             return given.send_away(&self.gateway, self.id).await;
         };
+        if matches!(given.joiner, Joiner::Trunk { sip, .. } if hung_up == Some(sip)) {
+            tracing::info!(call.id = %self.id, "a phone hung up on its way here");
+            return told.of(NOT_JOINED);
+        }
         let stays = if asking == caller { callee } else { caller };
         let input = Input::Replaced(asking, given.target(), given.until);
         if self.engine.handle_input(Instant::now(), input).is_err() {

@@ -96,6 +96,10 @@ impl CallTask {
         loop {
             let deadline = self.drain().await;
             if self.over {
+                inbox.close();
+                while let Ok(input) = inbox.try_recv() {
+                    self.came_too_late(input).await;
+                }
                 return;
             }
             let timer = async {

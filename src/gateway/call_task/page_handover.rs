@@ -49,6 +49,8 @@ impl CallTask {
             ..Party::default()
         });
         let called = Party { uri: to.to_owned(), ..Party::default() };
+        let before = self.dial.take();
+        self.dial = dial.or_else(|| before.clone());
         self.handing = Some(Handing {
             by: AskedBy::Page(asking),
             old: asking,
@@ -56,9 +58,9 @@ impl CallTask {
             parked: false,
             counted,
             before: (self.stays, self.far),
+            dial: before,
             shown: from.map(|from| (from, called)),
         });
-        self.dial = dial.or(self.dial.take());
         self.stays = Some(stays);
         // As a trunk's 202 to a REFER.
         self.tell_page_transfer(asking, 202);

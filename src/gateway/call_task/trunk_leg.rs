@@ -101,6 +101,9 @@ impl CallTask {
 
     /// Something happened on one of the call's SIP sessions.
     pub(super) async fn sip_event(&mut self, event: Event) {
+        if self.ended_elsewhere(&event) {
+            return;
+        }
         match event {
             Event::Provisional { session, answer } => self.provisional(session, &answer).await,
             Event::Answered { session, answer, offer } => {
@@ -234,7 +237,9 @@ impl CallTask {
     }
 
     fn gone(&mut self, session: Session, cause: Cause) {
-        let Some(leg) = self.leg_of_sip(session) else { return };
+        let Some(leg) = self.leg_of_sip(session) else {
+            return self.hung_up_on_its_way(session);
+        };
         match (&mut self.caller, leg) {
             (Caller::Trunk(trunk), Leg::Caller) => trunk.alive = false,
             (_, Leg::Callee(n)) => {

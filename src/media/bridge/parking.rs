@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::Bridge;
 use crate::media::watch::Watch;
-use crate::media::{Error, LegSide, MediaEvent};
+use crate::media::{Error, Hold, LegSide, MediaEvent};
 
 impl Bridge {
     /// Puts the trunk's leg aside; the place is free for another one.
@@ -48,8 +48,13 @@ impl Bridge {
         Ok(())
     }
 
-    /// It is not wanted any more.
+    /// It is not wanted any more: another one has its place for good, and nobody holds that one.
     pub(in crate::media) fn forget_parked(&mut self) {
         self.parked = None;
+        if std::mem::replace(&mut self.hold, Hold::Off) == Hold::On
+            && let Some(browser) = &mut self.browser
+        {
+            browser.downlink.switch();
+        }
     }
 }
