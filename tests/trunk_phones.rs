@@ -14,29 +14,9 @@ use support::gateway::Gateway;
 use support::interop;
 use support::kamailio::Kamailio;
 use support::phones::{Baresip, By, Linphone, Media};
+use support::plan::PHONE_AND_PAGE;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the phone"
-to = ["700"]
-route = ["phone"]
-[[inbound]]
-name = "to the page"
-did = ["+493012345670"]
-flow = ["user:web"]
-"#;
 
 /// The tone that the phone plays, and the one that the page plays.
 const PHONE_HZ: f64 = 880.0;
@@ -70,7 +50,7 @@ async fn both_ways(by: By, media: Media) {
         By::Tcp => format!("sip:127.0.0.1:{};transport=tcp", phone.port),
         By::Tls => format!("sip:127.0.0.1:{};transport=tls", phone.port + 1),
     };
-    let gateway = gateway(media, &target, &authority, PLAN, "");
+    let gateway = gateway(media, &target, &authority, PHONE_AND_PAGE, "");
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
 
     // Called.
@@ -119,7 +99,7 @@ async fn linphone_both_ways(by: By, media: Media) {
     authority.issue("phone", "IP:127.0.0.1");
     let phone = Linphone::start_as("700", by, media, Some(&authority));
     let target = format!("sip:127.0.0.1:{};transport={}", phone.port, by.word());
-    let gateway = gateway(media, &target, &authority, PLAN, "");
+    let gateway = gateway(media, &target, &authority, PHONE_AND_PAGE, "");
     let mut page = Page::connect(&gateway.base, &gateway.token()).await.unwrap();
 
     // Called; not by TLS, for where it listens it has no certificate to show.

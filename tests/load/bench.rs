@@ -16,6 +16,9 @@ mod generator;
 mod instructions;
 mod lab;
 mod page;
+#[path = "../support/plan.rs"]
+#[allow(dead_code, reason = "tests use more of it")]
+mod plan;
 mod process;
 mod quality;
 mod recording;

@@ -15,28 +15,12 @@ use serde_json::{Value, json};
 
 use super::generator::{Call, Generator};
 use super::page::Page;
+use super::plan::PHONE;
 use super::process::Measured;
 use super::speech::{self, Payloads};
 use super::trunk::{Trunk, UserAgent};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_crosspoint");
-
-const PLAN: &str = r#"
-version = 1
-emergency = "not-provided"
-[defaults]
-timezone = "Europe/Berlin"
-country = "DE"
-[caller_id.web]
-number = "+493012345670"
-[group.all]
-users = ["web"]
-caller_id = ["web"]
-[[outbound]]
-name = "the trunk"
-to = ["7XX"]
-route = ["phone"]
-"#;
 
 /// A gateway, its calls, and the signalling that holds them.
 pub struct Gateway {
@@ -77,8 +61,8 @@ impl Gateway {
             agent.address
         );
         let plan = match media.contains("[recording]") {
-            true => format!("{PLAN}record = true\n"),
-            false => PLAN.to_owned(),
+            true => format!("{PHONE}record = true\n"),
+            false => PHONE.to_owned(),
         };
         fs::write(folder.join("plan.toml"), plan).unwrap();
         fs::write(folder.join("token.key"), "a secret of a benchmark, long enough to be one\n")
