@@ -121,8 +121,7 @@ impl CallTask {
         self.engine
             .handle_input(std::time::Instant::now(), input)
             .map_err(|_| NoTransfer::because(Cause::Declined, "the call is in no state for it"))?;
-        let before = self.dial.take();
-        self.dial = dial.or_else(|| before.clone());
+        let before = self.dial_meanwhile(dial);
         self.handing = Some(Handing {
             by: AskedBy::Trunk(session),
             old: leg,
@@ -134,6 +133,13 @@ impl CallTask {
             shown: None,
         });
         Ok(())
+    }
+
+    /// The call is dialled by this while it is handed over; gives how it was before.
+    pub(super) fn dial_meanwhile(&mut self, dial: Option<Dial>) -> Option<Dial> {
+        let before = self.dial.take();
+        self.dial = dial.or_else(|| before.clone());
+        before
     }
 
     /// Before the trunk's place in the media is given to another party.

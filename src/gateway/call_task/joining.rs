@@ -178,7 +178,11 @@ impl CallTask {
         }
     }
 
-    fn connected_call(&self, other: CallId) -> Option<crate::gateway::registry::LiveCall> {
+    /// Another call that is answered, by the id that a page knows it by.
+    pub(super) fn connected_call(
+        &self,
+        other: CallId,
+    ) -> Option<crate::gateway::registry::LiveCall> {
         let live = self.gateway.registry.call_of_page(other)?;
         let connected = live.look(|own| own.state == State::Connected && own.record.id != self.id);
         connected.then_some(live)

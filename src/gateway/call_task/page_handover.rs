@@ -49,8 +49,7 @@ impl CallTask {
             ..Party::default()
         });
         let called = Party { uri: to.to_owned(), ..Party::default() };
-        let before = self.dial.take();
-        self.dial = dial.or_else(|| before.clone());
+        let before = self.dial_meanwhile(dial);
         self.handing = Some(Handing {
             by: AskedBy::Page(asking),
             old: asking,

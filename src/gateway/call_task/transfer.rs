@@ -93,11 +93,8 @@ impl CallTask {
 
     /// The trunk's session of another call of the same gateway that is answered.
     fn far_side_of(&self, other: CallId) -> Option<Session> {
-        let registry = &self.gateway.registry;
-        let live = registry.call_of_page(other)?;
-        let (id, state) = live.look(|own| (own.record.id, own.state));
-        let wanted = state == State::Connected && id != self.id;
-        registry.sips_of(id).into_iter().next().filter(|_| wanted)
+        let id = self.connected_call(other)?.look(|own| own.record.id);
+        self.gateway.registry.sips_of(id).into_iter().next()
     }
 
     /// The user of the page that talks.
