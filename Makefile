@@ -88,9 +88,8 @@ bench: setup-test target/load/venv/bin/python
 	cargo bench --bench load -- delay
 	cargo bench --bench load -- quality
 	cargo bench --bench load -- conversation
-	cargo bench --bench load -- recording
 	$(MAKE) bench-instructions
-	cargo bench --bench load -- render
+	cargo bench --bench load -- recording; status=$$?; cargo bench --bench load -- render && exit $$status
 
 # Instructions of a call, by callgrind: the same on every machine of this kind, however busy.
 bench-instructions: setup-test
