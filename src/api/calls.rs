@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backend::DigitsToSend;
 use super::body::{self, OfCall, bad};
+use super::page::Page;
 use super::{Api, HoldWish, LiveCall, Problem};
 use crate::base::{CallId, DialString, E164, UserId};
 use crate::call::Quality;
@@ -28,13 +29,6 @@ pub(super) struct List<T> {
     /// The `cursor` of the next page; `null` where there is none.
     #[schema(required)]
     pub(super) next: Option<String>,
-}
-
-impl<T> List<T> {
-    /// A whole list; what is in it is few enough for one page.
-    pub(super) fn whole(items: Vec<T>) -> Json<List<T>> {
-        Json(List { items, next: None })
-    }
 }
 
 /// Which page of the list.
@@ -152,14 +146,16 @@ pub(super) async fn show(
 }
 
 /// How the plan decided about a call, then each attempt and what became of it.
-#[utoipa::path(get, path = "/v1/calls/{id}/trace", tag = "calls", params(("id" = CallId, Path)),
+#[utoipa::path(get, path = "/v1/calls/{id}/trace", tag = "calls",
+    params(("id" = CallId, Path), super::page::Which),
     responses((status = 200, description = "One line a step", body = List<String>)))]
 pub(super) async fn trace(
     State(api): State<Api>,
     OfCall(id): OfCall,
+    page: Page<u64>,
 ) -> Result<Json<List<String>>, Problem> {
     let call = api.backend.call(id).ok_or_else(no_call)?;
-    Ok(List::whole(call.record.trace))
+    Ok(page.numbered(call.record.trace, 0))
 }
 
 /// How both sides of a call sound, and sounded.

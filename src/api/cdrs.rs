@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::body::{OfCall, bad};
 use super::calls::List;
+use super::page::Page;
 use super::{Api, Problem};
 use crate::base::{CallId, Party};
 use crate::call::Record;
@@ -41,7 +42,7 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let page = Page::parse(query.as_deref().unwrap_or_default())?;
+    let page = Asked::parse(query.as_deref().unwrap_or_default())?;
     match Form::wanted(&headers) {
         Form::Json => {
             let (items, next) = api
@@ -97,13 +98,13 @@ async fn export(
 #[derive(Deserialize, Default, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "the names and their meaning; `Page` takes them apart")]
+#[allow(dead_code, reason = "the names and their meaning; `Asked` takes them apart")]
 pub(super) struct Query {
     /// From the last page's `next`.
     cursor: Option<String>,
     /// How many, 1 to 1000.
     #[param(minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<u32>,
+    limit: Option<usize>,
     /// A user on either side.
     user: Option<String>,
     /// A number on either side: its beginning, with `+` as `%2B`.
@@ -120,25 +121,21 @@ pub(super) struct Query {
     until: Option<String>,
 }
 
-struct Page {
+struct Asked {
     cursor: Option<Cursor>,
     limit: u32,
     filter: Filter,
 }
 
-impl Page {
+impl Asked {
     /// Unknown parameters are refused, so that a misspelt one is not silently everything.
-    fn parse(query: &str) -> Result<Page, Problem> {
+    fn parse(query: &str) -> Result<Asked, Problem> {
         let query: Query = axum::extract::Query::try_from_uri(
             &format!("/?{query}").parse().map_err(|_| bad("the query cannot be read"))?,
         )
         .map_err(|error| bad(error.body_text()))?
         .0;
-        let cursor = query.cursor.map(|text| text.parse::<Cursor>()).transpose();
-        let limit = query.limit.unwrap_or(50);
-        if !(1..=1000).contains(&limit) {
-            return Err(bad("limit must be 1 to 1000"));
-        }
+        let page: Page<Cursor> = Page::new(query.cursor.as_deref(), query.limit)?;
         let time = |name: &str, text: Option<String>| {
             let at = text.map(|text| text.parse::<jiff::Timestamp>()).transpose();
             at.map_err(|_| bad(format!("{name} is no time like 2026-11-22T10:00:00Z")))
@@ -157,7 +154,8 @@ impl Page {
             since: time("since", filled(query.since))?,
             until: time("until", filled(query.until))?,
         };
-        Ok(Page { cursor: cursor.map_err(|error| bad(error.to_string()))?, limit, filter })
+        let limit = u32::try_from(page.limit).unwrap_or(u32::MAX);
+        Ok(Asked { cursor: page.after, limit, filter })
     }
 }
 

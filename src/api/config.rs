@@ -7,16 +7,16 @@ use serde::Deserialize;
 
 use super::body::{self, Name, bad};
 use super::calls::List;
+use super::page::{Page, Text, Which};
 use super::{Api, Problem, TrunkReport, TrunkView, UserView};
 use crate::base::{E164, TrunkId};
 use crate::signaling::ErrorCode;
 
 /// The trunks and how each stands.
-#[utoipa::path(get, path = "/v1/trunks", tag = "configuration",
-    responses((status = 200, description = "In the order of the configuration",
-        body = List<TrunkView>)))]
-pub(super) async fn trunks(State(api): State<Api>) -> Json<List<TrunkView>> {
-    List::whole(api.backend.trunks())
+#[utoipa::path(get, path = "/v1/trunks", tag = "configuration", params(Which),
+    responses((status = 200, description = "By name", body = List<TrunkView>)))]
+pub(super) async fn trunks(State(api): State<Api>, page: Page<Text>) -> Json<List<TrunkView>> {
+    page.rising(api.backend.trunks(), |trunk| Text(trunk.id.to_string()))
 }
 
 /// One trunk.
@@ -55,10 +55,10 @@ pub(super) async fn test_trunk(
 }
 
 /// The users of the configuration, who of them is there, and who talks.
-#[utoipa::path(get, path = "/v1/users", tag = "configuration",
+#[utoipa::path(get, path = "/v1/users", tag = "configuration", params(Which),
     responses((status = 200, description = "By name", body = List<UserView>)))]
-pub(super) async fn users(State(api): State<Api>) -> Json<List<UserView>> {
-    List::whole(api.backend.users())
+pub(super) async fn users(State(api): State<Api>, page: Page<Text>) -> Json<List<UserView>> {
+    page.rising(api.backend.users(), |user| Text(user.id.to_string()))
 }
 
 /// One user.

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::body::{self, Name, bad, bytes_up_to};
 use super::calls::List;
 use super::config::no_user;
+use super::page::{Page, Text, Which};
 use super::{Api, Backend, PlanVersionView, PlanView, Problem, PutRefused};
 use crate::base::{Finding, Severity, TrunkId, UserId};
 use crate::dialplan::{Region, decision_json};
@@ -30,10 +31,13 @@ pub(super) async fn show(State(api): State<Api>) -> Response {
 }
 
 /// The plans that were in force, those before this start too, as many as are kept, the newest first.
-#[utoipa::path(get, path = "/v1/dialplan/versions", tag = "configuration",
+#[utoipa::path(get, path = "/v1/dialplan/versions", tag = "configuration", params(Which),
     responses((status = 200, description = "The plans", body = List<PlanVersionView>)))]
-pub(super) async fn versions(State(api): State<Api>) -> Json<List<PlanVersionView>> {
-    Json(List { items: api.backend.plan_versions(), next: None })
+pub(super) async fn versions(
+    State(api): State<Api>,
+    page: Page<Text>,
+) -> Json<List<PlanVersionView>> {
+    page.falling(api.backend.plan_versions(), |plan| Text::of(plan.loaded_at, &plan.hash))
 }
 
 /// Another plan: `If-Match` holds the hash of the one it was made from, or `*`.

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{Name, bad, bytes_up_to};
 use super::calls::List;
+use super::page::{Page, Which};
 use super::{Api, Problem};
 use crate::base::RunId;
 use crate::signaling::ErrorCode;
@@ -150,19 +151,6 @@ pub(super) struct IvrRunView {
     cases: Vec<IvrCase>,
 }
 
-/// Which page of the list.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Which {
-    /// From the last page's `next`.
-    #[param(value_type = Option<String>)]
-    cursor: Option<RunId>,
-    /// How many, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-}
-
 /// Keeps a run: at most 2 MiB, 64 KiB with an `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/ivr-runs", tag = "tests of menus", request_body = IvrRun,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters")),
@@ -196,19 +184,12 @@ pub(super) async fn keep(State(api): State<Api>, body: Body) -> Result<Response,
     responses((status = 200, description = "Runs", body = List<IvrRunSummary>)))]
 pub(super) async fn list(
     State(api): State<Api>,
-    query: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    page: Page<RunId>,
 ) -> Result<Json<List<IvrRunSummary>>, Problem> {
-    let Query(which) = query.map_err(|error| bad(error.body_text()))?;
-    let limit = which.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        return Err(bad("limit is 1 to 200"));
-    }
-    let runs = api.store.runs(which.cursor, limit + 1).await.map_err(unreadable)?;
-    let more = runs.len() > limit as usize;
-    let items = runs.iter().take(limit as usize).map(|run| read(run));
-    let items = items.collect::<Result<Vec<IvrRunSummary>, Problem>>()?;
-    let next = items.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(Json(List { items, next }))
+    let fetch = u32::try_from(page.fetch()).unwrap_or(u32::MAX);
+    let runs = api.store.runs(page.after, fetch).await.map_err(unreadable)?;
+    let fetched = runs.iter().map(|run| read(run)).collect::<Result<Vec<IvrRunSummary>, _>>()?;
+    Ok(Json(page.cut(fetched, |run| run.id)))
 }
 
 /// One run with its steps, what was heard and the messages that went by.

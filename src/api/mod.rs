@@ -19,6 +19,7 @@ mod idempotency;
 mod ivr_runs;
 mod keys;
 mod openapi;
+mod page;
 mod pages;
 mod pcap;
 mod problem;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::body::OfCall;
 use super::calls::List;
+use super::page::{Page, Which};
 use super::{Api, Problem};
 use crate::base::CallId;
 use crate::gateway::{SipMessage, SipTransport};
@@ -40,11 +41,12 @@ pub(super) struct Message {
 
 /// What was said over SIP in a call, oldest first; kept for a while after its end.
 #[utoipa::path(get, path = "/v1/calls/{id}/signalling", tag = "calls",
-    params(("id" = CallId, Path)),
+    params(("id" = CallId, Path), Which),
     responses((status = 200, description = "The messages", body = List<Message>)))]
 pub(super) async fn signalling(
     State(api): State<Api>,
     OfCall(id): OfCall,
+    page: Page<u64>,
 ) -> Result<Json<List<Message>>, Problem> {
     let messages = messages(&api, id)?;
     let began = api.backend.timeline(id).map(|timeline| timeline.began());
@@ -59,7 +61,7 @@ pub(super) async fn signalling(
         summary: own.summary(),
         text: String::from_utf8_lossy(&own.bytes).into_owned(),
     };
-    Ok(List::whole(messages.iter().map(shown).collect()))
+    Ok(page.numbered(messages.iter().map(shown).collect(), 0))
 }
 
 /// The same as a pcap file. Messages of streams are in datagrams of their own, too.

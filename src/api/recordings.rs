@@ -4,50 +4,31 @@ use std::io;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::body::{self, Name, OfCall, bad};
+use super::body::{self, Name, OfCall};
 use super::calls::{List, no_call};
+use super::page::{Page, Which};
 use super::{Api, Problem};
 use crate::base::{CallId, RecordingId};
 use crate::gateway::RecordingWish;
 use crate::recording::{Opened, RecordingView};
 use crate::signaling::ErrorCode;
 
-/// Which page of the list.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Which {
-    /// From the last page's `next`.
-    #[param(value_type = Option<String>)]
-    cursor: Option<RecordingId>,
-    /// How many, 1 to 1000.
-    #[param(minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<usize>,
-}
-
 /// Recordings, the newest first.
 #[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(Which),
     responses((status = 200, description = "Recordings", body = List<RecordingView>)))]
 pub(super) async fn list(
     State(api): State<Api>,
-    query: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    page: Page<RecordingId>,
 ) -> Result<Json<List<RecordingView>>, Problem> {
-    let Query(which) = query.map_err(|error| bad(error.body_text()))?;
-    let limit = which.limit.unwrap_or(50);
-    if !(1..=1000).contains(&limit) {
-        return Err(bad("limit is 1 to 1000"));
-    }
     let folder = api.backend.recordings();
-    let items = on_disk(move || folder.list(which.cursor, limit)).await?;
-    let last = items.last().filter(|_| items.len() == limit);
-    let next = last.map(|last| last.id.to_string());
-    Ok(Json(List { items, next }))
+    let fetched = on_disk(move || folder.list(page.after, page.fetch())).await?;
+    Ok(Json(page.cut(fetched, |recording| recording.id)))
 }
 
 /// One recording.

@@ -3,6 +3,7 @@
 mod dialplan;
 mod guarded;
 mod keys;
+mod paging;
 mod rest;
 mod surface;
 
@@ -31,7 +32,7 @@ use crate::signaling::{Claims, MintError, TokenKey, TransferTo, Words, mint};
 use crate::store::{Cursor, Settings, Store};
 use crate::telemetry::Metrics;
 
-/// A gateway with one call, one trunk and the user `alice`.
+/// A gateway with one call, one trunk and the user `alice`; or with more of everything that is listed.
 pub(super) struct Fixed {
     pub(super) hung_up: Mutex<Vec<CallId>>,
     pub(super) revoked: Mutex<Vec<String>>,
@@ -41,6 +42,8 @@ pub(super) struct Fixed {
     pub(super) released: Mutex<Vec<String>>,
     pub(super) sent: Mutex<Vec<String>>,
     pub(super) events: Arc<Events>,
+    pub(super) many: u64,
+    pub(super) recordings: std::path::PathBuf,
 }
 
 fn finding() -> Finding {
@@ -49,14 +52,24 @@ fn finding() -> Finding {
 }
 
 impl Backend for Fixed {
-    fn calls(&self, after: Option<Cursor>, _: usize) -> (Vec<LiveCall>, Option<Cursor>) {
-        let call = LiveCall { state: State::Connected, record: record(1) };
-        let place = Cursor::of(&call.record);
-        (Some(call).filter(|_| after.is_none_or(|after| place > after)).into_iter().collect(), None)
+    fn calls(&self, after: Option<Cursor>, limit: usize) -> (Vec<LiveCall>, Option<Cursor>) {
+        let trace = (0..self.many).map(|n| format!("{}=> route", " ".repeat(n as usize)));
+        let trace: Vec<String> = trace.collect();
+        let call = |n| LiveCall {
+            state: State::Connected,
+            record: Record { trace: trace.clone(), ..record(n) },
+        };
+        let place = |call: &LiveCall| Cursor::of(&call.record);
+        let mut calls: Vec<LiveCall> = (1..=self.many).map(call).collect();
+        calls.retain(|call| after.is_none_or(|after| place(call) > after));
+        let more = calls.len() > limit;
+        calls.truncate(limit);
+        let next = calls.last().filter(|_| more).map(place);
+        (calls, next)
     }
 
     fn call(&self, id: CallId) -> Option<LiveCall> {
-        self.calls(None, 1).0.into_iter().find(|call| call.record.id == id)
+        self.calls(None, 1000).0.into_iter().find(|call| call.record.id == id)
     }
 
     fn timeline(&self, id: CallId) -> Option<Timeline> {
@@ -72,7 +85,9 @@ impl Backend for Fixed {
             remote: "192.0.2.2:5070".parse().unwrap(),
             bytes: b"INVITE sip:a@b SIP/2.0\r\nCall-ID: a\r\n\r\n".as_slice().into(),
         };
-        self.call(id).map(|_| vec![one(true), one(false)]).unwrap_or_default()
+        self.call(id)
+            .map(|_| (0..=self.many).map(|n| one(n % 2 == 0)).collect())
+            .unwrap_or_default()
     }
 
     fn hang_up(&self, id: CallId) -> Result<(), Unknown> {
@@ -120,11 +135,17 @@ impl Backend for Fixed {
     }
 
     fn webhooks(&self) -> Vec<WebhookView> {
-        Vec::new()
+        let hook = |n| WebhookView {
+            name: format!("hook{n}"),
+            url: "https://crm.example/".into(),
+            events: Vec::new(),
+            pending: 0,
+        };
+        (1..=self.many).map(hook).collect()
     }
 
     fn deliveries(&self, webhook: &str) -> Option<Vec<Delivery>> {
-        (webhook == "crm").then(Vec::new)
+        (webhook == "crm").then(|| (8..8 + self.many).rev().map(Delivery::sample).collect())
     }
 
     fn redeliver(&self, webhook: &str, id: &str) -> bool {
@@ -136,13 +157,28 @@ impl Backend for Fixed {
     }
 
     fn users(&self) -> Vec<UserView> {
-        let id = "alice".parse().unwrap();
-        vec![UserView { id, country: Some("DE".into()), pages: 1, calls: 0 }]
+        let name = |n| if n == 1 { "alice".to_owned() } else { format!("user{n}") };
+        let user = |n| UserView {
+            id: name(n).parse().unwrap(),
+            country: Some("DE".into()),
+            pages: 1,
+            calls: 0,
+        };
+        (1..=self.many).map(user).collect()
     }
 
     fn trunks(&self) -> Vec<TrunkView> {
-        let id = "north".parse().unwrap();
-        vec![TrunkView { id, state: TrunkState::Up, calls: 1, channels: 30, registration: None }]
+        let name = |n| if n == 1 { "north".to_owned() } else { format!("trunk{n}") };
+        let trunk = |n| TrunkView {
+            id: name(n).parse().unwrap(),
+            state: TrunkState::Up,
+            calls: 1,
+            channels: 30,
+            registration: None,
+        };
+        let mut trunks: Vec<TrunkView> = (1..=self.many).map(trunk).collect();
+        trunks.sort_by(|a, b| a.id.cmp(&b.id));
+        trunks
     }
 
     fn test_trunk(&self, id: &TrunkId, _: Option<E164>) -> TestingTrunk {
@@ -238,23 +274,29 @@ impl Backend for Fixed {
     }
 
     fn recordings(&self) -> Arc<Folder> {
-        Arc::new(Folder::new("/nonexistent".into(), None))
+        Arc::new(Folder::new(self.recordings.clone(), None))
     }
 
     fn plan_versions(&self) -> Vec<PlanVersionView> {
-        let at = jiff::Timestamp::UNIX_EPOCH;
-        vec![PlanVersionView { hash: "0".into(), loaded_at: at, text: "version = 1".into() }]
+        let version = |n: u64| PlanVersionView {
+            hash: n.to_string(),
+            loaded_at: jiff::Timestamp::from_second(n as i64).unwrap(),
+            text: "version = 1".into(),
+        };
+        (0..self.many).rev().map(version).collect()
     }
 
     fn voicemails(&self) -> Vec<VoicemailView> {
-        vec![VoicemailView {
-            id: "vm_1".to_owned(),
+        // Two of a second: their names order them.
+        let message = |n: u64| VoicemailView {
+            id: format!("vm_{n}"),
             mailbox: "reception".to_owned(),
             call: CallId::from_parts(1, 1),
             from: Some("+4930123".to_owned()),
-            at: jiff::Timestamp::UNIX_EPOCH,
+            at: jiff::Timestamp::from_second(n as i64 / 2).unwrap(),
             duration_ms: 4200,
-        }]
+        };
+        (1..=self.many).rev().map(message).collect()
     }
 
     fn voicemail_sound(&self, id: &str) -> Option<Vec<u8>> {
@@ -283,6 +325,11 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) async fn open(access: Access, readiness: Readiness) -> Site {
+        Site::of(access, readiness, 1).await
+    }
+
+    /// With so many of everything that is listed.
+    pub(super) async fn of(access: Access, readiness: Readiness, many: u64) -> Site {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("cp.db").display());
         let store = Arc::new(Store::open(&Settings { url, spool: None }).await.unwrap());
@@ -298,6 +345,8 @@ impl Site {
             released: Mutex::default(),
             sent: Mutex::default(),
             events: Arc::new(Events::of_test()),
+            many,
+            recordings: folder.path().join("recordings"),
         });
         let api = Api::new(
             Arc::clone(&backend) as Arc<dyn Backend>,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::body::OfCall;
 use super::calls::List;
+use super::page::{Page, Which};
 use super::{Api, Problem};
 use crate::base::CallId;
 use crate::gateway::{Timeline, TimelineRow};
@@ -26,36 +27,47 @@ pub(super) struct Digits {
     forgotten: u64,
     /// What happened, oldest first.
     items: Vec<TimelineRow>,
+    /// The `cursor` of the next page; `null` where there is none.
+    #[schema(required)]
+    next: Option<String>,
 }
 
 /// What became of a call's digits.
-#[utoipa::path(get, path = "/v1/calls/{id}/dtmf", tag = "calls", params(("id" = CallId, Path)),
+#[utoipa::path(get, path = "/v1/calls/{id}/dtmf", tag = "calls",
+    params(("id" = CallId, Path), Which),
     responses((status = 200, description = "How each went, never which it was", body = Digits)))]
 pub(super) async fn digits(
     State(api): State<Api>,
     OfCall(id): OfCall,
+    page: Page<u64>,
 ) -> Result<Json<Digits>, Problem> {
     let timeline = timeline(&api, id)?;
-    let mut items = timeline.rows();
-    items.retain(|row| row.kind().starts_with("dtmf."));
-    let count = |kind| items.iter().filter(|row| row.kind() == kind).count();
+    let rows: Vec<(u64, TimelineRow)> = (timeline.forgotten()..).zip(timeline.rows()).collect();
+    let count = |kind| rows.iter().filter(|(_, row)| row.kind() == kind).count();
+    let (heard, sent) = (count("dtmf.heard"), count("dtmf.sent"));
+    let digits = rows.into_iter().filter(|(_, row)| row.kind().starts_with("dtmf."));
+    let Json(page) = page.rising(digits.collect(), |(n, _)| *n);
     Ok(Json(Digits {
         mode: timeline.mode(),
-        heard: count("dtmf.heard"),
-        sent: count("dtmf.sent"),
+        heard,
+        sent,
         forgotten: timeline.forgotten(),
-        items,
+        items: page.items.into_iter().map(|(_, row)| row).collect(),
+        next: page.next,
     }))
 }
 
 /// What happened in a call.
-#[utoipa::path(get, path = "/v1/calls/{id}/events", tag = "calls", params(("id" = CallId, Path)),
+#[utoipa::path(get, path = "/v1/calls/{id}/events", tag = "calls",
+    params(("id" = CallId, Path), Which),
     responses((status = 200, description = "Oldest first", body = List<TimelineRow>)))]
 pub(super) async fn events(
     State(api): State<Api>,
     OfCall(id): OfCall,
+    page: Page<u64>,
 ) -> Result<Json<List<TimelineRow>>, Problem> {
-    Ok(List::whole(timeline(&api, id)?.rows()))
+    let timeline = timeline(&api, id)?;
+    Ok(page.numbered(timeline.rows(), timeline.forgotten()))
 }
 
 fn timeline(api: &Api, id: CallId) -> Result<Timeline, Problem> {

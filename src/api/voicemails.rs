@@ -8,19 +8,22 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::Name;
 use super::calls::List;
+use super::page::{Page, Text, Which};
 use super::{Api, Problem};
 use crate::gateway::VoicemailView;
 use crate::signaling::ErrorCode;
 
 /// Messages that callers left, the newest first.
-#[utoipa::path(get, path = "/v1/voicemails", tag = "records",
-    responses((status = 200, description = "All messages", body = List<VoicemailView>)))]
-pub(super) async fn list(State(api): State<Api>) -> Response {
+#[utoipa::path(get, path = "/v1/voicemails", tag = "records", params(Which),
+    responses((status = 200, description = "Messages", body = List<VoicemailView>)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    page: Page<Text>,
+) -> Result<Json<List<VoicemailView>>, Problem> {
     let backend = api.backend.clone();
-    match tokio::task::spawn_blocking(move || backend.voicemails()).await {
-        Ok(items) => Json(List { items, next: None }).into_response(),
-        Err(_) => Problem::new(ErrorCode::ServerInternal).into_response(),
-    }
+    let all = tokio::task::spawn_blocking(move || backend.voicemails()).await;
+    let all = all.map_err(|_| Problem::new(ErrorCode::ServerInternal))?;
+    Ok(page.falling(all, |message| Text::of(message.at, &message.id)))
 }
 
 /// One message.

@@ -17,8 +17,7 @@ use crate::config;
 pub(super) async fn run(command: TrunkCommand, output: Output) -> Result<ExitCode, Unusable> {
     match command {
         TrunkCommand::List(list) => {
-            let (status, body) = ask(&list.config, "GET", "/v1/trunks", "").await?;
-            expect(status, &body)?;
+            let body = all(&list.config).await?;
             match output {
                 Output::Json => println!("{body}"),
                 Output::Text | Output::Junit => print_list(&body),
@@ -41,6 +40,20 @@ pub(super) async fn run(command: TrunkCommand, output: Output) -> Result<ExitCod
             Ok(ExitCode::from(u8::from(body["passed"] != true)))
         }
     }
+}
+
+/// The trunks of all pages, as one.
+async fn all(config: &Path) -> Result<Value, Unusable> {
+    let mut all = Vec::new();
+    let mut path = LIST.to_owned();
+    loop {
+        let (status, body) = ask(config, "GET", &path, "").await?;
+        expect(status, &body)?;
+        all.extend(items(&body, "items"));
+        let Some(next) = body["next"].as_str() else { break };
+        path = format!("{LIST}&cursor={next}");
+    }
+    Ok(json!({"items": all, "next": null}))
 }
 
 fn print_list(body: &Value) {
@@ -122,6 +135,7 @@ async fn ask(
     ask::ask(TcpStream::connect(address), &request, bounds, none).await
 }
 
+const LIST: &str = "/v1/trunks?limit=1000";
 /// A test call rings for 12 s at most, and each destination is asked for 4 s.
 const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_BODY: u64 = 1 << 20;

@@ -62,9 +62,32 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Every try so far.
     pub attempts: Vec<Attempt>,
+    #[serde(skip)]
+    number: u64,
     /// What is sent.
     #[serde(skip)]
     body: Arc<str>,
+}
+
+impl Delivery {
+    /// Its place in the log: what happened later has a higher one.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// One that waits.
+    #[cfg(test)]
+    pub(crate) fn sample(number: u64) -> Delivery {
+        Delivery {
+            id: format!("msg_{number}"),
+            r#type: "call.ended",
+            at: Timestamp::UNIX_EPOCH,
+            state: DeliveryState::Pending,
+            attempts: Vec::new(),
+            number,
+            body: "".into(),
+        }
+    }
 }
 
 /// How a delivery stands.
@@ -273,6 +296,7 @@ fn send(hook: &Arc<Hook>, events: &Events, happening: &Happening) {
         at: *at,
         state: DeliveryState::Pending,
         attempts: Vec::new(),
+        number: *number,
         body: body.clone(),
     };
     if hook.note(delivery) {

@@ -62,6 +62,18 @@ export async function get<T>(path: string): Promise<T> {
   return await (await ask(path)).json() as T;
 }
 
+/** A list as a whole, of all its pages. */
+export async function all<T>(path: string): Promise<T[]> {
+  const items: T[] = [];
+  let cursor = "";
+  for (;;) {
+    const page = await get<List<T>>(`${path}?limit=1000${cursor}`);
+    items.push(...page.items);
+    if (!page.next) return items;
+    cursor = `&cursor=${encodeURIComponent(page.next)}`;
+  }
+}
+
 export async function post<T>(path: string, body?: unknown): Promise<T | undefined> {
   const init: RequestInit = { method: "POST" };
   if (body !== undefined) {

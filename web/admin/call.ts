@@ -1,7 +1,7 @@
 // One call: its ladder, how it sounded, its digits, and what may be done to it.
 import { html, nothing, svg } from "lit";
 import { Screen } from "./element";
-import { get, post, Problem, type CallRecord, type List, type QualitySample, type SipMessage, type TimelineRow } from "./api";
+import { all, get, post, Problem, type CallRecord, type QualitySample, type SipMessage, type TimelineRow } from "./api";
 import { Plots, steps, type Lane, type Step } from "./plots";
 import { clock, day, length, seconds, who } from "./words";
 
@@ -48,14 +48,13 @@ export class CallScreen extends Screen {
       const running = await get<CallRecord>(path).catch(or(undefined));
       this.live = running !== undefined;
       this.record = running ?? await get<CallRecord>(`/v1/cdrs/${this.call}`).catch(or(this.record));
-      const none = { items: [], next: null };
       const [timeline, quality, sip] = await Promise.all([
-        get<List<TimelineRow>>(`${path}/events`).catch(or<List<TimelineRow>>(none)),
+        all<TimelineRow>(`${path}/events`).catch(or<TimelineRow[]>([])),
         get<{ series: QualitySample[] }>(`${path}/quality`).catch(or<{ series: QualitySample[] }>({ series: [] })),
-        get<List<SipMessage>>(`${path}/signalling`).catch(or<List<SipMessage>>(none)),
+        all<SipMessage>(`${path}/signalling`).catch(or<SipMessage[]>([])),
       ]);
-      this.rows = timeline.items;
-      this.ladder = steps(timeline.items, sip.items);
+      this.rows = timeline;
+      this.ladder = steps(timeline, sip);
       this.fault = this.record ? "" : "There is no such call.";
       await this.updateComplete;
       this.draw(quality.series);

@@ -1,7 +1,7 @@
 // The dial plan: its text with what is wrong as one types, what it would say to a call, and what changed.
 import { html, nothing } from "lit";
 import { Screen } from "./element";
-import { ask, get, post, Problem, type Finding, type List, type Plan, type PlanVersion } from "./api";
+import { all, ask, get, post, Problem, type Finding, type Plan, type PlanVersion } from "./api";
 import { diff } from "./diff";
 import { day } from "./words";
 
@@ -51,7 +51,7 @@ export class DialplanScreen extends Screen {
   }
 
   private async readVersions(): Promise<void> {
-    this.versions = (await get<List<PlanVersion>>("/v1/dialplan/versions")).items;
+    this.versions = await all<PlanVersion>("/v1/dialplan/versions");
   }
 
   private typed(text: string): void {

@@ -1,7 +1,7 @@
 // How the trunks stand.
 import { html, nothing } from "lit";
 import { Screen } from "./element";
-import { get, post, type List, type Trunk } from "./api";
+import { all, post, type Trunk } from "./api";
 import type { Live } from "./live";
 
 interface Report { passed: boolean; steps: { name: string; outcome: string; found: string; took_ms: number }[] }
@@ -28,7 +28,7 @@ export class TrunksScreen extends Screen {
 
   private async read(): Promise<void> {
     try {
-      this.trunks = (await get<List<Trunk>>("/v1/trunks")).items;
+      this.trunks = await all<Trunk>("/v1/trunks");
       this.fault = "";
     } catch (error) {
       this.fault = (error as Error).message;

@@ -54,7 +54,8 @@ async fn digits_show_how_they_went_and_never_which_they_were() {
     ]);
     assert_eq!(
         json(site.ask(&format!("GET /v1/calls/{id}/dtmf")).await).await,
-        value!({"mode": "rfc4733", "heard": 1, "sent": 1, "forgotten": 0, "items": items})
+        value!({"mode": "rfc4733", "heard": 1, "sent": 1, "forgotten": 0, "items": items,
+            "next": null})
     );
     assert_eq!(
         json(site.ask(&format!("GET /v1/calls/{id}/events")).await).await,
