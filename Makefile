@@ -1,6 +1,6 @@
 # Two commands: `make demo` starts the gateway, `make test` proves it. Both install what is missing.
 
-.PHONY: help demo test test-long bench bench-instructions bench-calls bench-pages bench-api resilience interop fuzz web gates fmt clippy doc deny setup-build setup-test
+.PHONY: help demo test test-long bench bench-instructions bench-calls bench-pages bench-api resilience interop fuzz web containers gates fmt clippy doc deny setup-build setup-test
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make bench-pages    what pages cost: memory, reconnects, set-ups"
 	@echo "make bench-api      the API over 1,000 calls and 1,000,000 records, in SQLite and PostgreSQL"
 	@echo "make resilience     what faults do to calls in browsers; docs/resilience.md (root: network namespaces)"
+	@echo "make containers     docker-compose.yml for real: builds, starts all of it, calls, stops, takes it away (Docker)"
 	@echo "make test-long      the tests that take longer than a run of CI may"
 	@echo
 	@echo "CROSSPOINT_CHROMIUM=/path   the browser for the tests, where it is not on PATH"
@@ -106,6 +107,10 @@ bench-api: setup-test
 # Root, for the browser's networks; the machine should do nothing else.
 resilience: setup-test web/node_modules/.package-lock.json
 	WRITE_DOCS=1 cargo test --test resilience every_gap -- --ignored --nocapture
+
+# Needs a Docker engine with Compose. OPTIONS="--network host", "--without grafana", "--no-build", "--keep".
+containers:
+	@tools/containers.sh $(OPTIONS)
 
 gates: fmt clippy doc deny
 

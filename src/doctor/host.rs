@@ -35,11 +35,9 @@ fn clock(now_unix: Duration, report: &mut Report) {
         let name = fs::read_to_string(entry.path().join("comm")).ok()?;
         CLOCK_KEEPERS.iter().find(|known| name.trim() == **known).copied()
     });
-    let container =
-        ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists());
     match keeper {
         Some(keeper) => report.ok(check, format!("kept by {keeper}")),
-        None if container => report.ok(check, "the host's, as in every container"),
+        None if in_container() => report.ok(check, "the host's, as in every container"),
         None => report.warn(
             check,
             "nothing on this machine is seen to keep it (NTP)",
@@ -144,6 +142,11 @@ const WANTED_BUFFER: u64 = 4 << 20;
 /// A day of records at a call a second is some 100 MB.
 const LEAST_MIB: u64 = 64;
 const LITTLE_MIB: u64 = 1024;
+
+/// Whether this is a container of Docker or Podman.
+pub(super) fn in_container() -> bool {
+    ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists())
+}
 
 #[cfg(test)]
 mod tests {

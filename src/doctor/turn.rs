@@ -35,6 +35,16 @@ pub(super) async fn check(config: &Config, now_unix_s: u64, report: &mut Report)
                     report.ok(check, format!("answers; {mapped_words}{relayed_words}"));
                     seen = seen.or(mapped.map(|own| own.ip()));
                 }
+                Err(fault @ (Fault::NotReached(_) | Fault::Silent))
+                    if own_machine(url) && super::host::in_container() =>
+                {
+                    report.warn(
+                        check,
+                        format!("{}, for it is not in this container", fault.found()),
+                        "good for pages on the machine that publishes its port; for others write \
+                         that machine's name",
+                    );
+                }
                 Err(fault) => report.fail(check, fault.found(), fault.fix()),
             }
         }
@@ -125,6 +135,13 @@ async fn ask(server: &IceServer, url: &str, now_unix_s: u64) -> Result<Found, Fa
             talk(&mut Stream(stream), server, turn, now_unix_s).await
         }
     }
+}
+
+/// Whether the URL leads everybody to a machine of their own.
+fn own_machine(url: &str) -> bool {
+    parts(url).is_some_and(|(_, _, host, _)| {
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|own| own.is_loopback())
+    })
 }
 
 /// Whether it is TURN, how it is reached, host and port (RFC 7064, 7065).
@@ -279,6 +296,16 @@ mod tests {
             ["stun:", "turn:t:x", "turn:t?transport=sctp", "http://t", "turns:t?transport=udp"]
         {
             assert_eq!(parts(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_own_machine_is_known_by_its_names() {
+        for own in ["turn:localhost:3478", "turn:127.0.0.1?transport=tcp", "stun:[::1]"] {
+            assert!(own_machine(own), "{own}");
+        }
+        for other in ["turn:turn.example", "turn:192.0.2.1", "turn:[2001:db8::1]", "turn:"] {
+            assert!(!own_machine(other), "{other}");
         }
     }
 }
