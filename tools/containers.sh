@@ -163,8 +163,13 @@ inside "$gateway" bash -c 'cat >/tmp/echo.yaml' <"$work/echo.yaml" &&
 call() { inside "$gateway" crosspoint ivr run /tmp/echo.yaml "${config[@]}"; }
 calls=0
 say "calling 610, the echo"
-call >"$work/call" 2>&1 || wrong "the call: $(cat "$work/call")"
-calls=$((calls + 1))
+for try in 1 2 3; do
+    # A machine that is busy (building, say) tears the sound; such a call has its record, too.
+    calls=$((calls + 1))
+    call >"$work/call" 2>&1 && break
+    [ "$try" -lt 3 ] && grep -q FAILED "$work/call" || wrong "the call: $(cat "$work/call")"
+    say "again: $(grep -m 1 'step' "$work/call")"
+done
 good "a call inside: 610 says what it hears"
 
 # A page's, from outside, by TURN only.
