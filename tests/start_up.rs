@@ -259,6 +259,7 @@ async fn a_call_outlives_the_first_sigterm_and_nothing_new_is_taken() {
     let gateway = |wait: &str| {
         let dir = TempDir::new("drain");
         let config = gateway_config(&dir, phone.port)
+            .replace("workers = 1\n", "workers = 1\ncalls_per_worker = 1\n")
             + &format!(
                 "[user.desk]\n[drain]\nwait = \"{wait}\"\nurl = \"wss://other.example/v1/rtc\"\n"
             );
@@ -272,6 +273,9 @@ async fn a_call_outlives_the_first_sigterm_and_nothing_new_is_taken() {
     call.state(&mut page, "active").await.unwrap();
     let cut = place(&other, "700").await;
     cut.state(&mut other, "active").await.unwrap();
+    // One call a worker, says the configuration.
+    let full = Call::start(&other, LOOPBACK, "701").await.err().expect("a second call is taken");
+    assert!(full.to_string().contains("server/overloaded"), "{full}");
     patient.process.signal("TERM");
     hasty.process.signal("TERM");
 

@@ -59,6 +59,7 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     list.add("sip.session_min", quoted(&format!("{}s", config.sip.session_min.as_secs())));
     list.add("sip.streams_per_address", config.sip.streams_per_address.to_string());
     list.add("media.workers", config.media.workers.to_string());
+    list.add("media.calls_per_worker", config.media.calls_per_worker.to_string());
     list.add("media.webrtc_port", config.media.webrtc_port.to_string());
     list.add("media.rtp_ports", quoted(&config.media.rtp_ports));
     list.optional("media.address", config.media.address.as_ref().map(quoted));

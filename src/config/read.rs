@@ -142,6 +142,7 @@ fn media(table: &Reader<'_>) -> Media {
     let small = |key, range| table.integer(key, range).and_then(|f| u16::try_from(f.value).ok());
     let media = Media {
         workers: small("workers", 0..257).unwrap_or(default.workers),
+        calls_per_worker: small("calls_per_worker", 1..10_001).unwrap_or(default.calls_per_worker),
         webrtc_port: small("webrtc_port", 0..65_536).unwrap_or(default.webrtc_port),
         rtp_ports: table.parsed("rtp_ports").map_or(default.rtp_ports, |field| field.value),
         address: table.parsed("address").map(|field| field.value),

@@ -305,6 +305,9 @@ impl fmt::Display for Listen {
 pub struct Media {
     /// Worker threads; 0 is one per core.
     pub workers: u16,
+    /// Calls that a worker carries at most, 1 to 10,000: a bound of memory and ports. Its load says
+    /// earlier that it is full.
+    pub calls_per_worker: u16,
     /// The first worker's UDP port for browsers, one more for each further worker; 0 lets the
     /// system choose each.
     pub webrtc_port: u16,
@@ -322,6 +325,8 @@ impl Default for Media {
     fn default() -> Media {
         Media {
             workers: 0,
+            // More than a core of today carries with transcoding (docs/performance.md).
+            calls_per_worker: 500,
             webrtc_port: 40_000,
             rtp_ports: PortRange::default(),
             address: None,

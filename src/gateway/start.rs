@@ -454,6 +454,7 @@ fn pool_config(config: &Config) -> PoolConfig {
     };
     PoolConfig {
         workers: usize::from(media.workers),
+        calls_per_worker: usize::from(media.calls_per_worker),
         opus: media.opus,
         band: if config.trunks.values().any(|trunk| trunk.codecs.iter().any(|c| c.is_wide())) {
             Band::Wide
