@@ -1,6 +1,6 @@
 //! Recordings of real calls: baresip speaks one tone, a page another; both channels are measured, what is
 //! paused is not there, the file cannot be read without its key, a disk that takes nothing costs the
-//! recording and not the call.
+//! recording and not the call, and so does one that hangs.
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
 
@@ -10,10 +10,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crosspoint::selftest::{Page, Source};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::bystander::place;
 use support::gateway::Gateway;
 use support::phones::Baresip;
@@ -145,6 +146,112 @@ async fn a_folder_that_takes_nothing_costs_the_recording_and_never_the_call() {
     assert_eq!(record["cause"], "hangup", "{record}");
     let failed = "crosspoint_recordings_total{result=\"failed\"}";
     assert_eq!(http::metric(&talk.gateway.base, failed), 1.0);
+}
+
+/// A disk that hangs, first under a call that goes on, then under one that ends: sound goes on both ways, what
+/// finds no buffer is counted while it is lost, the call ends when it is hung up, and the recording is whole
+/// but for a gap that it tells of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_hangs_costs_the_recording_a_gap_and_the_call_nothing() {
+    let phone = Baresip::start(880.0, -20.0);
+    let mut talk = call(&phone, "").await;
+    let base = talk.gateway.base.clone();
+    let folder = talk.gateway.dir.join("recordings");
+    let record = format!("/v1/calls/{}/actions/record", talk.call.id);
+    let ask = |action: &str| {
+        let body = format!("{{\"action\":\"{action}\"}}");
+        assert_eq!(http::request(&base, "POST", &record, &[], &body).status, 202);
+    };
+    talk.hears(880.0).await;
+    goes_on(&base, 0);
+    let first = newest(&base);
+    let disk = Hung::at_the_end_of(&folder, &first);
+    ask("stop");
+    ask("start");
+    let lost = "crosspoint_recording_lost_seconds_total";
+    let deadline = Instant::now() + 3 * LIMIT;
+    while http::metric(&base, lost) < 2.0 {
+        assert!(Instant::now() < deadline, "no sound is lost: does the disk hang?");
+        talk.hears(880.0).await;
+    }
+    assert!(http::metric(&base, "crosspoint_drops_total{reason=\"recording\"}") >= 100.0);
+    assert_eq!(newest(&base), first, "nothing was written meanwhile");
+    assert_eq!(
+        http::get(&base, &format!("/v1/recordings/{first}"), &[]).json()["ended_at"],
+        Value::Null
+    );
+    disk.goes_on();
+    assert_eq!(ended(&base, &first)["lost_ms"], 0);
+    // Some 3 s that waited in the buffers are there at once, then the gap, and what is said now.
+    goes_on(&base, 0);
+    said(&talk, 2.0).await;
+    let second = newest(&base);
+    assert_ne!(second, first);
+
+    let disk = Hung::at_the_end_of(&folder, &second);
+    talk.hang_up().await;
+    http::no_call_is_on(&base);
+    let record = http::closed_records(&base, 1).remove(0);
+    let lost_ms = record["recording"]["lost_ms"].as_u64().unwrap();
+    assert!(lost_ms >= 2000, "{record}");
+    assert_eq!(
+        (&record["recording"]["id"], &record["recording"]["failed"]),
+        (&json!(second), &json!(false))
+    );
+    assert_eq!(
+        http::get(&base, &format!("/v1/recordings/{second}"), &[]).json()["ended_at"],
+        Value::Null
+    );
+    disk.goes_on();
+    let view = ended(&base, &second);
+    assert_eq!((&view["lost_ms"], &view["error"]), (&json!(lost_ms), &Value::Null), "{view}");
+    let [left, right] = channels(&download(&base, &second));
+    assert_eq!(left.len() as u64 / 8, view["duration_ms"].as_u64().unwrap(), "{view}");
+    let silent = right.iter().filter(|sample| **sample == 0).count() as u64;
+    assert!(silent >= lost_ms * 8, "silence stands for {lost_ms} ms: {silent} samples of it");
+    for (side, hz) in [(&left, 440.0), (&right, 880.0)] {
+        let halves: Vec<bool> =
+            side.chunks_exact(4000).map(|half| sound::level(half, hz) > -35.0).collect();
+        let gap = halves.iter().skip_while(|heard| !**heard).skip_while(|heard| **heard);
+        assert!(gap.clone().take_while(|heard| !**heard).count() >= 2, "{hz} Hz: {halves:?}");
+        assert!(gap.skip_while(|heard| !**heard).any(|heard| *heard), "{hz} Hz: {halves:?}");
+    }
+    // The disk hung for more than five seconds: what the phone heard has no such gap.
+    let gap = sound::longest_gap(&phone.recording(), 440.0);
+    assert!(gap < 3000.0, "the phone heard nothing for {gap} ms");
+    assert_eq!(http::metric(&base, "crosspoint_recordings_total{result=\"kept\"}"), 2.0);
+    assert_eq!(http::metric(&base, "crosspoint_recordings_active"), 0.0);
+}
+
+/// A disk that hangs when a recording's description is written a last time: a pipe stands there, and whoever
+/// opens it waits for a reader, as long as that takes.
+struct Hung {
+    description: PathBuf,
+    pipe: PathBuf,
+}
+
+impl Hung {
+    fn at_the_end_of(folder: &Path, id: &str) -> Hung {
+        let is_it = |path: &PathBuf| path.ends_with(format!("{id}.json"));
+        let description = files(folder).into_iter().find(is_it).expect("it is described");
+        let pipe = description.with_extension("new");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        Hung { description, pipe }
+    }
+
+    /// What is written comes to the disk after all.
+    fn goes_on(self) {
+        // Waits for the writer, if it has not come so far; the writer closes it after it was renamed.
+        let written = fs::read(&self.pipe).unwrap();
+        fs::write(&self.pipe, written).unwrap();
+        fs::rename(&self.pipe, &self.description).unwrap();
+    }
+}
+
+/// The newest recording that is described.
+fn newest(base: &str) -> String {
+    let list = http::get(base, "/v1/recordings?limit=1", &[]).json();
+    list["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{list}")).to_owned()
 }
 
 /// A page in a call with the phone, speaking 440 Hz.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
+use super::metrics::Counts;
 use super::writer::Message;
 use crate::base::RecordingId;
 use crate::codec::{Doubler, Halver, Rate};
@@ -52,14 +53,16 @@ impl Pauses {
 #[derive(Debug, Default)]
 pub struct Control {
     pauses: Arc<Pauses>,
+    /// Of all recordings.
+    counts: Arc<Counts>,
     lost_ms: AtomicU64,
     failed: AtomicBool,
     ended: AtomicBool,
 }
 
 impl Control {
-    pub(super) fn new(pauses: Arc<Pauses>) -> Control {
-        Control { pauses, ..Control::default() }
+    pub(super) fn new(pauses: Arc<Pauses>, counts: Arc<Counts>) -> Control {
+        Control { pauses, counts, ..Control::default() }
     }
 
     /// What could not be kept, in ms.
@@ -72,8 +75,10 @@ impl Control {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// Counted at once: a disk that hangs is seen while it does.
     pub(super) fn lose(&self, ms: u64) {
         self.lost_ms.fetch_add(ms, Ordering::Relaxed);
+        self.counts.lose(ms);
     }
 
     pub(super) fn fail(&self) {
@@ -309,6 +314,25 @@ mod tests {
         // What comes next says how much is missing before it.
         let (all, missing) = sound(&blocks);
         assert_eq!((all.len(), missing), (5 * 320, 40));
+    }
+
+    /// A disk that takes nothing for an hour: what is held of the call stays what it was, and each frame that
+    /// is not kept is counted when it goes, for the recording and for the gateway.
+    #[test]
+    fn a_writer_that_stands_still_for_an_hour_holds_no_more_than_the_buffers() {
+        let (mut tap, blocks, _back) = tap(LegSide::Browser, 8192);
+        let control = tap.control.clone();
+        let kept = BUFFERS * BLOCK;
+        for second in 1..=3600 {
+            (0..50).for_each(|_| tap.frame(&[1; 160], &[2; 160]));
+            let over = (second * 50_usize).saturating_sub(kept + BLOCK + HELD) as u64 * FRAME_MS;
+            assert!((over..=over + 400).contains(&control.lost_ms()), "{}", control.lost_ms());
+            assert_eq!(control.counts.lost_ms(), control.lost_ms());
+        }
+        let held = tap.held.capacity();
+        assert_eq!(held, 2 * (BLOCK + HELD) * Rate::Wide.frame());
+        let (all, missing) = sound(&blocks);
+        assert_eq!((all.len(), missing), (kept * 320, 0), "sixteen blocks wait, and no more");
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Recorder {
             lost_ms: 0,
             error: None,
         };
-        let control = Arc::new(Control::new(pauses));
+        let control = Arc::new(Control::new(pauses, self.counts.clone()));
         let (back, empty) = sync_channel(BUFFERS);
         for _ in 0..BUFFERS {
             let _ = back.try_send(Vec::with_capacity(LARGEST));
@@ -231,7 +231,6 @@ impl Writer {
     fn end(&mut self, id: RecordingId) {
         let Some(mut open) = self.open.remove(&id) else { return };
         let control = open.begin.control.clone();
-        self.counts.lose(control.lost_ms());
         let ended = open.end();
         open.begin.view.lost_ms = control.lost_ms();
         if let Err(error) = &ended

@@ -274,6 +274,9 @@ impl Metrics {
         }
         let lost = gauges.recording_lost_ms as f64 / 1000.0;
         self.recording_lost.inc_by((lost - self.recording_lost.get()).max(0.0));
+        // Frames of 20 ms that the queue to the disk did not take.
+        let own = self.drops.get_or_create(&[("reason", "recording")]);
+        own.inc_by((gauges.recording_lost_ms / 20).saturating_sub(own.get()));
         for (state, count) in gauges.sip_transactions.into_iter().filter(|(s, _)| !s.is_empty()) {
             set(&self.sip_transactions.get_or_create(&[("state", state)]), count);
         }
@@ -374,6 +377,7 @@ mod tests {
             "crosspoint_recordings_total{result=\"kept\"} 5",
             "crosspoint_recordings_total{result=\"failed\"} 1",
             "crosspoint_recording_lost_seconds_total 1.5",
+            "crosspoint_drops_total{reason=\"recording\"} 75",
             "crosspoint_panics_caught_total 1",
             "crosspoint_calls_capped_total{cap=\"held\"} 1",
             "crosspoint_fraud_alarms_total 1",
