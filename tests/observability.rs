@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use prost::Message;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::gateway::{Gateway, gateway_config};
 use support::http::{get, request};
 use support::process::{Process, run};
@@ -153,19 +153,15 @@ fn a_call_is_a_trace_and_its_messages_are_captured() {
     let config = gateway_config(&dir, carrier)
         + &format!(
             "[otlp]\nendpoint = \"{endpoint}\"\nservice = \"test-gateway\"\nauthorization = \"Bearer t\"\n\
+             [trunk.dead]\ntarget = \"sip:127.0.0.1:9;transport=tcp\"\noptions_interval = \"0s\"\n\
              [hep]\ncollector = \"127.0.0.1:{homer_port}\"\ncapture_id = 77\npassword = \"hunter2\"\n"
         );
     let plan = format!(
-        "{PLAN}caller_id = \"own\"\n[caller_id.own]\nnumber = \"+493023125600\"\n[[outbound]]\nname = \"lines\"\nto = [\"60[0-8]\"]\nroute = [\"phone\"]\n"
+        "{PLAN}caller_id = \"own\"\n[caller_id.own]\nnumber = \"+493023125600\"\n[[outbound]]\nname = \"lines\"\nto = [\"60[0-8]\"]\nroute = [\"phone\"]\n\
+         [[outbound]]\nname = \"nobody\"\nto = [\"609\"]\nroute = [\"dead\"]\n"
     );
     let gateway = Gateway::of_files(dir, &config, &plan, "info");
-    let scenario = gateway.dir.join("call.yaml");
-    let steps = "version: 1\nname: traced\ntarget: \"603\"\nvia: browser\nsteps:\n  - name: answered\n    \
-                 expect:\n      sip: { status: 200, within: 30s }\n  - name: keys\n    press: \"12\"\n";
-    fs::write(&scenario, steps).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
-    command.current_dir(gateway.dir.path()).args(["ivr", "run"]).arg(&scenario);
-    let called = run(command.args(["--url", &gateway.base, "--token", &gateway.token()]));
+    let called = run(&mut page_calls(&gateway, "603", "  - name: keys\n    press: \"12\"\n"));
     assert_eq!(called.code, Some(0), "{}{}", called.stdout, called.stderr);
 
     let wait = Duration::from_secs(60);
@@ -177,6 +173,7 @@ fn a_call_is_a_trace_and_its_messages_are_captured() {
     }
     // The types of the OpenTelemetry project read it.
     let request = ExportTraceServiceRequest::decode(&*body).unwrap();
+    let read = as_others_read_it(&gateway, &body);
     let resource = &request.resource_spans[0];
     let text = |attributes: &[KeyValue], key: &str| {
         let own = attributes.iter().find(|own| own.key == key);
@@ -214,6 +211,33 @@ fn a_call_is_a_trace_and_its_messages_are_captured() {
         assert_eq!(span.parent_span_id, parent.span_id, "{} in {}", span.name, parent.name);
     }
     assert!(root.parent_span_id.is_empty() && root.status.is_none());
+    // Their own reader in another language sees the same: kinds, parents, times.
+    assert_eq!(read.len(), spans.len());
+    for (read, span) in read.iter().zip(spans) {
+        let hex = |id: &[u8]| id.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+        assert_eq!(read["traceId"], hex(&octets), "{read}");
+        assert_eq!(read["spanId"], hex(&span.span_id), "{read}");
+        assert_eq!(
+            read["parentSpanId"].as_str().unwrap_or(""),
+            hex(&span.parent_span_id),
+            "{read}"
+        );
+        assert_eq!(read["name"], span.name, "{read}");
+        assert_eq!(read["startTimeUnixNano"], span.start_time_unix_nano.to_string(), "{read}");
+        assert_eq!(read["endTimeUnixNano"], span.end_time_unix_nano.to_string(), "{read}");
+        let kind = match &*span.name {
+            "call outbound" | "leg page" => "SPAN_KIND_SERVER",
+            "ICE and DTLS" => "SPAN_KIND_INTERNAL",
+            _ => "SPAN_KIND_CLIENT",
+        };
+        assert_eq!(read["kind"], kind, "{read}");
+    }
+    let at = |name: &str| record[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let ms = |nanos: u64| (nanos / 1_000_000) as i64;
+    assert_eq!(ms(root.start_time_unix_nano), at("started_at").as_millisecond(), "{record}");
+    // The answer to BYE comes a moment after the end.
+    let after = ms(root.end_time_unix_nano) - at("ended_at").as_millisecond();
+    assert!((0..32_000).contains(&after), "{after} ms after the record's end: {record}");
     assert_eq!(text(&root.attributes, "call.id"), id);
     assert_eq!(text(&root.attributes, "trunk.id"), "phone");
     assert_eq!(text(&invite.attributes, "sip.status"), "200");
@@ -255,8 +279,63 @@ fn a_call_is_a_trace_and_its_messages_are_captured() {
         pages.iter().any(|own| own["type"] == "call.start" && own["from"] == "page"),
         "{pages:?}"
     );
+
+    // What fails has the status of an error, what was refused by the one who was called has none.
+    for (number, cause, calls_status, said) in [
+        ("605", "busy", &Value::Null, "486 Busy Here"),
+        ("609", "unreachable", &json!("STATUS_CODE_ERROR"), "no final response"),
+    ] {
+        let answer = run(&mut page_calls(&gateway, number, ""));
+        assert_ne!(answer.code, Some(0), "{}", answer.stdout);
+        let (_, body) = told.recv_timeout(wait).unwrap();
+        let spans = as_others_read_it(&gateway, &body);
+        let named = |name: &str| spans.iter().find(|span| span["name"] == name).unwrap();
+        let root = named("call outbound");
+        assert_eq!(attribute(root, "call.cause"), cause, "{root}");
+        assert_eq!(&root["status"]["code"], calls_status, "{root}");
+        let invite = named("SIP INVITE");
+        assert_eq!(invite["status"]["code"], "STATUS_CODE_ERROR", "{invite}");
+        assert_eq!(invite["status"]["message"], said, "{invite}");
+    }
     // A collector that is gone costs its traces and nothing else.
     assert_eq!(get(&gateway.base, "/readyz", &[]).status, 200);
+}
+
+/// The call of a page to a number that is answered, with these steps after it.
+fn page_calls(gateway: &Gateway, number: &str, steps: &str) -> Command {
+    let scenario = gateway.dir.join(&format!("{number}.yaml"));
+    let text = format!(
+        "version: 1\nname: traced\ntarget: \"{number}\"\nvia: browser\nsteps:\n  - name: answered\n    \
+         expect:\n      sip: {{ status: 200, within: 30s }}\n{steps}"
+    );
+    fs::write(&scenario, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    command.current_dir(gateway.dir.path()).args(["ivr", "run"]).arg(&scenario);
+    command.args(["--url", &gateway.base, "--token", &gateway.token()]);
+    command
+}
+
+/// The spans as the OpenTelemetry project's own definitions have them (from PyPI), which know every field
+/// and would write the same octets; they are of one gateway, `test-gateway`.
+fn as_others_read_it(gateway: &Gateway, body: &[u8]) -> Vec<Value> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/otlp/bin/python");
+    assert!(python.exists(), "OpenTelemetry's definitions are missing: run tools/setup.sh test");
+    let file = gateway.dir.join("request.pb");
+    fs::write(&file, body).unwrap();
+    let read = run(Command::new(python).arg(root.join("tests/otlp/read.py")).arg(file));
+    assert_eq!(read.code, Some(0), "{}", read.stderr);
+    let request: Value = serde_json::from_str(&read.stdout).unwrap();
+    let [resource] = &request["resourceSpans"].as_array().unwrap()[..] else { panic!("{request}") };
+    assert_eq!(attribute(&resource["resource"], "service.name"), "test-gateway", "{request}");
+    assert_eq!(resource["scopeSpans"][0]["scope"]["name"], "crosspoint", "{request}");
+    resource["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+}
+
+fn attribute<'a>(of: &'a Value, key: &str) -> &'a Value {
+    let all = of["attributes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = all.iter().find(|own| own["key"] == key);
+    found.map_or(&Value::Null, |own| &own["value"]["stringValue"])
 }
 
 /// Every text in a piece of YAML.

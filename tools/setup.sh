@@ -59,17 +59,21 @@ look() {
     fi
 }
 
-# What comes from PyPI and not from the distribution, in a place of its own.
-schemathesis() {
+# What comes from PyPI and not from the distribution, each in a place of its own: what
+# tests/NAME/requirements.txt names, in target/NAME.
+from_pypi() {
     [ "$what" = test ] || return 0
-    local root venv
+    local root name venv wanted
     root=$(cd "$(dirname "$0")/.." && pwd)
-    venv=$root/target/schemathesis
-    cmp -s "$root/tests/schemathesis/requirements.txt" "$venv/installed" && return 0
-    echo "setup: installing schemathesis into target/schemathesis"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/schemathesis/requirements.txt"
-    cp "$root/tests/schemathesis/requirements.txt" "$venv/installed"
+    for name in schemathesis otlp; do
+        venv=$root/target/$name
+        wanted=$root/tests/$name/requirements.txt
+        cmp -s "$wanted" "$venv/installed" && continue
+        echo "setup: installing what tests/$name/requirements.txt names into target/$name"
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+        cp "$wanted" "$venv/installed"
+    done
 }
 
 case $what in
@@ -86,7 +90,7 @@ if ! has cargo; then
 fi
 look
 if [ ${#missing[@]} -eq 0 ]; then
-    schemathesis
+    from_pypi
     exit 0
 fi
 
@@ -119,4 +123,4 @@ if [ ${#missing[@]} -ne 0 ]; then
     fi
     exit 2
 fi
-schemathesis
+from_pypi

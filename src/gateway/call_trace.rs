@@ -220,6 +220,8 @@ fn transactions(messages: &[&SipMessage], leg: usize, spans: &mut Vec<Span>) {
             }
             (None, None) if method != "ACK" => {
                 open.insert(key, spans.len());
+                // Until one comes.
+                let unanswered = message.sent && method == "INVITE";
                 spans.push(Span {
                     name: format!("SIP {method}"),
                     parent: Some(leg),
@@ -228,7 +230,7 @@ fn transactions(messages: &[&SipMessage], leg: usize, spans: &mut Vec<Span>) {
                     ended: at,
                     attributes: vec![("sip.method", method.into()), ("sip.cseq", number.into())],
                     events: Vec::new(),
-                    failed: None,
+                    failed: unanswered.then(|| "no final response".to_owned()),
                 });
             }
             (None, _) => {}
