@@ -15,6 +15,12 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const faults = [];
 const saw = { axe: {} };
 let context;
+/** What README has pictures of. */
+const PICTURES = ["call", "calls", "dialplan-wrong", "ivr-run", "recording", "records"];
+/** Pictures are read at half this width. */
+const SIZE = plan.shots ? { width: 1280, height: 860 } : { width: 1400, height: 950 };
+/** Where nothing is. */
+const EDGE = { position: { x: 5, y: SIZE.height - 10 } };
 
 process.on("SIGTERM", async () => {
   await context?.close();
@@ -25,7 +31,7 @@ process.on("SIGTERM", async () => {
 try {
   const { chromium } = await import("playwright-core");
   context = await chromium.launchPersistentContext(home, {
-    executablePath: chromiumPath(), headless: true, handleSIGTERM: false, viewport: { width: 1400, height: 950 }, acceptDownloads: true,
+    executablePath: chromiumPath(), headless: true, handleSIGTERM: false, viewport: SIZE, acceptDownloads: true, colorScheme: plan.shots ? "dark" : "light",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
       "--disable-sync", "--allow-loopback-in-peer-connection", "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream",
       "--use-fake-ui-for-media-stream", `--unsafely-treat-insecure-origin-as-secure=${plan.base}`],
@@ -76,7 +82,7 @@ async function run() {
   await phone.evaluate(() => crosspoint.call.dtmf.send("4711", { duration: 100, gap: 100 }));
   await phone.waitForFunction(() => crosspoint.call.dtmf.toneBuffer === "");
   await admin.bringToFront();
-  await admin.locator("body").click({ position: { x: 5, y: 940 } });
+  await admin.locator("body").click(EDGE);
   await admin.keyboard.press("Enter");
   await admin.locator("cp-call .ladder").waitFor();
   saw.address = new URL(admin.url()).pathname;
@@ -152,7 +158,7 @@ async function run() {
   await admin.waitForFunction(() => document.querySelector("textarea").value.endsWith("operator\n") === false);
   await admin.locator("button", { hasText: "Undo all" }).click();
 
-  await admin.locator("body").click({ position: { x: 5, y: 940 } });
+  await admin.locator("body").click(EDGE);
   await admin.keyboard.press("g");
   await admin.keyboard.press("r");
   await admin.locator("[data-record]").waitFor();
@@ -167,8 +173,9 @@ async function run() {
   saw.csv = readFileSync(await (await csv).path(), "utf8").split("\r\n");
   await check(admin, "records");
 
-  // Recordings: two seconds of stereo, a tone on one side and then on the other.
-  const recording = { id: "rec_01HZZZZZZZZZZZZZZZZZZZZZZZ", call: saw.address.split("/").pop(), format: "wav", encrypted: true, started_at: new Date().toISOString(), ended_at: new Date().toISOString(), duration_ms: 2000, lost_ms: 0 };
+  // Recordings: two seconds of stereo, a tone on one side and then on the other. In pictures two people speak.
+  const sides = plan.shots ? talk() : tones();
+  const recording = { id: "rec_01HZZZZZZZZZZZZZZZZZZZZZZZ", call: saw.address.split("/").pop(), format: "wav", encrypted: true, started_at: new Date().toISOString(), ended_at: new Date().toISOString(), duration_ms: sides[0].length / 8, lost_ms: 0 };
   let removed = false;
   await admin.route("**/v1/recordings**", (route) => {
     const path = new URL(route.request().url()).pathname;
@@ -176,7 +183,7 @@ async function run() {
       removed = true;
       return route.fulfill({ status: 204 });
     }
-    if (path.endsWith("/audio")) return route.fulfill({ contentType: "audio/wav", body: wav() });
+    if (path.endsWith("/audio")) return route.fulfill({ contentType: "audio/wav", body: wav(sides) });
     return route.fulfill({ json: path === "/v1/recordings" ? { items: removed ? [] : [recording], next: null } : recording });
   });
   await admin.evaluate(() => document.activeElement?.blur());
@@ -259,9 +266,38 @@ async function run() {
   });
 }
 
-/** Two seconds of 8 kHz stereo, 16 bit: 1 s of sound on the left, then 1 s on the right. */
-function wav() {
-  const [rate, frames] = [8000, 16_000];
+/** 1 s of sound on the left, then 1 s on the right, at 8 kHz. */
+function tones() {
+  const tone = Int16Array.from({ length: 8000 }, (_, n) => Math.round(Math.sin(n / 8000 * 440 * 2 * Math.PI) * 26_000));
+  return by_turns([tone, new Int16Array(0), new Int16Array(0), tone]);
+}
+
+/** The examples' bank, and somebody who reads digits to it. */
+function talk() {
+  const said = (name) => {
+    const file = readFileSync(new URL(`../../examples/ivr/prompts/${name}.wav`, import.meta.url));
+    const data = file.indexOf("data") + 8;
+    return Int16Array.from({ length: (file.length - data) >> 1 }, (_, n) => file.readInt16LE(data + 2 * n));
+  };
+  const digits = [4, 7, 1, 1].map((digit) => said(`digit-${digit}`));
+  return by_turns([digits[0].subarray(0, 0), said("bank-main"), digits[0], said("bank-pin"), digits.flatMap((own) => [...own]), said("bank-balance"), digits[2], said("bank-thanks")]);
+}
+
+/** Left and right, who speak by turns. */
+function by_turns(turns) {
+  const length = turns.reduce((sum, turn) => sum + turn.length, 0);
+  const sides = [new Int16Array(length), new Int16Array(length)];
+  let at = 0;
+  turns.forEach((turn, n) => {
+    sides[n % 2].set(turn, at);
+    at += turn.length;
+  });
+  return sides;
+}
+
+/** A WAV file of 8 kHz stereo, 16 bit. */
+function wav([left, right]) {
+  const [rate, frames] = [8000, left.length];
   const out = Buffer.alloc(44 + frames * 4);
   out.write("RIFF", 0);
   out.writeUInt32LE(out.length - 8, 4);
@@ -276,8 +312,8 @@ function wav() {
   out.write("data", 36);
   out.writeUInt32LE(frames * 4, 40);
   for (let n = 0; n < frames; n++) {
-    const sample = Math.round(Math.sin(n / rate * 440 * 2 * Math.PI) * 26_000);
-    out.writeInt16LE(sample, 44 + n * 4 + (n < rate ? 0 : 2));
+    out.writeInt16LE(left[n], 44 + n * 4);
+    out.writeInt16LE(right[n], 46 + n * 4);
   }
   return out;
 }
@@ -287,5 +323,12 @@ async function check(page, name) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   saw.axe[name] = violations.map((own) => `${own.id}: ${own.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
-  if (plan.shots) await page.screenshot({ path: join(plan.shots, `admin-${name}.png`), fullPage: name === "call" });
+  if (plan.shots && PICTURES.includes(name)) {
+    // A call's ladder is below its plots.
+    await page.setViewportSize({ ...SIZE, height: name === "call" ? 1320 : SIZE.height });
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await page.screenshot({ path: join(plan.shots, `admin-${name}.png`) });
+    await page.setViewportSize(SIZE);
+  }
 }
