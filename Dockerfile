@@ -27,7 +27,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates libopus0 \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --home-dir /var/lib/crosspoint --create-home crosspoint
+ && groupadd --gid 10001 crosspoint \
+ && useradd --uid 10001 --gid 10001 --shell /usr/sbin/nologin --home-dir /var/lib/crosspoint --create-home crosspoint
 COPY --from=build /crosspoint /usr/local/bin/crosspoint
 USER crosspoint
 # The spool of the records, and the database where it is SQLite.
