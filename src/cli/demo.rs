@@ -41,7 +41,7 @@ pub(super) struct Running {
 
 /// Starts the demo's gateway and carrier.
 pub(super) async fn start(listen: SocketAddr, database: &Path) -> Result<Running, Unusable> {
-    let listener = http::bind(listen).await?;
+    let listener = http::bind(listen)?;
     let plan = plan()?;
     let listening = |port| CarrierConfig {
         sip_listen: (Ipv4Addr::LOCALHOST, port).into(),

@@ -26,7 +26,7 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         }
         Err(error) => return Err(Unusable::new(error)),
     };
-    let listener = http::bind(loaded.config.http.listen).await?;
+    let listener = http::bind(loaded.config.http.listen)?;
     let certificates = http::certificates(&loaded.config)?;
     let gateway = Gateway::start(&loaded.config, loaded.plan).await.map_err(Unusable::new)?;
     // After it, so that what cannot start leaves no key behind.

@@ -3,7 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::serve::run;
+use super::super::places::Bounds;
+use super::super::serve::{Limits, Served, run};
 use super::*;
 
 const LOCAL: &str = "127.0.0.1:9";
@@ -140,13 +141,9 @@ async fn a_peer_that_sends_no_headers_in_time_is_closed_and_others_are_served() 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { stopped.await.unwrap_or_default() };
     let patience = Duration::from_secs(1);
-    let server = tokio::spawn(run(
-        listener,
-        site.router.clone(),
-        stopped,
-        patience,
-        Duration::from_millis(700),
-    ));
+    let served = Served { router: site.router.clone(), metrics: Arc::default() };
+    let limits = Limits { headers: Duration::from_millis(700), ..Limits::default() };
+    let server = tokio::spawn(run(listener, None, served, stopped, patience, limits));
 
     let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(b"GET / HT").await.unwrap();
@@ -175,4 +172,81 @@ async fn a_peer_that_sends_no_headers_in_time_is_closed_and_others_are_served() 
     stop.send(()).unwrap();
     server.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err(), "the port is free again");
+}
+
+/// Slow peers as in the wild: half of a request's headers, answers that are never read, and both from the
+/// very address that others ask from.
+#[tokio::test]
+async fn peers_that_take_no_answer_are_closed_and_make_room_for_those_who_ask() {
+    let router = Router::new()
+        .route("/big", get(async || vec![b'x'; 64 << 20]))
+        .route("/events", get(async || Body::from_stream(first_and_nothing_more())))
+        .route("/ok", get(async || "ok"));
+    let metrics = Arc::new(Metrics::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = Served { router, metrics: Arc::clone(&metrics) };
+    let limits = Limits {
+        headers: Duration::from_secs(600),
+        writing: Duration::from_millis(500),
+        places: Bounds { connections: 8, per_address: 3, own_machine: 1 },
+    };
+    let never = std::future::pending();
+    let server = tokio::spawn(run(listener, None, served, never, Duration::ZERO, limits));
+    let ask = async |path: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    };
+    let answers = async |stream: &mut TcpStream| {
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    };
+    // Until the metrics say so; the test's own limit is the runner's.
+    let counted = async |line: &str| {
+        while !metrics.render().lines().any(|own| own == line) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+
+    let mut events = ask("/events").await;
+    answers(&mut events).await;
+    let mut deaf = ask("/big").await;
+    counted("crosspoint_drops_total{reason=\"http-stalled\"} 1").await;
+    let mut taken = Vec::new();
+    assert!(deaf.read_to_end(&mut taken).await.is_err() || taken.len() < 64 << 20, "it was cut");
+
+    // Two silent peers take what is left; each who asks is served in the place of one of them.
+    let mut silent = [(); 2].map(|()| None);
+    for own in &mut silent {
+        *own = Some(TcpStream::connect(address).await.unwrap());
+    }
+    let mut asked = Vec::new();
+    for own in silent.iter_mut().flatten() {
+        let mut stream = ask("/ok").await;
+        answers(&mut stream).await;
+        asked.push(stream);
+        assert!(!matches!(own.read(&mut [0; 1]).await, Ok(1..)), "it made room");
+    }
+    counted("crosspoint_drops_total{reason=\"http-displaced\"} 2").await;
+
+    // Who reads all that comes keeps its place (those who were answered make room for the second and
+    // third of them), and three who do leave none.
+    let mut more = [ask("/events").await, ask("/events").await];
+    for own in &mut more {
+        answers(own).await;
+    }
+    let mut refused = TcpStream::connect(address).await.unwrap();
+    assert!(!matches!(refused.read(&mut [0; 1]).await, Ok(1..)), "closed at once");
+    counted("crosspoint_drops_total{reason=\"http-address\"} 1").await;
+    drop((asked, more));
+    server.abort();
+}
+
+fn first_and_nothing_more() -> impl futures_util::Stream<Item = Result<&'static str, std::io::Error>>
+{
+    use futures_util::StreamExt;
+    futures_util::stream::once(async { Ok(": here\n\n") }).chain(futures_util::stream::pending())
 }
