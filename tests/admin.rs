@@ -48,6 +48,8 @@ fn the_operator_sees_a_call_of_the_web_phone_and_ends_it() {
     assert_eq!(saw["plots"], 5);
     assert_eq!(saw["pcap"], json!([0xd4, 0xc3, 0xb2, 0xa1]));
     assert!(saw["ended"].as_str().unwrap().contains("hangup"), "{}", saw["ended"]);
+    assert!(saw["scrolled"].as_u64() > Some(0), "{}", saw["scrolled"]);
+    assert_eq!(saw["finds"], 0, "the fourth line is seen");
     assert!(saw["finding"].as_str().unwrap().contains("nonsense"), "{}", saw["finding"]);
     assert!(saw["diff"].as_str().unwrap().contains("+ nonsense = 2"), "{}", saw["diff"]);
     assert_eq!(saw["blocked"], true);
@@ -86,10 +88,10 @@ fn report_a_run(gateway: &Gateway) -> String {
          via: loopback\nplan: {here}/night-plan.toml\nprompts: {here}/prompts/\nsteps:\n  \
          - name: greeting\n    expect: {{ prompt: {{ file: about.wav, within: 1s }} }}\n"
     );
-    let file = gateway.dir.join("wrong.yaml");
-    fs::write(&file, wrong).unwrap();
+    fs::write(gateway.dir.join("wrong.yaml"), wrong).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
-    command.args(["ivr", "run"]).arg(examples.join("night.yaml")).arg(file);
+    command.current_dir(gateway.dir.path()).args(["ivr", "run"]);
+    command.arg(examples.join("night.yaml")).arg("wrong.yaml");
     let told = run(command.args(["--report-to", &gateway.base]));
     assert_eq!(told.code, Some(1), "{}{}", told.stdout, told.stderr);
     let told = told.stdout.lines().find_map(|line| line.strip_prefix("reported: "));

@@ -110,7 +110,9 @@ export class DialplanScreen extends Screen {
     const start = lines.slice(0, Math.max(0, finding.line - 1)).reduce((sum, line) => sum + line.length + 1, 0);
     area.focus();
     area.setSelectionRange(start, start + (lines[finding.line - 1]?.length ?? 0));
-    area.scrollTop = Math.max(0, (finding.line - 5) * 20);
+    // The text is as high as it is long; what scrolls is its frame.
+    const frame = area.closest(".editor");
+    if (frame) frame.scrollTop = Math.max(0, (finding.line - 5) * 20);
   }
 
   override key(key: string): boolean {

@@ -15,8 +15,8 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const faults = [];
 const saw = { axe: {} };
 let context;
-/** What README has pictures of. */
-const PICTURES = ["call", "calls", "dialplan-wrong", "ivr-run", "recording", "records"];
+/** What README has pictures of, and how high they are. */
+const HEIGHTS = { call: 1282, thousand: 508, "dialplan-wrong": 860, "ivr-run": 690, recording: 500 };
 /** Pictures are read at half this width. */
 const SIZE = plan.shots ? { width: 1280, height: 860 } : { width: 1400, height: 950 };
 /** Where nothing is. */
@@ -135,6 +135,10 @@ async function run() {
   saw.finding = await admin.locator('.findings li[data-severity="error"]').first().innerText();
   saw.diff = await admin.locator(".diff .new").innerText();
   saw.blocked = await admin.locator("button.go", { hasText: "Put in force" }).isDisabled();
+  // The end of the text is seen, for it was just written; a click on the finding leads to its line.
+  saw.scrolled = await admin.locator(".editor").evaluate((frame) => frame.scrollTop = frame.scrollHeight);
+  await admin.locator('.findings li[data-severity="error"] button').first().click();
+  saw.finds = await admin.locator(".editor").evaluate((frame) => frame.scrollTop);
   await check(admin, "dialplan-wrong");
   await text.fill(before);
   await admin.locator('[data-checked="yes"]').waitFor();
@@ -174,7 +178,7 @@ async function run() {
   await check(admin, "records");
 
   // Recordings: two seconds of stereo, a tone on one side and then on the other. In pictures two people speak.
-  const sides = plan.shots ? talk() : tones();
+  let sides = tones();
   const recording = { id: "rec_01HZZZZZZZZZZZZZZZZZZZZZZZ", call: saw.address.split("/").pop(), format: "wav", encrypted: true, started_at: new Date().toISOString(), ended_at: new Date().toISOString(), duration_ms: sides[0].length / 8, lost_ms: 0 };
   let removed = false;
   await admin.route("**/v1/recordings**", (route) => {
@@ -203,6 +207,12 @@ async function run() {
     return [inked(0.25, 0.15), inked(0.75, 0.15), inked(0.25, 0.65), inked(0.75, 0.65)];
   });
   await admin.waitForFunction(() => document.querySelector("audio").duration > 1.9);
+  if (plan.shots) {
+    sides = talk();
+    recording.duration_ms = sides[0].length / 8;
+    await admin.reload();
+    await admin.locator('.wave[data-drawn="yes"]').waitFor();
+  }
   await check(admin, "recording");
   await admin.locator("button", { hasText: "Delete" }).click();
   await admin.locator("button.stop", { hasText: "Delete it for good" }).click();
@@ -262,8 +272,24 @@ async function run() {
     drawn.sort((a, b) => a - b);
     const script_ms = { median: drawn[drawn.length >> 1], most: drawn[drawn.length - 1] };
     const frame_ms = { median: frames[60], p95: frames[114], most: frames[119] };
+    // For a picture of it.
+    const states = ["connected", "connected", "connected", "early", "dialing", "connected"];
+    const directions = ["outbound", "inbound", "internal"];
+    const users = ["alice", "bob", "carol", "reception", "dave"];
+    [...screen.live.calls.values()].forEach((call, n) => {
+      const state = states[n % 6];
+      const number = `+493023125${String(n).padStart(3, "0")}`;
+      const sides = [{ user: users[n % 5], uri: "" }, { number, uri: number }];
+      const [from, to] = directions[n % 3] === "inbound" ? sides.reverse() : directions[n % 3] === "internal" ? [sides[0], { user: users[(n + 1) % 5], uri: "" }] : sides;
+      const answered_at = state === "connected" ? new Date(Date.now() - n * 7_300 % 400_000).toISOString() : null;
+      Object.assign(call, { state, direction: directions[n % 3], from, to, answered_at, trunk: directions[n % 3] === "internal" ? null : "north" });
+    });
+    box.scrollTop = 0;
+    screen.live.dispatchEvent(new Event("change"));
+    await screen.updateComplete;
     return { rows: rows.length, sees: seen, count: screen.querySelector("[data-count]").textContent, drawn: drawn.length, script_ms, frame_ms };
   });
+  await picture(admin, "thousand");
 }
 
 /** 1 s of sound on the left, then 1 s on the right, at 8 kHz. */
@@ -323,12 +349,16 @@ async function check(page, name) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   saw.axe[name] = violations.map((own) => `${own.id}: ${own.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
-  if (plan.shots && PICTURES.includes(name)) {
-    // A call's ladder is below its plots.
-    await page.setViewportSize({ ...SIZE, height: name === "call" ? 1320 : SIZE.height });
-    await page.evaluate(() => scrollTo(0, 0));
-    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-    await page.screenshot({ path: join(plan.shots, `admin-${name}.png`) });
-    await page.setViewportSize(SIZE);
-  }
+  await picture(page, name);
+}
+
+/** A picture for README, where one is wanted: as high as what is in it. */
+async function picture(page, name) {
+  const height = plan.shots && HEIGHTS[name];
+  if (!height) return;
+  await page.setViewportSize({ ...SIZE, height });
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await page.screenshot({ path: join(plan.shots, `admin-${name}.png`) });
+  await page.setViewportSize(SIZE);
 }
