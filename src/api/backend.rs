@@ -21,7 +21,7 @@ use crate::store::Cursor;
 /// `check_plan` and `put_plan`, which load a plan.
 pub trait Backend: Send + Sync + 'static {
     /// At most so many calls in progress that began after a place, oldest first; where there are more,
-    /// with the place where they go on.
+    /// with the place where they go on. Without their traces.
     fn calls(&self, after: Option<Cursor>, limit: usize) -> (Vec<LiveCall>, Option<Cursor>);
 
     /// One call in progress.

@@ -43,7 +43,7 @@ pub(super) struct Which {
     limit: Option<usize>,
 }
 
-/// The calls in progress, oldest first.
+/// The calls in progress, oldest first, each without its `trace`.
 #[utoipa::path(get, path = "/v1/calls", tag = "calls", params(Which),
     responses((status = 200, description = "The calls in progress", body = List<LiveCall>)))]
 pub(super) async fn list(

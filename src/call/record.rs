@@ -58,6 +58,34 @@ pub struct Record {
     pub trace: Vec<String>,
 }
 
+impl Record {
+    /// As lists of live calls show it, of which there are many at once: without the trace.
+    pub fn brief(&self) -> Record {
+        Record {
+            id: self.id,
+            direction: self.direction,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            trunk: self.trunk.clone(),
+            rule: self.rule.clone(),
+            started_at: self.started_at,
+            answered_at: self.answered_at,
+            ended_at: self.ended_at,
+            duration_ms: self.duration_ms,
+            cause: self.cause,
+            sip: self.sip.clone(),
+            q850: self.q850,
+            ended_by: self.ended_by,
+            attempts: self.attempts,
+            digits: self.digits,
+            codec: self.codec.clone(),
+            quality: self.quality,
+            recording: self.recording,
+            trace: Vec::new(),
+        }
+    }
+}
+
 /// The recording of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Recorded {

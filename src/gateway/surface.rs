@@ -237,11 +237,12 @@ impl Gateway {
     }
 
     /// At most so many calls in progress that began after a place, oldest first; where there are more,
-    /// with the place where they go on.
+    /// with the place where they go on. Without their traces.
     pub fn calls(&self, after: Option<Cursor>, limit: usize) -> (Vec<CallView>, Option<Cursor>) {
         let (calls, more) = self.inner.registry.calls_after(after, limit);
         let next = calls.last().filter(|_| more).map(|last| last.place);
-        (calls.iter().map(|call| call.view()).collect(), next)
+        let brief = |view: &CallView| CallView { state: view.state, record: view.record.brief() };
+        (calls.iter().map(|call| call.look(brief)).collect(), next)
     }
 
     /// How many calls in progress each user is in.

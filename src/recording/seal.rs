@@ -76,14 +76,15 @@ impl Seal {
     }
 
     /// A chunk as it is written.
-    pub(super) fn seal(&mut self, contents: Vec<u8>, last: bool) -> Option<Vec<u8>> {
+    pub(super) fn seal(&mut self, contents: &[u8], last: bool) -> Option<Vec<u8>> {
         let length = u32::try_from(contents.len() + TAG).ok().filter(|n| *n <= LARGEST)?;
         let head = (length | if last { LAST } else { 0 }).to_be_bytes();
-        let mut sealed = contents;
+        let mut out = Vec::with_capacity(HEAD + length as usize);
+        out.extend_from_slice(&head);
+        out.extend_from_slice(contents);
         let nonce = self.nonce();
-        self.key.seal_in_place_append_tag(nonce, Aad::from(head), &mut sealed).ok()?;
-        let mut out = head.to_vec();
-        out.extend(sealed);
+        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(head), &mut out[HEAD..]);
+        out.extend_from_slice(tag.ok()?.as_ref());
         Some(out)
     }
 
@@ -126,8 +127,8 @@ mod tests {
         let right = key("0123456789abcdef0123456789abcdef");
         let preamble = preamble(&[7; 32]);
         let mut seal = Seal::of(&right, &preamble).unwrap();
-        let first = seal.seal(b"first".to_vec(), false).unwrap();
-        let second = seal.seal(b"second".to_vec(), true).unwrap();
+        let first = seal.seal(b"first", false).unwrap();
+        let second = seal.seal(b"second", true).unwrap();
         assert!(!first.windows(5).any(|w| w == b"first"));
         let (head, sealed) = head_of(&first);
         assert_eq!(chunk(head), Some((5 + TAG, false)));

@@ -31,7 +31,13 @@ impl Sound {
     /// The bytes of whole frames, left and right sample by turns.
     pub(super) fn bytes(&mut self, rate: Rate, samples: &[i16]) -> Vec<u8> {
         match self {
-            Sound::Wav => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
+            Sound::Wav => {
+                let mut bytes = vec![0; 2 * samples.len()];
+                for (out, sample) in bytes.as_chunks_mut().0.iter_mut().zip(samples) {
+                    *out = sample.to_le_bytes();
+                }
+                bytes
+            }
             Sound::Opus(opus) => {
                 for frame in samples.chunks_exact(2 * rate.frame()) {
                     let side = |n| frame.iter().skip(n).step_by(2).copied().collect::<Vec<i16>>();

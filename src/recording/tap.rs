@@ -207,7 +207,12 @@ impl media::Recorder for Tap {
             }
         }
         let [left, right] = &self.sides;
-        self.held.extend(left.iter().zip(right).flat_map(|(l, r)| [*l, *r]));
+        let begin = self.held.len();
+        self.held.resize(begin + 2 * rate.frame(), 0);
+        let pairs = self.held[begin..].as_chunks_mut().0.iter_mut();
+        for (pair, (left, right)) in pairs.zip(left.iter().zip(right)) {
+            *pair = [*left, *right];
+        }
         if self.held.len() >= 2 * (BLOCK + HELD) * rate.frame() {
             self.hand_on(rate, BLOCK);
         }

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -174,11 +176,31 @@ struct Output {
 impl Writer {
     fn run(mut self, messages: &Receiver<Message>) {
         let mut swept: Option<Instant> = None;
+        let mut looked = Instant::now();
         loop {
-            match messages.recv_timeout(LOOK) {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => self.look(),
+            // While something is recorded it is looked for what came, since to wake a thread for each block
+            // costs a media worker more than the block.
+            let came = match self.open.is_empty() {
+                true => messages.recv_timeout(LOOK),
+                false => {
+                    std::thread::sleep(GATHER);
+                    messages.try_recv().map_err(|error| match error {
+                        TryRecvError::Empty => RecvTimeoutError::Timeout,
+                        TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+                    })
+                }
+            };
+            match came {
+                Ok(message) => {
+                    self.take(message);
+                    messages.try_iter().take(WAITING).for_each(|message| self.take(message));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if looked.elapsed() >= LOOK {
+                self.look();
+                looked = Instant::now();
             }
             if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
                 self.sweep();
@@ -340,7 +362,7 @@ impl Output {
         match &mut self.seal {
             None => self.file.write_all(&bytes),
             Some(seal) => {
-                let sealed = seal.seal(bytes, last);
+                let sealed = seal.seal(&bytes, last);
                 let sealed = sealed.ok_or_else(|| io::Error::other("it cannot be encrypted"))?;
                 self.file.write_all(&sealed)
             }
@@ -352,6 +374,8 @@ impl Output {
 const WAITING: usize = 8192;
 /// How often those are looked for whose end was not said.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long blocks may wait for the writer, of the 3.2 s that a tap has room for.
+const GATHER: Duration = Duration::from_millis(50);
 const SWEEP: Duration = Duration::from_secs(3600);
 /// Frames of silence written at once: 10 s.
 const MOST_SILENCE: u64 = 500;

@@ -148,7 +148,19 @@ impl Database {
             }
             None => false,
         };
-        let (sql, values) = filter.sql(if few { Way::ByNumber } else { Way::InOrder });
+        let way = if few { Way::ByNumber } else { Way::InOrder };
+        self.search_by(way, filter, after, limit).await
+    }
+
+    /// The same by one way; both find the same.
+    pub(super) async fn search_by(
+        &self,
+        way: Way,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: i64,
+    ) -> Result<Vec<Record>, ReadError> {
+        let (sql, values) = filter.sql(way);
         let (started_at_ms, id) = match after {
             Some(cursor) => (cursor.started_at_ms, cursor.id.to_string()),
             None => (i64::MAX, String::new()),
@@ -460,6 +472,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (2, "cdrs_search", include_str!("../../migrations/sqlite/0002_cdrs_search.sql")),
     (3, "cdrs_filters", include_str!("../../migrations/sqlite/0003_cdrs_filters.sql")),
     (4, "runs_and_plans", include_str!("../../migrations/sqlite/0004_runs_and_plans.sql")),
+    (5, "cdrs_numbers", include_str!("../../migrations/sqlite/0005_cdrs_numbers.sql")),
 ];
 
 const POSTGRES: &[(i64, &str, &str)] = &[
@@ -467,6 +480,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (2, "cdrs_search", include_str!("../../migrations/postgres/0002_cdrs_search.sql")),
     (3, "cdrs_filters", include_str!("../../migrations/postgres/0003_cdrs_filters.sql")),
     (4, "runs_and_plans", include_str!("../../migrations/postgres/0004_runs_and_plans.sql")),
+    (5, "cdrs_numbers", include_str!("../../migrations/postgres/0005_cdrs_numbers.sql")),
 ];
 
 const UPSERT: &str = "

@@ -7,6 +7,7 @@ mod sqlite;
 use std::path::Path;
 use std::time::Duration;
 
+use super::filter::Way;
 use super::*;
 use crate::base::{CallId, Cause, Party, RunId};
 use crate::call::{Direction, Quality, Record, Who};
@@ -170,6 +171,12 @@ pub(super) async fn both_ways_find_the_same(store: &Store) {
         }
         assert_eq!(found.len(), count, "{filter:?}");
         assert!(found.windows(2).all(|two| two[0] > two[1]), "{filter:?}");
+        // Whichever way was chosen, the other finds the same.
+        for way in [Way::InOrder, Way::ByNumber] {
+            let page = store.database.search_by(way, &filter, None, 100).await.unwrap();
+            let keys: Vec<_> = page.iter().map(|record| (record.started_at, record.id)).collect();
+            assert_eq!(keys, found[..count.min(100)], "{filter:?} {way:?}");
+        }
     }
 }
 

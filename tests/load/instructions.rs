@@ -21,6 +21,7 @@ pub fn run() {
     let with_tones = count(toned, "*counted_bridge*", SECONDS);
     let detector = count(toned, "*InbandDetector*handle_input*", WITH_WARM_UP);
     let senders = count(toned, "*DigitsOut*interval*", WITH_WARM_UP);
+    let recorded = count("the_recorded_bridge_is_counted", "*counted_bridge*", SECONDS);
     let mut table = Table::new("instructions", &["what", "million instructions a call and second"]);
     for (what, millions) in [
         ("the bridge, both directions", bridge),
@@ -28,6 +29,7 @@ pub fn run() {
         ("the bridge, tones instead of events toward the trunk", with_tones),
         ("of it the detector of tones", detector),
         ("of it the senders of digits", senders),
+        ("the bridge of a call that is recorded", recorded),
     ] {
         table.row(&[what.to_owned(), format!("{millions:.3}")]);
     }

@@ -8,6 +8,7 @@ use std::hint::black_box;
 use super::lab::*;
 use crate::codec::OpusSettings;
 use crate::dtmf::parse_tones;
+use crate::media::Recorder;
 
 /// Seconds of a call that are counted.
 const SECONDS: usize = 10;
@@ -120,6 +121,31 @@ fn the_bridge_with_tones_is_counted() {
     through_the_bridge(&mut lab, warm_up);
     let items = parse_tones("5", ms(100), ms(80)).unwrap();
     lab.bridge.send_digits(lab.now, LegSide::Trunk, &items);
+    let sent = counted_bridge(&mut lab, counted);
+    assert!(sent >= 2 * FRAMES, "{sent}");
+}
+
+/// Takes what a recording does, and keeps nothing.
+#[derive(Debug)]
+struct Deaf;
+
+impl Recorder for Deaf {
+    fn frame(&mut self, browser: &[i16], trunk: &[i16]) {
+        black_box((browser, trunk));
+    }
+
+    fn tone(&mut self, _: LegSide) {}
+}
+
+/// What a recording has of the bridge; what it makes of that is counted with the recording.
+#[test]
+#[ignore = "what callgrind runs: make bench-instructions"]
+fn the_recorded_bridge_is_counted() {
+    let mut lab = Lab::connected(BrowserCodec::Opus);
+    lab.bridge.record(Some(Box::new(Deaf)));
+    let mut packets = packets(&mut lab);
+    let (warm_up, counted) = packets.split_at_mut(WARM_UP);
+    through_the_bridge(&mut lab, warm_up);
     let sent = counted_bridge(&mut lab, counted);
     assert!(sent >= 2 * FRAMES, "{sent}");
 }

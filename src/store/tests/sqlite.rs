@@ -206,6 +206,12 @@ async fn no_search_reads_the_whole_table() {
             for step in on_table {
                 assert!(step.starts_with("SEARCH"), "{filter:?} {way:?}: {steps:#?}");
             }
+            // Many rows are read for one that fits: none of them but from the index.
+            if filter.number_range().is_some() {
+                let covered = steps.iter().filter(|step| step.contains("USING COVERING INDEX"));
+                let sides = if way == Way::ByNumber { 2 } else { 1 };
+                assert_eq!(covered.count(), sides, "{way:?}: {steps:#?}");
+            }
         }
     }
 }
