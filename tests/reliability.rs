@@ -222,6 +222,8 @@ fn a_full_disk_under_the_spool_loses_nothing() {
     let before = runtime.block_on(load::calls(&gateway.base, &tokens, RATE, RATE));
     limit("0");
     let under = runtime.block_on(load::calls(&gateway.base, &tokens, RATE, RATE * 4));
+    let unwritten = || http::metric(&gateway.base, "crosspoint_spool_unwritten_bytes");
+    assert!(unwritten() > 0.0, "nobody is told that records are in memory alone");
     limit("unlimited");
     let healed = Instant::now();
     assert_eq!(under.failed, Vec::<String>::new());
@@ -232,6 +234,8 @@ fn a_full_disk_under_the_spool_loses_nothing() {
         thread::park_timeout(Duration::from_millis(100));
         found = compare(&gateway.base, &placed);
     }
+    assert_eq!(unwritten(), 0.0);
+    assert_eq!(http::metric(&gateway.base, "crosspoint_records_lost_total"), 0.0);
     let row = format!(
         "| the gateway's own disk full | {} | {:.0} | {} | {} | - | 0 | 0 | {:.1} |",
         under.answered.len(),

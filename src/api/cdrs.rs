@@ -107,7 +107,7 @@ pub(super) struct Query {
     limit: Option<usize>,
     /// A user on either side.
     user: Option<String>,
-    /// A number on either side: its beginning, with `+` as `%2B`.
+    /// A number or an extension on either side: its beginning, with `+` as `%2B` and `#` as `%23`.
     number: Option<String>,
     /// The trunk.
     trunk: Option<String>,
@@ -141,8 +141,9 @@ impl Asked {
             at.map_err(|_| bad(format!("{name} is no time like 2026-11-22T10:00:00Z")))
         };
         let number = query.number.filter(|number| !number.is_empty());
-        if number.as_ref().is_some_and(|n| !n.bytes().all(|b| b.is_ascii_digit() || b == b'+')) {
-            return Err(bad("number is + and digits, or their beginning"));
+        let is_key = |b: u8| b.is_ascii_digit() || b"+*#".contains(&b);
+        if number.as_ref().is_some_and(|n| !n.bytes().all(is_key)) {
+            return Err(bad("number is + and digits, * or #, or their beginning"));
         }
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
         let filter = Filter {

@@ -180,7 +180,8 @@ pub(super) fn webhooks(root: &Reader<'_>, files: &dyn Files) -> BTreeMap<String,
 }
 
 /// What happens in a gateway, as events and webhooks spell it.
-const EVENTS: [&str; 5] = ["call.started", "call.state", "call.ended", "trunk.up", "trunk.down"];
+const EVENTS: [&str; 6] =
+    ["call.started", "call.state", "call.message", "call.ended", "trunk.up", "trunk.down"];
 
 /// 128 bits as hexadecimal digits.
 const SHORTEST_KEY: usize = 32;

@@ -4,6 +4,7 @@
 mod accounts;
 mod call_task;
 mod call_trace;
+mod deliveries;
 mod events;
 mod health;
 mod hep;
@@ -52,6 +53,7 @@ use crate::{media, signaling};
 pub use crate::media::Hold;
 pub use crate::sip::Transport as SipTransport;
 pub use call_task::{CallOrder, NotStarted, RecordingWish};
+pub use deliveries::{Attempt, Delivery, DeliveryState};
 pub use events::{Events, Happening, Since};
 pub use plans::{PlanInForce, PlanRefused, PlanVersion, PutPlanError};
 pub use sip_trace::SipMessage;
@@ -62,7 +64,7 @@ pub use timeline::{Entry, Timeline};
 pub use timeline_view::TimelineRow;
 pub use trunk_test::{StepOutcome, TestStep, TrunkTest};
 pub use voicemail::VoicemailView;
-pub use webhooks::{Attempt, Delivery, DeliveryState, WebhookView};
+pub use webhooks::WebhookView;
 
 /// What all tasks of one gateway share.
 struct Inner {

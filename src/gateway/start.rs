@@ -170,7 +170,10 @@ impl Gateway {
             spawn("sip events", sip_events::run(inner.clone(), sip_events)),
             spawn("trunk health", health::run(inner.clone(), news)),
             spawn("voicemail", voicemail::run(Arc::downgrade(&inner), messages)),
-            spawn("webhooks", inner.webhooks.clone().run(inner.events.clone())),
+            spawn(
+                "webhooks",
+                inner.webhooks.clone().run(inner.events.clone(), inner.metrics.clone()),
+            ),
             spawn("plan file", watch_plan(inner.clone(), server.clone())),
         ];
         if let (Some(settings), Some(queue)) = (config.otlp.clone(), traces_queue) {

@@ -471,6 +471,7 @@ impl Gateway {
         let media: media::Gauges = self.inner.pool.gauges();
         let sip = self.inner.sip.counts();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let spool = self.inner.store.spool_state();
         self.inner.metrics.set(&Gauges {
             rtp_ports_in_use: count(media.ports),
             sip_transactions: [
@@ -489,7 +490,11 @@ impl Gateway {
                 counts: media.late,
                 sum_us: media.late_sum_us,
             },
-            spool_bytes: self.inner.store.spool_bytes(),
+            spool_bytes: spool.bytes,
+            spool_unwritten_bytes: spool.unwritten_bytes,
+            spool_behind_s: spool.behind.as_secs(),
+            spool_damaged: spool.damaged,
+            records_lost: spool.lost,
             recordings: count(self.inner.recorder.active()),
             recordings_kept: self.inner.recorder.counts().kept(),
             recordings_failed: self.inner.recorder.counts().failed(),

@@ -16,7 +16,7 @@ use super::Cursor;
 use super::Filter;
 use super::filter::{FEW, MOST_FEW, Way};
 use super::history;
-use crate::base::CallId;
+use crate::base::{CallId, DialString, Party};
 use crate::call::Record;
 
 /// A pool of connections.
@@ -94,9 +94,9 @@ impl Database {
                     .bind(i64::try_from(record.duration_ms).unwrap_or(i64::MAX))
                     .bind(record.direction.as_str())
                     .bind(record.from.user.as_ref().map(|user| user.to_string()))
-                    .bind(record.from.number.as_ref().map(|number| number.as_str().to_owned()))
+                    .bind(number_of(&record.from))
                     .bind(record.to.user.as_ref().map(|user| user.to_string()))
-                    .bind(record.to.number.as_ref().map(|number| number.as_str().to_owned()))
+                    .bind(number_of(&record.to))
                     .bind(record.trunk.as_ref().map(|trunk| trunk.to_string()))
                     .bind(cause.as_ref().and_then(|cause| cause.as_str()).map(str::to_owned))
                     .bind(json)
@@ -461,6 +461,13 @@ pub(super) fn migrated_versions(kind: &str) -> Vec<i64> {
         _ => &[],
     };
     list.iter().map(|(version, _, _)| *version).collect()
+}
+
+/// What a search for a number finds a party by: its number, or what was dialled as it was: an extension,
+/// a service code.
+fn number_of(party: &Party) -> Option<String> {
+    let dialled = || Some(party.uri.parse::<DialString>().ok()?.as_str().to_owned());
+    party.number.as_ref().map(|number| number.as_str().to_owned()).or_else(dialled)
 }
 
 fn parse(json: String) -> Result<Record, ReadError> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 pub struct Filter {
     /// A user on either side.
     pub user: Option<String>,
-    /// A number on either side, or its beginning.
+    /// A number on either side or what was dialled (an extension, a code), or its beginning.
     pub number: Option<String>,
     /// The trunk.
     pub trunk: Option<String>,

@@ -81,7 +81,7 @@ impl Journal {
 
     /// Records from a place on, up to `tail` and about [`BATCH_BYTES`], and the place after them.
     pub(super) fn read(&self, from: Position, tail: Position) -> io::Result<Batch> {
-        let mut batch = Batch { records: Vec::new(), end: from, corrupt: 0 };
+        let mut batch = Batch { records: Vec::new(), end: from, corrupt: Vec::new() };
         let mut file = match File::open(self.path(from.segment)) {
             Ok(file) => file,
             Err(error)
@@ -105,7 +105,7 @@ impl Journal {
                     rest = &rest[taken..];
                 }
                 Frame::Corrupt(taken) => {
-                    batch.corrupt += 1;
+                    batch.corrupt.push(rest[..taken].to_vec());
                     batch.end.offset += taken as u64;
                     rest = &rest[taken..];
                 }
@@ -115,8 +115,8 @@ impl Journal {
         if batch.end == from {
             if !bytes.is_empty() {
                 // No line end in the whole window: nothing that was ever committed looks so.
-                batch.corrupt += 1;
                 batch.end.offset += bytes.len() as u64;
+                batch.corrupt.push(bytes);
             } else if from.segment < tail.segment {
                 batch.end = Position { segment: from.segment + 1, offset: 0 };
             }
@@ -151,9 +151,17 @@ impl Journal {
     pub(super) fn set_aside(&self, record: &Record) -> io::Result<()> {
         let mut line = Vec::new();
         frame::encode(record, &mut line).map_err(io::Error::other)?;
-        let path = self.folder.join("refused");
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(&line)?;
+        self.append_to("refused", &line)
+    }
+
+    /// Sets lines aside that are no records: somebody may still read something in them.
+    pub(super) fn keep_damaged(&self, lines: &[Vec<u8>]) -> io::Result<()> {
+        self.append_to("damaged", &lines.concat())
+    }
+
+    fn append_to(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(self.folder.join(name))?;
+        file.write_all(bytes)?;
         file.sync_data()
     }
 
@@ -174,7 +182,8 @@ impl Journal {
 pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     pub(super) end: Position,
-    pub(super) corrupt: u32,
+    /// Lines that are no records.
+    pub(super) corrupt: Vec<Vec<u8>>,
 }
 
 /// Bounds the writer's memory; a record has about 600 bytes and always fits

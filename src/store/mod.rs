@@ -19,6 +19,7 @@ mod spool;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -48,6 +49,21 @@ pub struct Store {
     spool: Arc<Spool>,
     database: Database,
     writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How the spool stands, and what became of records since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpoolState {
+    /// Bytes of records that are not in SQL yet.
+    pub bytes: u64,
+    /// Bytes of records that the disk did not take: in memory alone, and tried again.
+    pub unwritten_bytes: u64,
+    /// For how long nothing went into SQL though something waits.
+    pub behind: Duration,
+    /// Records that neither the disk nor the memory had room for.
+    pub lost: u64,
+    /// Lines of the spool that could not be read.
+    pub damaged: u64,
 }
 
 impl Store {
@@ -155,7 +171,20 @@ impl Store {
 
     /// Bytes in the spool that are not in SQL yet, for the metric.
     pub fn spool_bytes(&self) -> u64 {
-        self.spool.bytes()
+        self.spool_state().bytes
+    }
+
+    /// How the spool stands, for the metrics.
+    pub fn spool_state(&self) -> SpoolState {
+        let figures = self.spool.figures();
+        let read = |own: &AtomicU64| own.load(Ordering::Relaxed);
+        SpoolState {
+            bytes: read(&figures.bytes),
+            unwritten_bytes: read(&figures.unwritten),
+            behind: figures.behind(),
+            lost: read(&figures.lost),
+            damaged: read(&figures.damaged),
+        }
     }
 
     /// Takes no more records, lets the writer finish for at most `patience`, and closes. What is not

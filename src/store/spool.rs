@@ -9,7 +9,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -24,7 +24,43 @@ use crate::call::Record;
 #[derive(Debug)]
 pub(super) struct Spool {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    bytes: Arc<AtomicU64>,
+    figures: Arc<Figures>,
+}
+
+/// How the spool stands and what became of records, for whoever watches.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    /// Bytes that are not in SQL yet.
+    pub(super) bytes: AtomicU64,
+    /// Bytes that the disk did not take; they are in memory alone.
+    pub(super) unwritten: AtomicU64,
+    /// Records that neither the disk nor the memory could hold.
+    pub(super) lost: AtomicU64,
+    /// Lines of the disk that cannot be read.
+    pub(super) damaged: AtomicU64,
+    /// When SQL last took some, or began to be waited for: ms since 1970.
+    pub(super) moved_ms: AtomicU64,
+}
+
+impl Figures {
+    /// SQL took some, or is waited for from now on.
+    pub(super) fn moves(&self) {
+        self.moved_ms.store(unix_ms(), Ordering::Relaxed);
+    }
+
+    /// For how long nothing went into SQL though something waits.
+    pub(super) fn behind(&self) -> Duration {
+        if self.bytes.load(Ordering::Relaxed) == 0 {
+            return Duration::ZERO;
+        }
+        let moved = self.moved_ms.load(Ordering::Relaxed);
+        Duration::from_millis(unix_ms().saturating_sub(moved))
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The draining side, for the writer.
@@ -33,7 +69,7 @@ pub(super) struct Drain {
     pub(super) journal: Journal,
     pub(super) position: Position,
     pub(super) tail: watch::Receiver<Position>,
-    pub(super) bytes: Arc<AtomicU64>,
+    pub(super) figures: Arc<Figures>,
     /// Held as long as anybody works in the folder.
     _lock: Arc<File>,
 }
@@ -59,7 +95,8 @@ impl Spool {
             .map(|segment| journal.len(*segment))
             .sum::<u64>()
             .saturating_sub(position.offset);
-        let bytes = Arc::new(AtomicU64::new(waiting));
+        let figures = Arc::new(Figures { bytes: waiting.into(), ..Figures::default() });
+        figures.moves();
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (told, watched) = watch::channel(tail);
         let mut appender = Appender {
@@ -67,7 +104,7 @@ impl Spool {
             file,
             tail,
             told,
-            bytes: Arc::clone(&bytes),
+            figures: figures.clone(),
             open: OpenCalls::default(),
             backlog: Vec::new(),
             _lock: Arc::clone(&lock),
@@ -77,8 +114,8 @@ impl Spool {
             .name("spool".into())
             .spawn(move || appender.run(queue))
             .map_err(unusable)?;
-        let spool = Spool { jobs: Mutex::new(Some(jobs)), bytes: Arc::clone(&bytes) };
-        Ok((spool, Drain { journal, position, tail: watched, bytes, _lock: lock }))
+        let spool = Spool { jobs: Mutex::new(Some(jobs)), figures: figures.clone() };
+        Ok((spool, Drain { journal, position, tail: watched, figures, _lock: lock }))
     }
 
     /// Returns when the record is on disk.
@@ -104,8 +141,8 @@ impl Spool {
         self.jobs.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+    pub(super) fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// No more appends; the thread finishes what it has and ends.
@@ -162,7 +199,7 @@ struct Appender {
     file: File,
     tail: Position,
     told: watch::Sender<Position>,
-    bytes: Arc<AtomicU64>,
+    figures: Arc<Figures>,
     open: OpenCalls,
     /// Lines that the disk refused, oldest first.
     backlog: Vec<u8>,
@@ -193,13 +230,13 @@ impl Appender {
                 }
                 next = if waiting.len() < QUEUE { queue.try_recv().ok() } else { None };
             }
-            let result = self.commit(&buffer);
+            let result = self.commit(&buffer, waiting.len());
             for done in waiting.drain(..) {
                 // The caller may have stopped waiting; the record is written all the same.
                 let _ = done.send(result.clone());
             }
         }
-        if !self.backlog.is_empty() && self.commit(&[]).is_err() {
+        if !self.backlog.is_empty() && self.commit(&[], 0).is_err() {
             tracing::error!(bytes = self.backlog.len(), "records are lost: the disk takes nothing");
         }
     }
@@ -221,17 +258,18 @@ impl Appender {
             "calls were on when the gateway stopped; their records are ended"
         );
         // A disk that is full now takes them later; the next start would find them again, too.
-        let _ = self.commit(&buffer);
+        let _ = self.commit(&buffer, ended.len());
         Ok(())
     }
 
     /// All of the group is on disk, or none of it is in the file and it waits in the backlog.
-    fn commit(&mut self, group: &[u8]) -> Result<(), AppendError> {
+    fn commit(&mut self, group: &[u8], records: usize) -> Result<(), AppendError> {
         if group.is_empty() && self.backlog.is_empty() {
             return Ok(());
         }
-        let waiting = self.bytes.load(Ordering::Relaxed);
+        let waiting = self.figures.bytes.load(Ordering::Relaxed);
         if waiting + group.len() as u64 > MAX_SPOOL_BYTES {
+            self.figures.lost.fetch_add(records as u64, Ordering::Relaxed);
             return Err(AppendError::Full(waiting));
         }
         match self.write(group) {
@@ -239,13 +277,16 @@ impl Appender {
                 if !self.backlog.is_empty() {
                     tracing::info!(bytes = self.backlog.len(), "the disk takes records again");
                     self.backlog = Vec::new();
+                    self.figures.unwritten.store(0, Ordering::Relaxed);
                 }
                 Ok(())
             }
             Err(error) => {
                 if self.backlog.len() + group.len() <= MAX_BACKLOG {
                     self.backlog.extend_from_slice(group);
+                    self.figures.unwritten.store(self.backlog.len() as u64, Ordering::Relaxed);
                 } else {
+                    self.figures.lost.fetch_add(records as u64, Ordering::Relaxed);
                     tracing::error!(
                         bytes = group.len(),
                         "records are lost: the disk takes nothing"
@@ -277,7 +318,9 @@ impl Appender {
         }
         let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
         self.tail.offset += length;
-        self.bytes.fetch_add(length, Ordering::Relaxed);
+        if self.figures.bytes.fetch_add(length, Ordering::Relaxed) == 0 {
+            self.figures.moves();
+        }
         self.told.send_replace(self.tail);
         Ok(())
     }

@@ -149,16 +149,20 @@ pub(super) async fn both_ways_find_the_same(store: &Store) {
         let record = Record { from: party(from), to: party(to), ..record(n) };
         store.append(&record).await.unwrap();
     }
+    // An extension is a number, too.
+    let called = Party { uri: "6*03".into(), ..Party::default() };
+    store.append(&Record { to: called, ..record(5000) }).await.unwrap();
     drained(store).await;
     let text = |text: &str| Some(text.to_owned());
     for (filter, count) in [
+        (Filter { number: text("6*0"), ..Filter::default() }, 1),
         (Filter { number: text("+43123"), ..Filter::default() }, 31),
         (Filter { number: text("+493"), ..Filter::default() }, 1099),
         (Filter { number: text("+4"), ..Filter::default() }, 1130),
         (Filter { user: text("bob"), ..Filter::default() }, 31),
         (Filter { user: text("bob"), number: text("+4312345678"), ..Filter::default() }, 31),
         (Filter { user: text("bob"), number: text("+4999"), ..Filter::default() }, 0),
-        (Filter { trunk: text("north"), cause: text("hangup"), ..Filter::default() }, 1130),
+        (Filter { trunk: text("north"), cause: text("hangup"), ..Filter::default() }, 1131),
     ] {
         let (mut found, mut after) = (Vec::new(), None);
         loop {

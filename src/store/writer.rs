@@ -39,13 +39,24 @@ pub(super) async fn run(mut drain: Drain, database: Database) {
                 continue;
             }
         };
-        if batch.corrupt > 0 {
-            tracing::error!(lines = batch.corrupt, "lines of the spool are damaged and skipped");
+        if !batch.corrupt.is_empty() {
+            let (lines, Position { segment, offset }) = (batch.corrupt.len(), drain.position);
+            drain.figures.damaged.fetch_add(lines as u64, Ordering::Relaxed);
+            tracing::error!(
+                lines,
+                segment,
+                offset,
+                "lines of the spool are damaged; they are set aside in `damaged`"
+            );
+            if let Err(error) = drain.journal.keep_damaged(&batch.corrupt) {
+                tracing::error!(%error, "the damaged lines cannot be set aside");
+            }
         }
         write(&drain, &database, &batch.records).await;
         let advanced = advanced(&drain, drain.position, batch.end);
         drain.position = batch.end;
-        let _ = drain.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| {
+        drain.figures.moves();
+        let _ = drain.figures.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| {
             Some(bytes.saturating_sub(advanced))
         });
         if let Err(error) = drain.journal.save_position(drain.position) {

@@ -32,6 +32,10 @@ pub struct Metrics {
     media_tick_late: Lateness,
     call_mos: Family<Labels<1>, Histogram, fn() -> Histogram>,
     spool_bytes: Gauge,
+    spool_unwritten: Gauge,
+    spool_behind: Gauge,
+    spool_damaged: Counter,
+    records_lost: Counter,
     recordings_active: Gauge,
     recordings: Family<Labels<1>, Counter>,
     recording_lost: Counter<f64, AtomicU64>,
@@ -40,6 +44,7 @@ pub struct Metrics {
     fraud_alarms: Counter,
     plan_reloads: Family<Labels<1>, Counter>,
     drops: Family<Labels<1>, Counter>,
+    webhook_deliveries: Family<Labels<1>, Counter>,
     dtmf_tones: Family<Labels<3>, Counter>,
     trunk_up: Family<TrunkLabel, Gauge>,
     trunk_registered: Family<TrunkLabel, Gauge>,
@@ -64,6 +69,14 @@ pub struct Gauges {
     pub media_tick_late: TickLateness,
     /// Bytes of records that are not in SQL yet.
     pub spool_bytes: u64,
+    /// Bytes of records that the spool's disk did not take.
+    pub spool_unwritten_bytes: u64,
+    /// For how many seconds nothing went into SQL though something waits.
+    pub spool_behind_s: u64,
+    /// Lines of the spool that could not be read.
+    pub spool_damaged: u64,
+    /// Records that had room nowhere.
+    pub records_lost: u64,
     /// Recordings that are being written.
     pub recordings: u64,
     /// Recordings that were ended.
@@ -91,6 +104,10 @@ impl Metrics {
             media_tick_late: Lateness::default(),
             call_mos: Family::new_with_constructor(|| Histogram::new(MOS_BUCKETS)),
             spool_bytes: Gauge::default(),
+            spool_unwritten: Gauge::default(),
+            spool_behind: Gauge::default(),
+            spool_damaged: Counter::default(),
+            records_lost: Counter::default(),
             recordings_active: Gauge::default(),
             recordings: Family::default(),
             recording_lost: Counter::default(),
@@ -99,6 +116,7 @@ impl Metrics {
             fraud_alarms: Counter::default(),
             plan_reloads: Family::default(),
             drops: Family::default(),
+            webhook_deliveries: Family::default(),
             dtmf_tones: Family::default(),
             trunk_up: Family::default(),
             trunk_registered: Family::default(),
@@ -156,6 +174,26 @@ impl Metrics {
             metrics.spool_bytes.clone(),
         );
         registry.register(
+            "spool_unwritten_bytes",
+            "Records that the disk of the spool does not take, in memory alone",
+            metrics.spool_unwritten.clone(),
+        );
+        registry.register(
+            "spool_behind_seconds",
+            "For how long the database has taken nothing though records wait",
+            metrics.spool_behind.clone(),
+        );
+        registry.register(
+            "spool_damaged_lines",
+            "Lines of the spool that could not be read, set aside",
+            metrics.spool_damaged.clone(),
+        );
+        registry.register(
+            "records_lost",
+            "Records that neither the disk nor the memory had room for",
+            metrics.records_lost.clone(),
+        );
+        registry.register(
             "recordings_active",
             "Recordings that are being written",
             metrics.recordings_active.clone(),
@@ -186,9 +224,32 @@ impl Metrics {
             "Reloads of the dial plan, by result",
             metrics.plan_reloads.clone(),
         );
+        registry.register(
+            "webhook_deliveries",
+            "Deliveries of webhooks that are over, by result",
+            metrics.webhook_deliveries.clone(),
+        );
         registry.register("drops", "Packets and messages dropped", metrics.drops.clone());
         registry.register("dtmf_tones", "Digits, by leg and mode", metrics.dtmf_tones.clone());
+        metrics.begin_at_zero();
         Metrics { registry, ..metrics }
+    }
+
+    /// A counter that is not there before its first event has no increase then, and no alert sees it.
+    fn begin_at_zero(&self) {
+        fn zero(family: &Family<Labels<1>, Counter>, label: &'static str, values: &[&'static str]) {
+            values.iter().for_each(|value| drop(family.get_or_create(&[(label, *value)])));
+        }
+        zero(&self.plan_reloads, "result", &["taken", "refused"]);
+        zero(&self.webhook_deliveries, "result", &["delivered", "failed", "dropped"]);
+        zero(&self.drops, "reason", &DROPS);
+        zero(&self.calls_capped, "cap", &["concurrent", "minute", "hour", "day", "held"]);
+        for mode in MODES {
+            for (leg, direction) in [("browser", "in"), ("trunk", "in"), ("trunk", "out")] {
+                let labels = [("leg", leg), ("direction", direction), ("mode", mode)];
+                drop(self.dtmf_tones.get_or_create(&labels));
+            }
+        }
     }
 
     /// A call began.
@@ -232,6 +293,11 @@ impl Metrics {
         self.plan_reloads.get_or_create(&[("result", result)]).inc();
     }
 
+    /// A delivery of a webhook is over (`result` = `delivered`, `failed`, `dropped`).
+    pub fn webhook_delivery(&self, result: &'static str) {
+        self.webhook_deliveries.get_or_create(&[("result", result)]).inc();
+    }
+
     /// Packets or messages were dropped for this reason.
     pub fn dropped(&self, reason: &'static str, count: u64) {
         self.drops.get_or_create(&[("reason", reason)]).inc_by(count);
@@ -265,6 +331,13 @@ impl Metrics {
         set(&self.opus_complexity, gauges.opus_complexity);
         self.media_tick_late.set(&gauges.media_tick_late);
         set(&self.spool_bytes, gauges.spool_bytes);
+        set(&self.spool_unwritten, gauges.spool_unwritten_bytes);
+        set(&self.spool_behind, gauges.spool_behind_s);
+        for (counter, count) in
+            [(&self.spool_damaged, gauges.spool_damaged), (&self.records_lost, gauges.records_lost)]
+        {
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
         set(&self.recordings_active, gauges.recordings);
         for (result, count) in
             [("kept", gauges.recordings_kept), ("failed", gauges.recordings_failed)]
@@ -308,6 +381,12 @@ type TrunkLabel = Vec<(String, String)>;
 /// Label names and values, all of fixed sets.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
+/// Why packets and messages are dropped.
+const DROPS: [&str; 6] = ["rtp-foreign", "rtp-malformed", "digits", "recording", "hep", "otlp"];
+
+/// How digits go.
+const MODES: [&str; 4] = ["rfc4733", "info", "inband", "message"];
+
 /// Seconds. An echo line answers in tens of ms, a person within a minute.
 const SETUP_BUCKETS: [f64; 12] =
     [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0];
@@ -330,8 +409,9 @@ mod tests {
         metrics.call_mos("caller", 4.1);
         metrics.call_capped("held");
         metrics.fraud_alarm();
+        metrics.webhook_delivery("dropped");
         metrics.plan_reloaded("refused");
-        metrics.dropped("unknown-source", 7);
+        metrics.dropped("rtp-foreign", 7);
         metrics.dtmf_tone("browser", "in", "rfc4733");
         metrics.trunk("north", true, Some(false));
         let mut sip_transactions = [("", 0); 5];
@@ -349,6 +429,10 @@ mod tests {
                 sum_us: 204_000,
             },
             spool_bytes: 600,
+            spool_unwritten_bytes: 700,
+            spool_behind_s: 12,
+            spool_damaged: 2,
+            records_lost: 1,
             recordings: 2,
             recordings_kept: 5,
             recordings_failed: 1,
@@ -373,6 +457,10 @@ mod tests {
             "crosspoint_media_tick_late_seconds_sum 0.204",
             "crosspoint_call_mos_bucket{le=\"4.2\",side=\"caller\"} 1",
             "crosspoint_spool_bytes 600",
+            "crosspoint_spool_unwritten_bytes 700",
+            "crosspoint_spool_behind_seconds 12",
+            "crosspoint_spool_damaged_lines_total 2",
+            "crosspoint_records_lost_total 1",
             "crosspoint_recordings_active 2",
             "crosspoint_recordings_total{result=\"kept\"} 5",
             "crosspoint_recordings_total{result=\"failed\"} 1",
@@ -382,9 +470,12 @@ mod tests {
             "crosspoint_calls_capped_total{cap=\"held\"} 1",
             "crosspoint_fraud_alarms_total 1",
             "crosspoint_dialplan_reloads_total{result=\"refused\"} 1",
+            "crosspoint_dialplan_reloads_total{result=\"taken\"} 0",
+            "crosspoint_webhook_deliveries_total{result=\"dropped\"} 1",
+            "crosspoint_drops_total{reason=\"digits\"} 0",
             "crosspoint_trunk_up{trunk=\"north\"} 1",
             "crosspoint_trunk_registered{trunk=\"north\"} 0",
-            "crosspoint_drops_total{reason=\"unknown-source\"} 7",
+            "crosspoint_drops_total{reason=\"rtp-foreign\"} 7",
             "crosspoint_dtmf_tones_total{leg=\"browser\",direction=\"in\",mode=\"rfc4733\"} 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

@@ -175,7 +175,8 @@ impl CallTask {
     fn start_onward(&self, n: u8, to: Destination) -> Option<mpsc::Sender<CallInput>> {
         let record = self.engine.record();
         let (from, called) = (record.from.clone(), record.to.number.clone());
-        let (max_forwards, pauses) = (self.caller.max_forwards(), Arc::default());
+        // One conversation: what is not to be kept of it is kept in neither recording.
+        let (max_forwards, pauses) = (self.caller.max_forwards(), self.recording.pauses.clone());
         let parent = self.inbox.clone();
         let caller = CallerLine { parent, n, to, called, max_forwards, pauses };
         spawn_onward(&self.gateway, caller, from).map(|(_, inbox)| inbox)

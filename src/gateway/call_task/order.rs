@@ -109,7 +109,7 @@ impl Order {
     async fn run(mut self, mut news: mpsc::Receiver<CallInput>, pauses: Arc<Pauses>) {
         let (refuse, refused) = std::sync::mpsc::channel();
         let from = self.shown.number.as_ref().map(|number| number.as_str().to_owned());
-        let of = Of { call: self.id, from, pauses };
+        let of = Of { call: self.id, from, pauses: pauses.clone() };
         let owner = (self.inbox.clone(), FIRST);
         let flow = std::slice::from_ref(&self.to);
         let mut line = Some(Served::new(&self.gateway, owner, of, flow, refused));
@@ -146,7 +146,7 @@ impl Order {
                 CallInput::Line(_, LineEvent::HangUp) => self.end().await,
                 CallInput::Line(_, LineEvent::Transfer(to)) => {
                     let parent = self.inbox.clone();
-                    let pauses = Arc::default();
+                    let pauses = pauses.clone();
                     let caller = CallerLine {
                         parent,
                         n: SECOND,

@@ -61,6 +61,13 @@ impl CallTask {
 
     pub(super) fn recording_wish(&mut self, wish: RecordingWish) {
         tracing::info!(call.id = %self.id, ?wish, "recording");
+        // A stop is a pause for the other recording of this conversation, where two calls are joined.
+        match wish {
+            RecordingWish::Start | RecordingWish::Resume => {
+                self.recording.pauses.resume(Pause::Wish);
+            }
+            RecordingWish::Stop | RecordingWish::Pause => self.recording.pauses.pause(Pause::Wish),
+        }
         match wish {
             RecordingWish::Start if self.recording.on => {}
             RecordingWish::Start => match self.answered_callee() {
@@ -68,8 +75,7 @@ impl CallTask {
                 // From the answer on.
                 _ => self.recording.wanted = Recording::On,
             },
-            RecordingWish::Pause => self.recording.pauses.pause(Pause::Wish),
-            RecordingWish::Resume => self.recording.pauses.resume(Pause::Wish),
+            RecordingWish::Pause | RecordingWish::Resume => {}
             RecordingWish::Stop => {
                 self.recording.wanted = Recording::Off;
                 self.recording.on = false;

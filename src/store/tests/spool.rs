@@ -48,6 +48,13 @@ async fn a_torn_last_line_is_cut_off_and_damaged_lines_are_skipped() {
     drained(&store).await;
     let ids: Vec<_> = all(&store).await.iter().map(|r| r.id).collect();
     assert_eq!(ids, [record(3).id, record(2).id, record(0).id]);
+    // What is left of the second one is there for whoever can read it.
+    let state = store.spool_state();
+    assert_eq!((state.damaged, state.lost, state.bytes), (1, 0, 0));
+    assert_eq!((state.behind, state.unwritten_bytes), (Duration::ZERO, 0));
+    let damaged = std::fs::read(settings.spool_folder().join("damaged")).unwrap();
+    assert_eq!(damaged.last(), Some(&b'\n'));
+    assert!(damaged.windows(20).any(|part| bytes[second + 1..].starts_with(part)));
 }
 
 #[tokio::test]
