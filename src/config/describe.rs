@@ -76,6 +76,7 @@ pub(super) fn settings(config: &Config, document: &Item) -> Vec<Setting> {
     };
     list.add("store.url", url);
     list.add("store.voicemail", quoted(&config.store.voicemail.display()));
+    list.optional("store.spool", config.store.spool.as_ref().map(|own| quoted(&own.display())));
     list.add("drain.wait", quoted(&format!("{}s", config.drain.wait.as_secs())));
     list.optional("drain.url", config.drain.url.as_ref().map(quoted));
     let recording = &config.recording;

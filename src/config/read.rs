@@ -179,9 +179,14 @@ fn store(table: &Reader<'_>) -> Store {
         }
     });
     let voicemail = table.text("voicemail").map(|field| PathBuf::from(field.value));
+    let spool = table.text("spool").map(|field| PathBuf::from(field.value));
     table.finish();
     let default = Store::default();
-    Store { url: url.unwrap_or(default.url), voicemail: voicemail.unwrap_or(default.voicemail) }
+    Store {
+        url: url.unwrap_or(default.url),
+        voicemail: voicemail.unwrap_or(default.voicemail),
+        spool,
+    }
 }
 
 fn recording(table: &Reader<'_>, files: &dyn Files) -> recording::Settings {

@@ -12,6 +12,7 @@ use crate::base::{Network, Permission, Secret, TrunkId, UserId};
 use crate::dialplan::{Known, Region};
 use crate::media::{OpusSettings, PoolConfig};
 use crate::recording;
+use crate::store;
 use crate::trunk::{Definition, Target, Transport};
 
 /// Everything that can be configured.
@@ -80,6 +81,7 @@ impl Config {
             store: Store {
                 url: StoreUrl::Sqlite(database.display().to_string()),
                 voicemail: database.with_file_name("voicemail"),
+                spool: None,
             },
             recording: recording::Settings {
                 folder: database.with_file_name("recordings"),
@@ -380,13 +382,23 @@ pub struct Store {
     pub url: StoreUrl,
     /// The folder of messages that callers leave.
     pub voicemail: PathBuf,
+    /// The folder of the spool; `None`: beside the SQLite file, or `crosspoint.spool` in the working
+    /// directory.
+    pub spool: Option<PathBuf>,
+}
+
+impl Store {
+    /// As the store of records takes it.
+    pub fn settings(&self) -> store::Settings {
+        store::Settings { url: self.url.expose(), spool: self.spool.clone() }
+    }
 }
 
 impl Default for Store {
     fn default() -> Store {
         // A file beside the process: records from the first call on, without a server.
         let url = StoreUrl::Sqlite("crosspoint.db".to_owned());
-        Store { url, voicemail: PathBuf::from("voicemail") }
+        Store { url, voicemail: PathBuf::from("voicemail"), spool: None }
     }
 }
 

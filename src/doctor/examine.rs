@@ -8,7 +8,7 @@ use super::network::{self, Gateway};
 use super::report::Report;
 use super::{certificate, host, records, trunks, turn};
 use crate::config::{self, Config, LoadError};
-use crate::store::{Settings, is_held};
+use crate::store::is_held;
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub async fn examine(asked: &Asked<'_>) -> Report {
     if let Some(host) = asked.host {
         name(host, &mut report).await;
     }
-    let settings = Settings { url: config.store.url.expose(), ..Settings::default() };
+    let settings = config.store.settings();
     let gateway = if is_held(&settings) { Gateway::Runs } else { Gateway::Stands };
     network::ports(&config, gateway, &mut report);
     records::check(&config, now, &mut report).await;

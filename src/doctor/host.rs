@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::report::Report;
 use crate::config::{Config, StoreUrl};
-use crate::store::Settings;
 
 /// What a gateway of this configuration needs of the machine.
 pub(super) fn check(config: &Config, now_unix: Duration, report: &mut Report) {
@@ -89,7 +88,7 @@ fn buffers(most: Option<u64>, report: &mut Report) {
 }
 
 fn disks(config: &Config, report: &mut Report) {
-    let spool = Settings { url: config.store.url.expose(), ..Settings::default() }.spool_folder();
+    let spool = config.store.settings().spool_folder();
     let (voicemail, recordings) = (&config.store.voicemail, &config.recording.folder);
     let mut places = vec![("records", spool)];
     places.extend([("voicemail", voicemail.clone()), ("recordings", recordings.clone())]);

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::report::Report;
 use crate::config::{Config, StoreUrl};
-use crate::store::{Settings, inspect};
+use crate::store::inspect;
 
 pub(super) async fn check(config: &Config, now_unix: Duration, report: &mut Report) {
     let check = "database";
-    let settings = Settings { url: config.store.url.expose(), ..Settings::default() };
+    let settings = config.store.settings();
     let seen = match inspect(&settings).await {
         Ok(seen) => seen,
         Err(error) => {

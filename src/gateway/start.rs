@@ -35,7 +35,7 @@ use crate::sip::{
     self, Dns, DriverConfig, EndpointConfig, Reachable, SessionTimer, Tap, TlsConfig, TlsIdentity,
     TlsServer, Transport,
 };
-use crate::store::{KeptPlan, Settings, Store};
+use crate::store::{KeptPlan, Store};
 use crate::telemetry::Metrics;
 use crate::{media, store, trunk};
 
@@ -91,7 +91,7 @@ impl Gateway {
     pub async fn start(config: &Config, plan: LoadedPlan) -> Result<Gateway, StartError> {
         let token_key = token_key(config)?;
         let (trunks, flows) = Trunks::new(config.trunks.values().cloned());
-        let settings = Settings { url: config.store.url.expose(), ..Settings::default() };
+        let settings = config.store.settings();
         let store = Arc::new(Store::open(&settings).await?);
         let pool = Pool::start(pool_config(config))?;
         let sip_trace = Arc::new(SipTrace::default());
