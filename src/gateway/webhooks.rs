@@ -225,7 +225,8 @@ fn note(hook: &Hook, events: &Events, metrics: &Metrics, happening: &Happening) 
     let payload = Payload { r#type, timestamp: *at, data };
     let Ok(body) = serde_json::to_string(&payload) else { return };
     let id = format!("msg_{}_{number}", events.run());
-    let dropped = hook.deliveries().add(Instant::now(), Delivery::new(*number, id, r#type, *at), body);
+    let dropped =
+        hook.deliveries().add(Instant::now(), Delivery::new(*number, id, r#type, *at), body);
     if let Some(dropped) = dropped {
         metrics.webhook_delivery("dropped");
         tracing::warn!(
