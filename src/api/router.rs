@@ -67,20 +67,20 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls/{id}/actions/dtmf", post(calls::dtmf))
         .route("/v1/calls/{id}/actions/play", post(calls::play))
         .route("/v1/calls/{id}/actions/transfer", post(calls::transfer))
-        .route("/v1/calls/{id}/actions/message", post(calls::message))
-        .route("/v1/voicemails/{id}", delete(voicemails::remove));
+        .route("/v1/calls/{id}/actions/message", post(calls::message));
     let records = Router::new()
         .route("/v1/cdrs", get(cdrs::list))
-        .route("/v1/cdrs/{id}", get(cdrs::show))
-        .route("/v1/voicemails", get(voicemails::list))
-        .route("/v1/voicemails/{id}", get(voicemails::show))
-        .route("/v1/voicemails/{id}/audio", get(voicemails::audio));
+        .route("/v1/cdrs/{id}", get(cdrs::show));
     let recordings_read = Router::new()
         .route("/v1/recordings", get(recordings::list))
         .route("/v1/recordings/{id}", get(recordings::show))
-        .route("/v1/recordings/{id}/audio", get(recordings::audio));
+        .route("/v1/recordings/{id}/audio", get(recordings::audio))
+        .route("/v1/voicemails", get(voicemails::list))
+        .route("/v1/voicemails/{id}", get(voicemails::show))
+        .route("/v1/voicemails/{id}/audio", get(voicemails::audio));
     let recordings_write = Router::new()
         .route("/v1/recordings/{id}", delete(recordings::remove))
+        .route("/v1/voicemails/{id}", delete(voicemails::remove))
         .route("/v1/calls/{id}/actions/record", post(recordings::record));
     let ivr_read = Router::new()
         .route("/v1/ivr-runs", get(ivr_runs::list))

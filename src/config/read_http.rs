@@ -139,7 +139,14 @@ pub(super) fn webhooks(root: &Reader<'_>, files: &dyn Files) -> BTreeMap<String,
                 let message = "`url` starts with https:// (or http:// inside a network of yours)";
                 table.findings().error(&url.at, message);
             }
-            right
+            let after = url.value.split_once("://").map_or("", |(_, after)| after);
+            let has_host = !after.is_empty() && !after.starts_with(['/', ':', '?', '#']);
+            let whole = has_host && after.bytes().all(|b| b.is_ascii_graphic());
+            if right && !whole {
+                let message = "`url` is no address: https://HOST/PATH, spaces as %20";
+                table.findings().error(&url.at, message);
+            }
+            right && whole
         });
         let own = secret(&table, ["secret", "secret_file"], files);
         match &own {

@@ -130,12 +130,8 @@ impl Collector {
         };
         let Some(datagram) = capture.datagram() else { return false };
         let Some(socket) = self.socket().await else { return false };
-        if socket.send(&datagram).await.is_ok() {
-            return true;
-        }
-        // Perhaps its address is another one by now.
-        self.open = None;
-        false
+        // The first error may be about what was sent before: nobody was there then (ICMP).
+        socket.send(&datagram).await.is_ok() || socket.send(&datagram).await.is_ok()
     }
 
     /// Connected to the collector; its name is looked up once a minute at most.

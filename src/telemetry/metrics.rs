@@ -31,6 +31,7 @@ pub struct Metrics {
     opus_complexity: Gauge,
     media_tick_late: Lateness,
     call_mos: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    silent_sides: Family<Labels<1>, Counter>,
     spool_bytes: Gauge,
     spool_unwritten: Gauge,
     spool_behind: Gauge,
@@ -103,6 +104,7 @@ impl Metrics {
             opus_complexity: Gauge::default(),
             media_tick_late: Lateness::default(),
             call_mos: Family::new_with_constructor(|| Histogram::new(MOS_BUCKETS)),
+            silent_sides: Family::default(),
             spool_bytes: Gauge::default(),
             spool_unwritten: Gauge::default(),
             spool_behind: Gauge::default(),
@@ -161,6 +163,11 @@ impl Metrics {
             "call_mos",
             "Estimated opinion score (ITU-T G.107) of what came from each side of a call",
             metrics.call_mos.clone(),
+        );
+        registry.register(
+            "call_silent_sides",
+            "Sides of answered calls of 5 s or more that sent not one packet of sound",
+            metrics.silent_sides.clone(),
         );
         registry.register("trunk_up", "Whether a trunk is sent calls", metrics.trunk_up.clone());
         registry.register(
@@ -243,6 +250,7 @@ impl Metrics {
         zero(&self.plan_reloads, "result", &["taken", "refused"]);
         zero(&self.webhook_deliveries, "result", &["delivered", "failed", "dropped"]);
         zero(&self.drops, "reason", &DROPS);
+        zero(&self.silent_sides, "side", &["caller", "callee"]);
         zero(&self.calls_capped, "cap", &["concurrent", "minute", "hour", "day", "held"]);
         for mode in MODES {
             for (leg, direction) in [("browser", "in"), ("trunk", "in"), ("trunk", "out")] {
@@ -271,6 +279,11 @@ impl Metrics {
     /// A call ended whose side (`caller`, `callee`) sounded like this, 1.0 to 4.5.
     pub fn call_mos(&self, side: &'static str, mos: f64) {
         self.call_mos.get_or_create(&[("side", side)]).observe(mos);
+    }
+
+    /// A call of some seconds ended of which this side (`caller`, `callee`) sent no sound at all.
+    pub fn silent_side(&self, side: &'static str) {
+        self.silent_sides.get_or_create(&[("side", side)]).inc();
     }
 
     /// A panic ended one call.
@@ -407,6 +420,7 @@ mod tests {
         metrics.call_ended("outbound", "busy");
         metrics.panic_caught();
         metrics.call_mos("caller", 4.1);
+        metrics.silent_side("callee");
         metrics.call_capped("held");
         metrics.fraud_alarm();
         metrics.webhook_delivery("dropped");
@@ -456,6 +470,7 @@ mod tests {
             "crosspoint_media_tick_late_seconds_count 11",
             "crosspoint_media_tick_late_seconds_sum 0.204",
             "crosspoint_call_mos_bucket{le=\"4.2\",side=\"caller\"} 1",
+            "crosspoint_call_silent_sides_total{side=\"callee\"} 1",
             "crosspoint_spool_bytes 600",
             "crosspoint_spool_unwritten_bytes 700",
             "crosspoint_spool_behind_seconds 12",

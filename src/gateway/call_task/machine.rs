@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc};
 use super::handover::Handing;
 use super::joining::{Arriving, Joining};
 use super::legs::{Began, Callee, Caller};
-use super::media_side::{Dropped, Followed};
+use super::media_side::{Dropped, Followed, Silent};
 use super::recording::Taped;
 use super::renegotiate::Holding;
 use super::transfer::Transfer;
@@ -54,6 +54,7 @@ pub(super) struct CallTask {
     pub digit_way: Option<DigitWay>,
     /// Digits that media has dropped, as counted so far.
     pub digits_dropped: u64,
+    pub silent: Silent,
     /// Numbers the digits that came as SIP INFO.
     pub infos: u64,
     /// Who holds whom.

@@ -69,8 +69,15 @@ impl CallTask {
                 self.count_dropped(&trunk);
                 let [page, phone] = [(LegSide::Browser, &browser), (LegSide::Trunk, &trunk)]
                     .map(|(side, stats)| quality::of_leg(side, stats));
-                self.on_leg(of, LegSide::Browser, LegEvent::Quality(page));
-                self.on_leg(of, LegSide::Trunk, LegEvent::Quality(phone));
+                for (side, stats, quality) in
+                    [(LegSide::Browser, &browser, page), (LegSide::Trunk, &trunk, phone)]
+                {
+                    // Of what never came nothing is known, and least of all that it was good.
+                    self.note_silence(of, side, stats.received == 0);
+                    if stats.received > 0 {
+                        self.on_leg(of, side, LegEvent::Quality(quality));
+                    }
+                }
                 let quality = self.engine.record().quality;
                 self.with_timeline(|timeline, at| timeline.sounds(at, quality));
                 if let Some(told) = self.page_of_media(of).filter(|_| !self.over) {
@@ -90,6 +97,14 @@ impl CallTask {
                 self.feed(Input::End(Cause::Internal));
             }
             _ => {}
+        }
+    }
+
+    fn note_silence(&mut self, of: MediaOf, side: LegSide, is_silent: bool) {
+        match self.leg_of_media(of, side) {
+            Some(Leg::Caller) => self.silent.caller = is_silent,
+            Some(Leg::Callee(_)) => self.silent.callee = is_silent,
+            None => {}
         }
     }
 
@@ -175,6 +190,13 @@ impl CallTask {
             tracing::debug!(call.id = %self.id, %error, "media command without effect");
         }
     }
+}
+
+/// Sides that have a leg and never sent a packet of sound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Silent {
+    pub caller: bool,
+    pub callee: bool,
 }
 
 /// How many packets of the trunk's side were thrown away.

@@ -363,6 +363,13 @@ impl CallTask {
         );
         self.gateway.metrics.call_ended(record.direction.as_str(), cause_word(end.cause));
         let quality = record.quality;
+        if record.duration_ms >= TALKED_MS {
+            let sides = [("caller", self.silent.caller), ("callee", self.silent.callee)];
+            for (side, _) in sides.into_iter().filter(|(_, is_silent)| *is_silent) {
+                self.gateway.metrics.silent_side(side);
+                tracing::warn!(call.id = %self.id, side, "not one packet of sound came from this side");
+            }
+        }
         for (side, leg) in [("caller", quality.caller), ("callee", quality.callee)] {
             if let Some(leg) = leg {
                 self.gateway.metrics.call_mos(side, f64::from(leg.mos));
@@ -394,3 +401,6 @@ fn cause_word(cause: Cause) -> &'static str {
 fn ended_event(call: crate::base::CallId, end: &End, by: EndedBy) -> Event {
     Event::ended(call, end.cause, by, end.sip.clone(), end.rule.clone())
 }
+
+/// Who talked so long was to be heard.
+const TALKED_MS: u64 = 5_000;

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::legs::{Began, Caller, CallerLine, CallerPage, CallerTrunk};
 use super::machine::CallTask;
-use super::media_side::{Dropped, Followed, follow};
+use super::media_side::{Dropped, Followed, Silent, follow};
 use super::page_leg::media_refusal;
 use super::recording::Taped;
 use super::renegotiate::Holding;
@@ -213,6 +213,7 @@ impl Born {
             last_write: None,
             digit_way: None,
             digits_dropped: 0,
+            silent: Silent::default(),
             infos: 0,
             holding: Holding::default(),
             far: None,

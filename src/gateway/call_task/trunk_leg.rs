@@ -445,7 +445,10 @@ pub(super) fn media_rejection(error: media::Error) -> Rejection {
         | media::Error::BadCandidate(_)
         | media::Error::AddressRefused
         | media::Error::OutOfOrder(_) => Cause::MediaFailed,
-        media::Error::Overloaded | media::Error::NoPort => Cause::LimitReached,
+        media::Error::Overloaded | media::Error::NoPort => {
+            tracing::warn!(%error, "a call is refused: the gateway has no room for its media");
+            Cause::LimitReached
+        }
         media::Error::Closed | media::Error::System(_) | media::Error::Internal => Cause::Internal,
     };
     Rejection::plain(cause)
