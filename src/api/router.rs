@@ -68,9 +68,8 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .route("/v1/calls/{id}/actions/play", post(calls::play))
         .route("/v1/calls/{id}/actions/transfer", post(calls::transfer))
         .route("/v1/calls/{id}/actions/message", post(calls::message));
-    let records = Router::new()
-        .route("/v1/cdrs", get(cdrs::list))
-        .route("/v1/cdrs/{id}", get(cdrs::show));
+    let records =
+        Router::new().route("/v1/cdrs", get(cdrs::list)).route("/v1/cdrs/{id}", get(cdrs::show));
     let recordings_read = Router::new()
         .route("/v1/recordings", get(recordings::list))
         .route("/v1/recordings/{id}", get(recordings::show))
