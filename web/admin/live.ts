@@ -1,5 +1,5 @@
 // The live calls: read once, then kept by the gateway's events.
-import { get, type CallRecord, type List } from "./api";
+import { all, Problem, type CallRecord } from "./api";
 
 export class Live extends EventTarget {
   readonly calls = new Map<string, CallRecord>();
@@ -39,18 +39,17 @@ export class Live extends EventTarget {
   /** Everything anew: after a gap nobody knows what was missed. */
   private async read(): Promise<void> {
     const waiting: (() => void)[] = this.waiting = [];
-    const calls: CallRecord[] = [];
-    let next: string | null = null;
-    do {
-      const page: List<CallRecord> = await get<List<CallRecord>>(`/v1/calls?limit=1000${next ? `&cursor=${next}` : ""}`).catch(() => ({ items: [], next: null }));
-      calls.push(...page.items);
-      next = page.next;
-    } while (next);
+    const calls = await all<CallRecord>("/v1/calls").catch((error: unknown) => error);
     // A later reading has begun: what was told since then waits for that one.
     if (this.waiting !== waiting) return;
     this.waiting = undefined;
-    this.calls.clear();
-    for (const call of calls) this.calls.set(call.id, call);
+    if (Array.isArray(calls)) {
+      this.calls.clear();
+      for (const call of calls as CallRecord[]) this.calls.set(call.id, call);
+    } else if (!(calls instanceof Problem && calls.status === 401)) {
+      // What was shown stays until the list can be read.
+      setTimeout(() => this.source && !this.waiting && void this.read(), 2_000);
+    }
     for (const act of waiting) act();
     this.changed();
   }

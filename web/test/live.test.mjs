@@ -1,6 +1,6 @@
 // The operator's live calls (admin/live.ts) against a gateway of paper: what is told while the list is read is
 // newer than the list, and what the list says must not undo it.
-import { after, before, beforeEach, test } from "node:test";
+import { after, before, beforeEach, mock, test } from "node:test";
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
@@ -26,7 +26,7 @@ before(async () => {
   const entryPoints = [fileURLToPath(new URL("../admin/live.ts", import.meta.url))];
   const { outputFiles } = buildSync({ entryPoints, bundle: true, format: "esm", target: "es2022", write: false, logLevel: "warning" });
   globalThis.EventSource = Source;
-  globalThis.fetch = (path) => new Promise((answer) => asked.push({ path, answer: (page) => answer({ ok: true, json: async () => page }) }));
+  globalThis.fetch = (path) => new Promise((answer) => asked.push({ path, answer: (page) => answer({ ok: page !== undefined, status: 503, json: async () => page }) }));
   globalThis.requestAnimationFrame = (draw) => (queueMicrotask(draw), 1);
   ({ Live } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`));
 });
@@ -47,7 +47,7 @@ const shown = () => [...live.calls.values()].map(({ id, state }) => `${id} ${sta
 async function answer(cursor, items, next = null) {
   const { path, answer } = asked.shift();
   assert.equal(new URL(path, "http://x").searchParams.get("cursor"), cursor);
-  answer({ items, next });
+  answer(items && { items, next });
   // Promises alone are between an answer and what the page does with it: they are done before the loop turns.
   await new Promise((done) => setImmediate(done));
 }
@@ -83,6 +83,21 @@ test("a list that a reset has overtaken is thrown away", async () => {
   asked.push(second, first);
   await answer(null, [call(2), call(3)]);
   await answer(null, [call(1), call(2)]);
+  assert.deepEqual(shown(), ["call_3 connected"]);
+});
+
+test("a list that cannot be read leaves what is shown, and is read again", async (run) => {
+  await answer(null, [call(1), call(2)]);
+  mock.timers.enable({ apis: ["setTimeout"] });
+  run.after(() => mock.timers.reset());
+  source.dispatchEvent(new Event("reset"));
+  source.tells("call.ended", { id: "call_1" });
+  await answer(null, [call(2), call(3)], "after-3");
+  await answer("after-3", undefined);
+  assert.deepEqual(shown(), ["call_2 connected"]);
+  assert.equal(asked.length, 0);
+  mock.timers.tick(2_000);
+  await answer(null, [call(3)]);
   assert.deepEqual(shown(), ["call_3 connected"]);
 });
 
