@@ -62,6 +62,25 @@ fn sighup_takes_the_file_and_a_bad_one_leaves_the_old_plan() {
     gateway.process.line_with("a new dial plan is in force", LIMIT);
     eventually("no reload is counted", || (reloads(&gateway, "taken") == 1.0).then_some(()));
 
+    // The operator's key is another one from then on; a file without a key leaves it.
+    let keys = gateway.dir.join("operator.key");
+    let old = fs::read_to_string(&keys).unwrap();
+    let new = "n".repeat(40);
+    let status = |key: &str| {
+        let bearer = format!("Authorization: Bearer {}", key.trim());
+        http::get(&gateway.base, "/v1/trunks", &[&bearer]).status
+    };
+    assert_eq!((status(&old), status(&new)), (200, 401));
+    fs::write(&keys, &new).unwrap();
+    gateway.process.signal("HUP");
+    eventually("the new key is not taken", || (status(&new) == 200).then_some(()));
+    assert_eq!(status(&old), 401);
+    fs::write(&keys, "").unwrap();
+    gateway.process.signal("HUP");
+    gateway.process.line_with("the operator's key was not read again", LIMIT);
+    assert_eq!(status(&new), 200);
+    eventually("no reload is counted", || (reloads(&gateway, "taken") == 3.0).then_some(()));
+
     // Three mistakes at once, each with its place and what was meant.
     let bad = format!(
         "{PLAN}[[outbound]]\nname = \"x\"\nregion = [\"FR\"]\nmax_cal = \"1h\"\n\

@@ -5,7 +5,7 @@
 //! loopback name, no proxy may have left its mark, and a request that changes something must not
 //! come from another origin.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Problem;
+use super::attempts::{Attempts, Way};
 use super::keys::{Keys, Who};
 use super::serve::Wire;
 use crate::base::Permission;
@@ -44,13 +45,20 @@ pub enum Admin {
     DangerouslyAnybody,
 }
 
+/// The rules, and who broke them lately.
+#[derive(Debug, Default)]
+pub(super) struct Door {
+    pub(super) access: Access,
+    pub(super) attempts: Attempts,
+}
+
 /// Lets pass who may do this; the handler finds a [`Who`] in the request.
 pub(super) async fn authorize(
-    State((access, permission)): State<(Arc<Access>, Permission)>,
+    State((door, permission)): State<(Arc<Door>, Permission)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match who(&access, &request) {
+    match who(&door, &request) {
         Ok(who) if who.may(permission) => {
             request.extensions_mut().insert(who);
             next.run(request).await
@@ -59,33 +67,42 @@ pub(super) async fn authorize(
             let words = format!("The key lacks the permission {permission}.");
             Problem::saying(ErrorCode::AuthPermission, words).into_response()
         }
-        Err(code) => Problem::new(code).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
 /// Lets pass who may log in: the pages' own files and the login itself.
 pub(super) async fn near_enough(
-    State(access): State<Arc<Access>>,
+    State(door): State<Arc<Door>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if access.admin == Admin::LoopbackOnly && !is_local(&request) {
+    if door.access.admin == Admin::LoopbackOnly && !is_local(&request) {
         return Problem::new(ErrorCode::RequestLocalOnly).into_response();
     }
     next.run(request).await
 }
 
-fn who(access: &Access, request: &Request) -> Result<Who, ErrorCode> {
+fn who(door: &Door, request: &Request) -> Result<Who, Problem> {
+    let access = &door.access;
     if access.admin == Admin::LoopbackOnly && !is_local(request) {
-        return Err(ErrorCode::RequestLocalOnly);
+        return Err(Problem::new(ErrorCode::RequestLocalOnly));
     }
     let headers = request.headers();
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
         let key = authorization.to_str().ok().and_then(|text| text.split_once(' '));
         let key = key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        return key
-            .and_then(|(_, key)| access.keys.of(key.trim()))
-            .ok_or(ErrorCode::AuthKeyInvalid);
+        if let Some(who) = key.and_then(|(_, key)| access.keys.of(key.trim())) {
+            // Whatever others show from the same address: nobody can lock a program out, and a key of 128
+            // bits is not found by trying.
+            return Ok(who);
+        }
+        let (now, peer) = (Instant::now(), asker(request));
+        if !is_local(request) || is_of_browser(headers) {
+            door.attempts.may_try(now, peer)?;
+        }
+        door.attempts.failed(now, peer, Way::Bearer);
+        return Err(Problem::new(ErrorCode::AuthKeyInvalid));
     }
     if let Some(cookie) = session_cookie(headers)
         && let Some(who) = access.keys.of_session(Instant::now(), cookie)
@@ -96,7 +113,7 @@ fn who(access: &Access, request: &Request) -> Result<Who, ErrorCode> {
         Admin::DangerouslyAnybody => Ok(Who::this_machine()),
         // A browser runs what strangers wrote; a program on this machine is its owner's.
         Admin::LoopbackOnly if !is_of_browser(headers) => Ok(Who::this_machine()),
-        Admin::LoopbackOnly | Admin::WithKey => Err(ErrorCode::AuthKeyRequired),
+        Admin::LoopbackOnly | Admin::WithKey => Err(Problem::new(ErrorCode::AuthKeyRequired)),
     }
 }
 
@@ -126,16 +143,12 @@ pub(super) async fn always_local(request: Request, next: Next) -> Response {
 }
 
 /// Oversized headers and changes from other origins are refused; every answer gets its headers.
-pub(super) async fn guard(
-    State(access): State<Arc<Access>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).cloned();
     let wire = request.extensions().get::<Wire>().copied();
     let mut response = if header_bytes(request.headers()) > MAX_HEADER_BYTES {
         Problem::new(ErrorCode::RequestTooLarge).into_response()
-    } else if changes(request.method()) && !origin_may_change(request.headers(), &access) {
+    } else if changes(request.method()) && !origin_may_change(request.headers(), &door.access) {
         Problem::new(ErrorCode::AuthOrigin).into_response()
     } else {
         next.run(request).await
@@ -152,6 +165,16 @@ pub(super) async fn guard(
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Whose address it is. Of a proxy on this machine what it says itself: the last of
+/// `X-Forwarded-For`, the one that it has put there.
+pub(super) fn asker(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip());
+    let said = request.headers().get_all("x-forwarded-for").iter().next_back();
+    let said = said.and_then(|text| text.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    said.filter(|_| peer.to_canonical().is_loopback()).unwrap_or(peer)
 }
 
 fn is_local(request: &Request) -> bool {

@@ -76,5 +76,7 @@ pub(super) fn bad(words: impl Into<String>) -> Problem {
 
 /// Security defaults: bodies of 64 KiB. A dial plan may be larger.
 pub(super) const MAX_BODY: usize = 64 * 1024;
+/// The largest that any handler takes.
+pub(super) const MAX_ANY_BODY: usize = 4 * 1024 * 1024;
 /// A peer that sends one byte a second is let go.
 const PATIENCE: Duration = Duration::from_secs(10);

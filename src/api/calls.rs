@@ -124,8 +124,8 @@ pub(super) async fn start(State(api): State<Api>, body: Body) -> Result<Response
     let id = api.backend.start_call(order).map_err(|why| match why {
         NotStarted::NoDestination => bad("`to` is nothing that the plan in force has"),
         NotStarted::Refused(cause, words) => Problem::saying(cause.into(), words),
-        NotStarted::Draining => Problem::new(ErrorCode::ServerDraining),
-        NotStarted::Overloaded => Problem::new(ErrorCode::ServerOverloaded),
+        NotStarted::Draining => Problem::new(ErrorCode::ServerDraining).after(DRAINED_AFTER),
+        NotStarted::Overloaded => Problem::new(ErrorCode::ServerOverloaded).after(BUSY_AFTER),
         NotStarted::NobodyThere => {
             let words = "No page of this user is signed in.";
             Problem::saying(ErrorCode::CallUnreachable, words)
@@ -134,6 +134,10 @@ pub(super) async fn start(State(api): State<Api>, body: Body) -> Result<Response
     let location = [(header::LOCATION, format!("/v1/calls/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(Started { id })).into_response())
 }
+
+/// Seconds: as long as a gateway drains by default; another one, or the next run of this one, answers then.
+const DRAINED_AFTER: u32 = 20;
+const BUSY_AFTER: u32 = 5;
 
 /// One call in progress.
 #[utoipa::path(get, path = "/v1/calls/{id}", tag = "calls", params(("id" = CallId, Path)),

@@ -9,13 +9,14 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::body::{OfCall, bad};
 use super::calls::List;
 use super::page::Page;
 use super::{Api, Problem};
-use crate::base::{CallId, Party};
-use crate::call::Record;
+use crate::base::{CallId, Cause, Party};
+use crate::call::{Direction, Record};
 use crate::signaling::ErrorCode;
 use crate::store::{Cursor, Filter, Store};
 
@@ -150,14 +151,42 @@ impl Asked {
             user: filled(query.user),
             number,
             trunk: filled(query.trunk),
-            direction: filled(query.direction),
-            cause: filled(query.cause),
+            direction: one_of::<Direction>("direction", filled(query.direction))?,
+            cause: one_of::<Cause>("cause", filled(query.cause))?,
             since: time("since", filled(query.since))?,
             until: time("until", filled(query.until))?,
         };
         let limit = u32::try_from(page.limit).unwrap_or(u32::MAX);
         Ok(Asked { cursor: page.after, limit, filter })
     }
+}
+
+/// A filter's word is one that there is: an unknown one would find nothing, which looks like an answer.
+fn one_of<T: DeserializeOwned>(
+    name: &str,
+    text: Option<String>,
+) -> Result<Option<String>, Problem> {
+    if let Some(text) = &text {
+        let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
+        T::deserialize(word).map_err(|error| bad(format!("{name}: {error}")))?;
+    }
+    Ok(text)
+}
+
+/// A quality (RFC 9110 12.4.2); what is none is the best.
+fn thousandths(text: &str) -> u32 {
+    match text.parse::<f32>() {
+        Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0).round() as u32,
+        _ => 1000,
+    }
+}
+
+/// How a client names a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    /// With others, as `*/*`.
+    Any,
+    Itself,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,20 +197,29 @@ enum Form {
 }
 
 impl Form {
+    /// The one that is liked best (RFC 9110 12.5.1); of two that are liked as much, one that is named before
+    /// any other, then the first.
     fn wanted(headers: &HeaderMap) -> Form {
-        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let mut kinds = accept
-            .unwrap_or_default()
-            .split(',')
-            .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-        kinds
-            .find_map(|kind| match kind.as_str() {
-                "text/csv" => Some(Form::Csv),
-                "application/x-ndjson" => Some(Form::Lines),
-                "application/json" => Some(Form::Json),
-                _ => None,
-            })
-            .unwrap_or(Form::Json)
+        let all = headers.get_all(header::ACCEPT).into_iter();
+        let all = all.filter_map(|text| text.to_str().ok()).flat_map(|text| text.split(','));
+        let mut best = (Form::Json, (0, Named::Any));
+        for range in all {
+            let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
+            let (form, named) = match parts.next().as_deref() {
+                Some("text/csv") => (Form::Csv, Named::Itself),
+                Some("application/x-ndjson") => (Form::Lines, Named::Itself),
+                Some("application/json") => (Form::Json, Named::Itself),
+                Some("*/*" | "application/*") => (Form::Json, Named::Any),
+                Some("text/*") => (Form::Csv, Named::Any),
+                _ => continue,
+            };
+            let quality = parts.find_map(|part| part.strip_prefix("q=").map(str::to_owned));
+            let rank = (quality.map_or(1000, |text| thousandths(&text)), named);
+            if rank.0 > 0 && rank > best.1 {
+                best = (form, rank);
+            }
+        }
+        best.0
     }
 
     fn media_type(self) -> &'static str {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::body::{self, Name, bad, bytes_up_to};
+use super::body::{self, MAX_ANY_BODY, Name, bad, bytes_up_to};
 use super::calls::List;
 use super::config::no_user;
 use super::page::{Page, Text, Which};
@@ -200,4 +200,4 @@ async fn text(body: Body) -> Result<String, Problem> {
 
 /// A plan of 10,000 rules is 1 MB. Other bodies are bounded by 64 KiB; these come only from the
 /// gateway's own machine, or with a key.
-const MAX_PLAN: usize = 4 * 1024 * 1024;
+const MAX_PLAN: usize = MAX_ANY_BODY;

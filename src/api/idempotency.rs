@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a POST that is sent again does nothing again and gets the first answer again.
 //!
-//! Answers are kept in memory for a day, 4,096 of them at most; a key belongs to who sent it and to the
+//! Answers are kept in memory for a day, 4,096 of them and 64 MiB at most; a key belongs to who sent it and to the
 //! address it was sent to. After a restart of the gateway a key is new.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::Problem;
-use super::body::{MAX_BODY, bad, bytes};
+use super::body::{MAX_ANY_BODY, bad, bytes_up_to};
 use super::keys::Who;
 use crate::signaling::ErrorCode;
 
@@ -64,7 +64,8 @@ async fn once(answers: &Arc<Answers>, request: Request, next: Next) -> Result<Re
     let who = request.extensions().get::<Who>().map_or("", |who| who.name.as_str());
     let key = (who.to_owned(), request.uri().path().to_owned(), own.to_owned());
     let (parts, body) = request.into_parts();
-    let body = bytes(body).await?;
+    // How large it may be is the handler's to say.
+    let body = bytes_up_to(body, MAX_ANY_BODY).await?;
     let digest: [u8; 32] = Sha256::digest(&body).into();
     if let Some(kept) = answers.claim(Instant::now(), &key, digest)? {
         return Ok(again(kept));
@@ -73,7 +74,8 @@ async fn once(answers: &Arc<Answers>, request: Request, next: Next) -> Result<Re
     let claim = Claim { answers: answers.clone(), key: Some(key) };
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, MAX_ANSWER).await;
+    // What is answered to a POST is in memory as a whole, and the deed is done by now.
+    let body = axum::body::to_bytes(body, usize::MAX).await;
     let body = body.map_err(|_| Problem::new(ErrorCode::ServerInternal))?.to_vec();
     let kept = Kept {
         status: parts.status,
@@ -115,6 +117,18 @@ impl Answers {
     }
 }
 
+/// Forgets the oldest answers until the others have so many bytes at most.
+fn shrink(entries: &mut HashMap<Key, Entry>, most: usize) {
+    let length = |entry: &Entry| entry.answer.as_ref().map_or(0, |kept| kept.body.len());
+    let mut bytes: usize = entries.values().map(length).sum();
+    while bytes > most {
+        let done = entries.iter().filter(|(_, entry)| entry.answer.is_some());
+        let oldest = done.min_by_key(|(_, entry)| entry.at).map(|(key, _)| key.clone());
+        let Some(entry) = oldest.and_then(|oldest| entries.remove(&oldest)) else { return };
+        bytes -= length(&entry);
+    }
+}
+
 /// A key whose request is on its way. Dropped without an answer, it is free again.
 struct Claim {
     answers: Arc<Answers>,
@@ -127,11 +141,12 @@ impl Claim {
         if kept.status.is_server_error() || kept.status == StatusCode::TOO_MANY_REQUESTS {
             return;
         }
-        if let Some(key) = self.key.take()
-            && let Some(entry) = self.answers.entries().get_mut(&key)
-        {
+        let Some(key) = self.key.take() else { return };
+        let mut entries = self.answers.entries();
+        if let Some(entry) = entries.get_mut(&key) {
             entry.answer = Some(kept);
         }
+        shrink(&mut entries, MOST_BYTES);
     }
 }
 
@@ -159,5 +174,39 @@ fn again(kept: Kept) -> Response {
 const HEADER: &str = "idempotency-key";
 const KEEP: Duration = Duration::from_secs(24 * 3600);
 const MOST: usize = 4096;
-/// Answers to POSTs are small; none is larger than a request may be.
-const MAX_ANSWER: usize = 4 * MAX_BODY;
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_of_any_length_is_given_again_and_the_oldest_are_forgotten() {
+        let answers = Arc::new(Answers::default());
+        let deeds = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let router = {
+            let deeds = Arc::clone(&deeds);
+            let handler = async move |body: axum::body::Bytes| {
+                deeds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                body.repeat(8)
+            };
+            let layer = axum::middleware::from_fn_with_state(Arc::clone(&answers), layer);
+            let limit = axum::extract::DefaultBodyLimit::disable();
+            axum::Router::new().route("/", axum::routing::post(handler)).layer(limit).layer(layer)
+        };
+        let ask = async |key: &str| {
+            let request = Request::post("/").header(HEADER, key);
+            let request = request.body(Body::from(vec![b'x'; 2 << 20])).unwrap();
+            let response = tower::ServiceExt::oneshot(router.clone(), request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().len()
+        };
+        for key in ["1", "2", "1", "2", "3", "4", "5", "2", "5"] {
+            assert_eq!(ask(key).await, 16 << 20, "{key}");
+        }
+        // Four of them fit: the first is forgotten, the others are not.
+        assert_eq!(deeds.load(std::sync::atomic::Ordering::Relaxed), 5);
+        ask("1").await;
+        assert_eq!(deeds.load(std::sync::atomic::Ordering::Relaxed), 6);
+    }
+}

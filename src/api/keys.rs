@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -19,7 +20,7 @@ use crate::base::{Permission, Secret};
 /// The keys of a gateway, and who is logged in.
 #[derive(Debug, Default)]
 pub struct Keys {
-    keys: Vec<Key>,
+    keys: ArcSwap<Vec<Key>>,
     sessions: Mutex<HashMap<[u8; 32], Session>>,
 }
 
@@ -32,53 +33,82 @@ pub struct Who {
     pub permissions: Vec<Permission>,
 }
 
-#[derive(Debug)]
+/// Whose keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Those that the configuration names.
+    Program,
+    /// The operator's own.
+    Operator,
+}
+
+/// A key's name, itself, and what it may do.
+type Named = (String, Secret<String>, Vec<Permission>);
+
+#[derive(Debug, Clone)]
 struct Key {
+    holder: Holder,
     who: Who,
     digest: [u8; 32],
 }
 
 #[derive(Debug)]
 struct Session {
-    key: usize,
+    /// The digest of the key that opened it; it lives no longer than that.
+    key: [u8; 32],
     until: Instant,
 }
 
 impl Keys {
-    /// These keys, by name, with what each may do.
-    pub fn new(keys: impl IntoIterator<Item = (String, Secret<String>, Vec<Permission>)>) -> Keys {
-        let key = |(name, secret, permissions): (String, Secret<String>, Vec<Permission>)| Key {
+    /// These keys of programs, by name, with what each may do.
+    pub fn new(keys: impl IntoIterator<Item = Named>) -> Keys {
+        let own = Keys::default();
+        own.replace(Holder::Program, keys);
+        own
+    }
+
+    /// These keys in the place of those that the holder had. Logins with a key that is gone are over.
+    pub fn replace(&self, holder: Holder, keys: impl IntoIterator<Item = Named>) {
+        let new = keys.into_iter().map(|(name, secret, permissions)| Key {
+            holder,
             who: Who { name, permissions },
             digest: digest(secret.expose()),
-        };
-        Keys { keys: keys.into_iter().map(key).collect(), sessions: Mutex::default() }
+        });
+        let before = self.keys.load();
+        let others = before.iter().filter(|own| own.holder != holder).cloned();
+        let keys: Vec<Key> = others.chain(new).collect();
+        // While it is held nobody logs in, with a key of before least of all.
+        let mut sessions = self.sessions();
+        sessions.retain(|_, session| keys.iter().any(|own| own.digest == session.key));
+        self.keys.store(keys.into());
     }
 
     /// Whose key this is.
     pub(super) fn of(&self, key: &str) -> Option<Who> {
-        self.find(key).map(|at| self.keys[at].who.clone())
+        self.find(digest(key))
     }
 
     /// Logs a browser in: its cookie.
     pub(super) fn log_in(&self, now: Instant, key: &str) -> Option<(String, Who)> {
-        let at = self.find(key)?;
+        let key = digest(key);
         let cookie = random_text()?;
         let mut sessions = self.sessions();
+        let who = self.find(key)?;
         sessions.retain(|_, session| session.until > now);
         if sessions.len() >= MOST_SESSIONS {
             let oldest = sessions.iter().min_by_key(|(_, session)| session.until);
             let oldest = oldest.map(|(digest, _)| *digest);
             oldest.and_then(|digest| sessions.remove(&digest));
         }
-        sessions.insert(digest(&cookie), Session { key: at, until: now + SESSION });
-        Some((cookie, self.keys[at].who.clone()))
+        sessions.insert(digest(&cookie), Session { key, until: now + SESSION });
+        Some((cookie, who))
     }
 
     /// Who is logged in with this cookie.
     pub(super) fn of_session(&self, now: Instant, cookie: &str) -> Option<Who> {
         let sessions = self.sessions();
         let session = sessions.get(&digest(cookie)).filter(|session| session.until > now)?;
-        Some(self.keys[session.key].who.clone())
+        self.find(session.key)
     }
 
     /// Logs out.
@@ -86,9 +116,9 @@ impl Keys {
         self.sessions().remove(&digest(cookie));
     }
 
-    fn find(&self, key: &str) -> Option<usize> {
-        let digest = digest(key);
-        self.keys.iter().position(|own| own.digest.ct_eq(&digest).into())
+    fn find(&self, digest: [u8; 32]) -> Option<Who> {
+        let keys = self.keys.load();
+        keys.iter().find(|own| own.digest.ct_eq(&digest).into()).map(|own| own.who.clone())
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<[u8; 32], Session>> {
@@ -124,15 +154,8 @@ pub enum OperatorKey {
 /// # Errors
 /// The system's; there is no such key then.
 pub fn operator_key(file: &Path) -> io::Result<(Secret<String>, OperatorKey)> {
-    match fs::read_to_string(file) {
-        Ok(text) => {
-            let key = text.lines().next().unwrap_or_default().trim();
-            if key.len() < SHORTEST {
-                let words = "the file holds no key; remove it, and a new one is made";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, words));
-            }
-            Ok((Secret::new(key.to_owned()), OperatorKey::Found))
-        }
+    match read_operator_key(file) {
+        Ok(key) => Ok((key, OperatorKey::Found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let random = random_text().ok_or_else(|| io::Error::other("no randomness"))?;
             let key = format!("cpk_{random}");
@@ -143,6 +166,20 @@ pub fn operator_key(file: &Path) -> io::Result<(Secret<String>, OperatorKey)> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The operator's key as it is in its file. Waits for the disk.
+///
+/// # Errors
+/// The system's, or the file holds no key.
+pub fn read_operator_key(file: &Path) -> io::Result<Secret<String>> {
+    let text = fs::read_to_string(file)?;
+    let key = text.lines().next().unwrap_or_default().trim();
+    if key.len() < SHORTEST {
+        let words = "the file holds no key; remove it, and a new one is made at the next start";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, words));
+    }
+    Ok(Secret::new(key.to_owned()))
 }
 
 fn digest(text: &str) -> [u8; 32] {
@@ -185,6 +222,30 @@ mod tests {
         let (cookie, _) = keys.log_in(now, &"k".repeat(32)).unwrap();
         keys.log_out(&cookie);
         assert_eq!(keys.of_session(now, &cookie), None);
+    }
+
+    #[test]
+    fn a_key_that_is_gone_takes_its_sessions_along_and_no_others() {
+        let [old, new, other] = ["o", "n", "p"].map(|letter| letter.repeat(32));
+        let named = |name: &str, key: &str| {
+            (name.to_owned(), Secret::new(key.to_owned()), vec![Permission::CallsRead])
+        };
+        let keys = Keys::new([named("one", &old)]);
+        keys.replace(Holder::Operator, [named("operator", &other)]);
+        let now = Instant::now();
+        let [first, second] = [&old, &other].map(|key| keys.log_in(now, key).unwrap().0);
+        keys.replace(Holder::Program, [named("one", &new)]);
+        assert_eq!(keys.of(&old), None);
+        assert_eq!(keys.of(&new).unwrap().name, "one");
+        assert_eq!(keys.of_session(now, &first), None, "its key is gone");
+        assert_eq!(keys.of_session(now, &second).unwrap().name, "operator");
+        // The old key comes back; the login of before does not.
+        keys.replace(Holder::Program, [named("one", &old)]);
+        assert_eq!(keys.of_session(now, &first), None);
+        let weaker = (String::from("operator"), Secret::new(other), Vec::new());
+        keys.replace(Holder::Operator, [weaker]);
+        let who = keys.of_session(now, &second).unwrap();
+        assert!(!who.may(Permission::CallsRead), "permissions are those of now");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod access;
 mod acme;
+mod attempts;
 mod backend;
 mod body;
 mod calls;
@@ -46,7 +47,7 @@ pub use backend::{
     TrunkState, TrunkStep, TrunkView, Unknown, UserView,
 };
 pub use gateway::{Demo, GatewayBackend};
-pub use keys::{Keys, OperatorKey, Who, operator_key};
+pub use keys::{Holder, Keys, OperatorKey, Who, operator_key, read_operator_key};
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use router::{Api, router};

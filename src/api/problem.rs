@@ -12,23 +12,30 @@ pub struct Problem {
     code: ErrorCode,
     detail: Option<String>,
     extension: Option<(&'static str, serde_json::Value)>,
+    retry_after: Option<u32>,
 }
 
 impl Problem {
     /// A problem with the words of its code.
     pub fn new(code: ErrorCode) -> Problem {
-        Problem { code, detail: None, extension: None }
+        Problem { code, detail: None, extension: None, retry_after: None }
     }
 
     /// A problem with more exact words. They never repeat secrets, digits or numbers.
     pub fn saying(code: ErrorCode, detail: impl Into<String>) -> Problem {
-        Problem { code, detail: Some(detail.into()), extension: None }
+        Problem { detail: Some(detail.into()), ..Problem::new(code) }
     }
 
     /// The same with a member of its own (RFC 9457 3.2).
     #[must_use]
     pub fn with(self, name: &'static str, value: serde_json::Value) -> Problem {
         Problem { extension: Some((name, value)), ..self }
+    }
+
+    /// The same with the seconds after which to come back (RFC 9110 10.2.3).
+    #[must_use]
+    pub fn after(self, seconds: u32) -> Problem {
+        Problem { retry_after: Some(seconds), ..self }
     }
 
     fn status(&self) -> StatusCode {
@@ -47,7 +54,9 @@ impl Problem {
             }
             ErrorCode::RequestInProgress | ErrorCode::CallUnreachable => StatusCode::CONFLICT,
             ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            ErrorCode::CallLimit => StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::CallLimit | ErrorCode::RequestTooManyFailures => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             ErrorCode::RequestLocalOnly
             | ErrorCode::AuthOrigin
             | ErrorCode::AuthForbidden
@@ -65,7 +74,7 @@ impl Problem {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct Body<'a> {
-    /// Where it is explained.
+    /// `urn:crosspoint:error:` and the code with `:` for `/`; docs/errors.md explains it.
     r#type: String,
     /// One sentence for people.
     title: &'a str,
@@ -87,7 +96,7 @@ pub(super) struct Body<'a> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = Body {
-            r#type: self.code.docs(),
+            r#type: self.code.urn(),
             title: self.code.message(),
             status: self.status().as_u16(),
             code: self.code,
@@ -97,6 +106,10 @@ impl IntoResponse for Problem {
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let kind = HeaderValue::from_static("application/problem+json");
-        (self.status(), [(header::CONTENT_TYPE, kind)], json).into_response()
+        let mut response = (self.status(), [(header::CONTENT_TYPE, kind)], json).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }

@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use tokio::sync::Semaphore;
 
+use super::access::Door;
+use super::attempts::Attempts;
 use super::idempotency::{self, Answers};
 use super::{
     Access, Backend, Problem, access, calls, cdrs, config, dialplan, events, health, ivr_runs,
@@ -41,13 +43,14 @@ impl Api {
 /// The router. `rtc` is the gateway's own part, `GET /v1/rtc`; it gets the same guard and headers.
 /// Peers' addresses come from `ConnectInfo<SocketAddr>`; without one a peer counts as a stranger.
 pub fn router(api: Api, access: Access, rtc: Router) -> Router {
-    let access = Arc::new(access);
+    let attempts = Attempts::new(Arc::clone(&api.metrics));
+    let door = Arc::new(Door { access, attempts });
     let answers = Arc::new(Answers::default());
     // Who may do it, then whether it was done before.
     let may = |permission: Permission, routes: Router<Api>| {
         routes
             .route_layer(from_fn_with_state(Arc::clone(&answers), idempotency::layer))
-            .route_layer(from_fn_with_state((Arc::clone(&access), permission), access::authorize))
+            .route_layer(from_fn_with_state((Arc::clone(&door), permission), access::authorize))
     };
     let calls_read = Router::new()
         .route("/v1/calls", get(calls::list))
@@ -121,11 +124,11 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .merge(may(Permission::MetricsRead, metrics));
     let login = Router::new()
         .route("/v1/session", get(session::show).post(session::log_in).delete(session::log_out))
-        .with_state(Arc::clone(&access));
+        .with_state(Arc::clone(&door));
     let near = Router::new()
         .merge(login)
         .merge(pages::admin())
-        .route_layer(from_fn_with_state(Arc::clone(&access), access::near_enough));
+        .route_layer(from_fn_with_state(Arc::clone(&door), access::near_enough));
     let demo = Router::new()
         .route("/phone.json", get(demo_phone))
         .route_layer(from_fn(access::always_local));
@@ -141,7 +144,7 @@ pub fn router(api: Api, access: Access, rtc: Router) -> Router {
         .merge(rtc)
         .fallback(async || Problem::new(ErrorCode::RequestNotFound))
         .method_not_allowed_fallback(async || Problem::new(ErrorCode::RequestMethod))
-        .layer(from_fn_with_state(access, access::guard))
+        .layer(from_fn_with_state(door, access::guard))
 }
 
 /// What the web phone of a demo starts with.

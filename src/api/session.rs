@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
-use super::access::session_cookie;
+use super::access::{Door, asker, session_cookie};
+use super::attempts::Way;
 use super::keys::{SESSION, Who};
 use super::serve::Wire;
-use super::{Access, Problem, body};
+use super::{Problem, body};
 use crate::base::Permission;
 use crate::signaling::ErrorCode;
 
@@ -44,16 +44,19 @@ impl From<Who> for Session {
 #[utoipa::path(post, path = "/v1/session", tag = "session", request_body = LogIn, security(()),
     responses((status = 201, description = "Logged in; the cookie is set", body = Session)))]
 pub(super) async fn log_in(
-    State(access): State<Arc<Access>>,
+    State(door): State<Arc<Door>>,
     wire: Option<Extension<Wire>>,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let LogIn { key } = body::json(body).await?;
-    let Some((cookie, who)) = access.keys.log_in(Instant::now(), &key) else {
-        tracing::warn!("a login with a key that is none of this gateway's");
+    let peer = asker(&request);
+    let LogIn { key } = body::json(request.into_body()).await?;
+    let now = Instant::now();
+    door.attempts.may_try(now, peer)?;
+    let Some((cookie, who)) = door.access.keys.log_in(now, &key) else {
+        door.attempts.failed(now, peer, Way::Login);
         return Err(Problem::new(ErrorCode::AuthKeyInvalid));
     };
-    tracing::info!(key = who.name, "logged in");
+    tracing::info!(key = who.name, %peer, "logged in");
     Ok((StatusCode::CREATED, set(&cookie, SESSION.as_secs(), wire), Json(Session::from(who)))
         .into_response())
 }
@@ -62,11 +65,11 @@ pub(super) async fn log_in(
 #[utoipa::path(get, path = "/v1/session", tag = "session", security(()),
     responses((status = 200, description = "Whose cookie it is", body = Session)))]
 pub(super) async fn show(
-    State(access): State<Arc<Access>>,
+    State(door): State<Arc<Door>>,
     headers: HeaderMap,
 ) -> Result<Json<Session>, Problem> {
     let cookie = session_cookie(&headers);
-    let who = cookie.and_then(|cookie| access.keys.of_session(Instant::now(), cookie));
+    let who = cookie.and_then(|cookie| door.access.keys.of_session(Instant::now(), cookie));
     who.map(|who| Json(who.into())).ok_or_else(|| Problem::new(ErrorCode::AuthKeyRequired))
 }
 
@@ -74,12 +77,12 @@ pub(super) async fn show(
 #[utoipa::path(delete, path = "/v1/session", tag = "session", security(()),
     responses((status = 204, description = "Logged out")))]
 pub(super) async fn log_out(
-    State(access): State<Arc<Access>>,
+    State(door): State<Arc<Door>>,
     wire: Option<Extension<Wire>>,
     headers: HeaderMap,
 ) -> Response {
     if let Some(cookie) = session_cookie(&headers) {
-        access.keys.log_out(cookie);
+        door.access.keys.log_out(cookie);
     }
     (StatusCode::NO_CONTENT, set("", 0, wire)).into_response()
 }

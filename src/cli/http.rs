@@ -1,5 +1,6 @@
 //! The HTTP side of a running gateway: listener, router, orderly end.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,11 +13,11 @@ use tokio::task::JoinHandle;
 
 use super::Unusable;
 use crate::api::{
-    self, Access, AcmeOrder, AcmeWork, Admin, Api, Certificates, Demo, GatewayBackend, Keys,
-    OperatorKey, Served,
+    self, Access, AcmeOrder, AcmeWork, Admin, Api, Certificates, Demo, GatewayBackend, Holder,
+    Keys, OperatorKey, Served,
 };
-use crate::base::Permission;
-use crate::config::{AdminAccess, Config};
+use crate::base::{Permission, Secret};
+use crate::config::{self, AdminAccess, Config};
 use crate::gateway::Gateway;
 
 /// HTTP that serves until it is stopped.
@@ -64,19 +65,50 @@ pub(super) fn access(config: &Config) -> Result<Access, Unusable> {
             None
         }
     };
-    let operator = operator.map(|key| ("operator".to_owned(), key, Permission::ALL.to_vec()));
-    let named = config
-        .api_keys
-        .iter()
-        .map(|(name, own)| (name.clone(), own.key.clone(), own.permissions.clone()));
+    let keys = Keys::new(named(config));
+    keys.replace(Holder::Operator, operator.map(of_operator));
     Ok(Access {
         admin: match config.http.admin {
             AdminAccess::Loopback => Admin::LoopbackOnly,
             AdminAccess::Key => Admin::WithKey,
         },
-        keys: Arc::new(Keys::new(named.chain(operator))),
+        keys: Arc::new(keys),
         allowed_origins: config.http.allowed_origins.clone(),
     })
+}
+
+/// Reads the keys again: those that the configuration names now, and the operator's. What cannot be read
+/// stays as it was, which an error in the log says. Waits for the disk.
+pub(super) fn reload_keys(path: &Path, variables: &BTreeMap<String, String>, keys: &Keys) {
+    let config = match config::load_settings(path, variables) {
+        Ok((config, _)) => config,
+        Err(error) => {
+            tracing::error!(%error, "the keys of the API were not read again; the old ones stay in force");
+            return;
+        }
+    };
+    keys.replace(Holder::Program, named(&config));
+    let file = Path::new(&config.http.operator_key_file);
+    match api::read_operator_key(file) {
+        Ok(key) => keys.replace(Holder::Operator, [of_operator(key)]),
+        Err(error) => {
+            let file = file.display();
+            tracing::error!(%file, %error, "the operator's key was not read again; the old one stays in force");
+        }
+    }
+    let named: Vec<&str> = config.api_keys.keys().map(String::as_str).collect();
+    tracing::info!(keys = named.join(" "), "the keys of the API were read again");
+}
+
+type Named = (String, Secret<String>, Vec<Permission>);
+
+fn named(config: &Config) -> impl Iterator<Item = Named> {
+    let keys = config.api_keys.iter();
+    keys.map(|(name, own)| (name.clone(), own.key.clone(), own.permissions.clone()))
+}
+
+fn of_operator(key: Secret<String>) -> Named {
+    ("operator".to_owned(), key, Permission::ALL.to_vec())
 }
 
 /// Where the certificate of HTTP comes from, and what keeps it up to date.

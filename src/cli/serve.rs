@@ -1,7 +1,9 @@
 //! `crosspoint serve`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::arguments::{Log, LogFormat, Serve};
 use super::notify::{self, News};
 use super::{Unusable, http};
+use crate::api::Keys;
 use crate::config;
 use crate::gateway::Gateway;
 use crate::sip::Transport;
@@ -31,6 +34,7 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
     let gateway = Gateway::start(&loaded.config, loaded.plan).await.map_err(Unusable::new)?;
     // After it, so that what cannot start leaves no key behind.
     let access = http::access(&loaded.config)?;
+    let keys = Arc::clone(&access.keys);
     let http = http::start(listener, &gateway, (access, certificates), None)?;
     let sip = |transport| gateway.sip_addr(transport).map(|address| address.to_string());
     tracing::info!(
@@ -41,7 +45,8 @@ pub(super) async fn run(arguments: Serve) -> Result<ExitCode, Unusable> {
         "ready"
     );
     notify::tell(News::Ready);
-    let reloads = tokio::spawn(reload_on_signal(gateway.clone(), hangups));
+    let reloads =
+        tokio::spawn(reload_on_signal(gateway.clone(), (arguments.config, keys), hangups));
     survive_file_size_limit();
     let stop = http::StopSignals::new();
     let mut stop = stop.map_err(Unusable::new)?;
@@ -69,12 +74,17 @@ fn survive_file_size_limit() {
     }
 }
 
-/// SIGHUP reads the dial plan again. Everything else of the configuration needs a new start.
-async fn reload_on_signal(gateway: Gateway, mut hangups: Signal) {
+/// SIGHUP reads the dial plan, certificates and keys again. Everything else of the configuration needs a new
+/// start.
+async fn reload_on_signal(
+    gateway: Gateway,
+    (config, keys): (PathBuf, Arc<Keys>),
+    mut hangups: Signal,
+) {
     // Cancellation safe: a signal loses nothing.
     while hangups.recv().await.is_some() {
         tracing::info!(
-            "SIGHUP: the dial plan, its rates and certificates are read again; users, trunks and all other \
+            "SIGHUP: the dial plan, its rates and certificates are read again, and the keys of the API; users, trunks and all other \
              settings stay as they were at the start"
         );
         notify::tell(News::Reloading);
@@ -84,7 +94,10 @@ async fn reload_on_signal(gateway: Gateway, mut hangups: Signal) {
         if let Ok(Err(error)) = certificates {
             tracing::error!(%error, "certificates were not read again; the old ones serve");
         }
+        let (path, own) = (config.clone(), Arc::clone(&keys));
+        let keys = move || http::reload_keys(&path, &environment(), &own);
         // What is wrong is in the log already.
+        let _ = tokio::task::spawn_blocking(keys).await;
         let _ = tokio::task::spawn_blocking(move || gateway.reload_plan()).await;
         notify::tell(News::Ready);
     }

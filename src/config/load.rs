@@ -53,18 +53,31 @@ pub enum LoadError {
 /// # Errors
 /// See [`LoadError`].
 pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Loaded, LoadError> {
-    let text = text(path)?;
     let files = Directory::of(path);
-    let name = path.display().to_string();
-    let (mut config, settings) =
-        read(&text, &name, variables, &files).map_err(LoadError::Findings)?;
-    config.directory = files.path("");
+    let (config, settings) = load_settings(path, variables)?;
     let plan_path = files.path(&config.dialplan);
     let plan_text = self::text(&plan_path)?;
     let (plan, files) = load_plan(&plan_text, &plan_path, &config.known());
     let plan = plan.map_err(LoadError::Findings)?;
     let plan = LoadedPlan { plan, text: plan_text, path: Some(plan_path), files };
     Ok(Loaded { config, settings, plan })
+}
+
+/// Loads a configuration file and the environment, and no plan.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn load_settings(
+    path: &Path,
+    variables: &BTreeMap<String, String>,
+) -> Result<(Config, Vec<Setting>), LoadError> {
+    let text = text(path)?;
+    let files = Directory::of(path);
+    let name = path.display().to_string();
+    let (mut config, settings) =
+        read(&text, &name, variables, &files).map_err(LoadError::Findings)?;
+    config.directory = files.path("");
+    Ok((config, settings))
 }
 
 /// Loads the text of a plan that stands or will stand at `path`, with every file that was read or

@@ -16,7 +16,10 @@ mod settings;
 
 pub use command::{Format, Report, check, schema, show};
 pub use describe::Setting;
-pub use load::{Directory, LoadError, Loaded, LoadedPlan, load, load_plan, read_bytes, read_whole};
+pub use load::{
+    Directory, LoadError, Loaded, LoadedPlan, load, load_plan, load_settings, read_bytes,
+    read_whole,
+};
 pub use observe::{Hep, Otlp};
 pub use plan_command::{Against, Question, check_plans, diff_plans, explain_plan, test_plans};
 pub use read::read;

@@ -73,6 +73,7 @@ registry! {
     RequestBadPlan,     "request/bad-plan",           final, Gateway, "The dial plan has mistakes; the old one stays in force.";
     RequestKeyReused,   "request/idempotency-key-reused", final, Gateway, "The `Idempotency-Key` was used for another request.";
     RequestInProgress,  "request/in-progress",        retry, Gateway, "The same request is still on its way.";
+    RequestTooManyFailures, "request/too-many-failures", retry, Gateway, "Too many wrong keys came from this address; come back later.";
     SignalUnknownCall,  "signal/unknown-call",        final, Gateway, "This session has no call of that id.";
     SignalCallIdTaken,  "signal/call-id-taken",       final, Gateway, "The call id was already used for another call.";
     SignalWrongState,   "signal/wrong-state",         final, Gateway, "The call is not in a state in which this can be done.";
@@ -124,6 +125,12 @@ impl ErrorCode {
     /// Who raises it.
     pub fn raised_by(self) -> RaisedBy {
         self.row().by
+    }
+
+    /// The code as the `type` of a problem (RFC 9457 3.1.1): an absolute URI, which names it and leads
+    /// nowhere.
+    pub fn urn(self) -> String {
+        format!("urn:crosspoint:error:{}", self.as_str().replace('/', ":"))
     }
 
     /// Where it is explained: a heading of `docs/errors.md`.
@@ -252,7 +259,7 @@ pub fn markdown() -> String {
     let mut out = String::from(
         "# Error codes\n\nRendered from `src/signaling/errors.rs`. A code keeps its meaning for ever. \
          It stands in the `error` of a signalling reply, in `PhoneError.code` of the client library and \
-         as `code` of a REST problem.\n",
+         as `code` of a REST problem, whose `type` is `urn:crosspoint:error:` and the code with `:` for `/`.\n",
     );
     for code in ErrorCode::ALL {
         let by = match code.raised_by() {

@@ -47,6 +47,7 @@ pub struct Metrics {
     drops: Family<Labels<1>, Counter>,
     webhook_deliveries: Family<Labels<1>, Counter>,
     dtmf_tones: Family<Labels<3>, Counter>,
+    auth_failures: Family<Labels<1>, Counter>,
     trunk_up: Family<TrunkLabel, Gauge>,
     trunk_registered: Family<TrunkLabel, Gauge>,
 }
@@ -120,6 +121,7 @@ impl Metrics {
             drops: Family::default(),
             webhook_deliveries: Family::default(),
             dtmf_tones: Family::default(),
+            auth_failures: Family::default(),
             trunk_up: Family::default(),
             trunk_registered: Family::default(),
             registry: Registry::default(),
@@ -238,6 +240,11 @@ impl Metrics {
         );
         registry.register("drops", "Packets and messages dropped", metrics.drops.clone());
         registry.register("dtmf_tones", "Digits, by leg and mode", metrics.dtmf_tones.clone());
+        registry.register(
+            "auth_failures",
+            "Wrong keys of the API, by the way they came; refused without a look after many",
+            metrics.auth_failures.clone(),
+        );
         metrics.begin_at_zero();
         Metrics { registry, ..metrics }
     }
@@ -250,6 +257,7 @@ impl Metrics {
         zero(&self.plan_reloads, "result", &["taken", "refused"]);
         zero(&self.webhook_deliveries, "result", &["delivered", "failed", "dropped"]);
         zero(&self.drops, "reason", &DROPS);
+        zero(&self.auth_failures, "way", &["login", "bearer", "refused"]);
         zero(&self.silent_sides, "side", &["caller", "callee"]);
         zero(&self.calls_capped, "cap", &["concurrent", "minute", "hour", "day", "held"]);
         for mode in MODES {
@@ -321,6 +329,11 @@ impl Metrics {
         self.dtmf_tones
             .get_or_create(&[("leg", leg), ("direction", direction), ("mode", mode)])
             .inc();
+    }
+
+    /// A wrong key was shown (`way` = `login`, `bearer`), or a key was not looked at (`refused`).
+    pub fn auth_failed(&self, way: &'static str) {
+        self.auth_failures.get_or_create(&[("way", way)]).inc();
     }
 
     /// How a trunk stands; `registered` is `None` where it does not register.
@@ -395,7 +408,18 @@ type TrunkLabel = Vec<(String, String)>;
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// Why packets and messages are dropped.
-const DROPS: [&str; 6] = ["rtp-foreign", "rtp-malformed", "digits", "recording", "hep", "otlp"];
+const DROPS: [&str; 10] = [
+    "rtp-foreign",
+    "rtp-malformed",
+    "digits",
+    "recording",
+    "hep",
+    "otlp",
+    "http-stalled",
+    "http-displaced",
+    "http-address",
+    "http-full",
+];
 
 /// How digits go.
 const MODES: [&str; 4] = ["rfc4733", "info", "inband", "message"];

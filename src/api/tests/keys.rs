@@ -87,3 +87,43 @@ async fn from_afar_a_key_counts_where_the_configuration_says_so() {
         assert_eq!(json(refused).await["code"], "auth/key-required", "{peer}");
     }
 }
+
+#[tokio::test]
+async fn after_ten_wrong_keys_an_address_waits_and_others_do_not() {
+    let site = Site::open(access(Admin::WithKey), Readiness::Ready).await;
+    let host = ("host", "gateway.example");
+    let log_in = async |peer: &str, headers: &[(&str, &str)], key: &str| {
+        let body = value!({ "key": key }).to_string();
+        site.send("POST /v1/session", peer, headers, &body).await
+    };
+    for n in 0..10 {
+        assert_eq!(log_in(AFAR, &[host], "guess").await.status(), 401, "{n}");
+    }
+    let refused = log_in(AFAR, &[host], KEY).await;
+    assert_eq!(refused.status(), 429);
+    let wait: u32 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(json(refused).await["code"], "request/too-many-failures");
+    let other = "203.0.113.10:9";
+    assert_eq!(log_in(other, &[host], KEY).await.status(), 201, "from elsewhere");
+    // A proxy on this machine says whose request it is; a stranger's own word counts for nothing.
+    let proxied = [host, ("x-forwarded-for", "198.51.100.1, 203.0.113.9")];
+    assert_eq!(log_in(LOCAL, &proxied, KEY).await.status(), 429);
+    assert_eq!(log_in(LOCAL, &[host], KEY).await.status(), 201);
+    let said = [host, ("x-forwarded-for", "198.51.100.1")];
+    assert_eq!(log_in(AFAR, &said, KEY).await.status(), 429);
+    // A program with a wrong key waits, too; one with a right key is nobody's hostage.
+    let calls = async |key: &str| {
+        let bearer = format!("Bearer {key}");
+        let headers = [host, ("authorization", bearer.as_str())];
+        site.send("GET /v1/calls", AFAR, &headers, "").await.status().as_u16()
+    };
+    assert_eq!((calls("guess").await, calls(KEY).await), (429, 200));
+    let bearer = format!("Bearer {KEY}");
+    let headers = [host, ("authorization", bearer.as_str())];
+    let metrics = text(site.send("GET /metrics", AFAR, &headers, "").await).await;
+    for line in ["{way=\"login\"} 10", "{way=\"refused\"} 4"] {
+        let line = format!("crosspoint_auth_failures_total{line}");
+        assert!(metrics.lines().any(|own| own == line), "{line}\n{metrics}");
+    }
+}

@@ -150,6 +150,13 @@ async fn runs_of_tests_of_menus_are_kept_and_listed() {
         let refused = site.send("POST /v1/ivr-runs", LOCAL, &[HOST], body).await;
         assert_eq!(refused.status().as_u16(), status, "{}", &body[..body.len().min(60)]);
     }
+    // A run of any length that is taken may be sent twice.
+    let whole = run(2).replace("silence", &"silence ".repeat(20_000));
+    let once = [HOST, ("idempotency-key", "a")];
+    let kept = site.send("POST /v1/ivr-runs", LOCAL, &once, &whole).await;
+    assert_eq!(kept.status(), 201, "{}", whole.len());
+    let again = site.send("POST /v1/ivr-runs", LOCAL, &once, &whole).await;
+    assert_eq!(again.headers()["idempotent-replayed"], "true");
     for path in ["run_01ARZ3NDEKTSV4RRFFQ69G5FAV", "x", "..%2f"] {
         let answer = site.ask(&format!("GET /v1/ivr-runs/{path}")).await;
         assert_eq!(answer.status().as_u16(), 404, "{path}");
@@ -158,6 +165,18 @@ async fn runs_of_tests_of_menus_are_kept_and_listed() {
         let answer = site.ask(&format!("GET /v1/ivr-runs?{query}")).await;
         assert_eq!(answer.status().as_u16(), 400, "{query}");
     }
+}
+
+#[tokio::test]
+async fn while_it_drains_a_call_is_refused_with_a_time_to_come_back() {
+    let site = Site::open(Access::default(), Readiness::Draining).await;
+    let body = r#"{"user": "alice", "to": "+493012345"}"#;
+    let refused = site.send("POST /v1/calls", LOCAL, &[HOST], body).await;
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (503, &"20".parse().unwrap())
+    );
+    assert_eq!(json(refused).await["code"], "server/draining");
 }
 
 #[tokio::test]

@@ -99,6 +99,8 @@ async fn what_is_not_there_is_a_problem_with_a_code() {
         ("GET /v1/cdrs?limit=0".to_owned(), 400, "request/bad-value"),
         ("GET /v1/cdrs?cursor=x".to_owned(), 400, "request/bad-value"),
         ("GET /v1/cdrs?form=alice".to_owned(), 400, "request/bad-value"),
+        ("GET /v1/cdrs?direction=sideways".to_owned(), 400, "request/bad-value"),
+        ("GET /v1/cdrs?cause=no-anser".to_owned(), 400, "request/bad-value"),
     ] {
         let response = site.ask(&line).await;
         assert_eq!(response.status().as_u16(), status, "{line}");
@@ -108,7 +110,7 @@ async fn what_is_not_there_is_a_problem_with_a_code() {
     assert_eq!(
         json(site.ask("GET /v1/calls/7").await).await,
         value!({
-            "type": "docs/errors.md#requestbad-value",
+            "type": "urn:crosspoint:error:request:bad-value",
             "title": "A value in the request cannot be used.", "status": 400,
             "code": "request/bad-value", "detail": "call id: expected call_ and a ULID",
             "retryable": false,
@@ -158,6 +160,26 @@ async fn records_export_as_csv_and_ndjson_over_several_pages() {
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records.len(), 1204);
     assert_eq!(records[1203], record(0));
+}
+
+#[tokio::test]
+async fn records_come_in_the_form_that_is_liked_best() {
+    let site = Site::new().await;
+    for (accept, form) in [
+        ("text/csv;q=0.1, application/json", "application/json"),
+        ("application/json;q=0.2, text/csv;q=0.3", "text/csv; charset=utf-8; header=present"),
+        ("*/*, application/x-ndjson", "application/x-ndjson"),
+        ("text/csv;q=0, */*;q=0.1", "application/json"),
+        ("text/csv;q=0", "application/json"),
+        ("text/html, */*", "application/json"),
+    ] {
+        let headers = [("host", "localhost"), ("accept", accept)];
+        let response = site.send("GET /v1/cdrs", "127.0.0.1:9", &headers, "").await;
+        assert_eq!(response.headers()["content-type"], form, "{accept}");
+    }
+    let refused = json(site.ask("GET /v1/cdrs?direction=out").await).await;
+    let words = refused["detail"].as_str().unwrap();
+    assert!(words.contains("`outbound`, `inbound`, `internal`, `transit`"), "{words}");
 }
 
 #[tokio::test]
