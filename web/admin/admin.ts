@@ -3,6 +3,7 @@ import { html, nothing } from "lit";
 import { get, login, post } from "./api";
 import { go, Screen } from "./element";
 import { Live } from "./live";
+import { clock } from "./words";
 import "./call";
 import "./calls";
 import "./dialplan";
@@ -16,11 +17,12 @@ const MENU: [path: string, name: string, key: string][] = [
 ];
 
 class Admin extends Screen {
-  static override properties = { who: { state: true }, path: { state: true }, fault: { state: true }, help: { state: true } };
+  static override properties = { who: { state: true }, path: { state: true }, fault: { state: true }, help: { state: true }, lost: { state: true } };
   declare who: string | null | undefined;
   declare path: string;
   declare fault: string;
   declare help: boolean;
+  declare lost: number | undefined;
   private live = new Live();
   private first = "";
 
@@ -36,7 +38,12 @@ class Admin extends Screen {
     this.listen(window, "popstate", () => { this.path = location.pathname + location.search; });
     this.listen(window, "keydown", (event) => this.pressed(event as KeyboardEvent));
     this.listen(window, "click", (event) => this.clicked(event as MouseEvent));
-    this.listen(login, "needed", () => { this.who = null; this.live.stop(); });
+    this.listen(login, "needed", () => {
+      if (this.who) this.fault = "The login is over. Log in again.";
+      this.who = null;
+      this.live.stop();
+    });
+    this.listen(this.live, "change", () => { this.lost = this.live.lost; });
     void this.enter();
   }
 
@@ -65,6 +72,7 @@ class Admin extends Screen {
   private async logOut(): Promise<void> {
     await fetch("/v1/session", { method: "DELETE" });
     this.live.stop();
+    this.fault = "";
     this.who = null;
   }
 
@@ -103,7 +111,7 @@ class Admin extends Screen {
     if (recording) return html`<cp-recording .recording=${recording}></cp-recording>`;
     if (call) return html`<cp-call .call=${call}></cp-call>`;
     switch (path) {
-      case "/admin": case "/admin/": case "/admin/calls": return html`<cp-calls .live=${this.live}></cp-calls>`;
+      case "/admin": case "/admin/": case "/admin/calls": return html`<cp-calls .live=${this.live} .search=${search ?? ""}></cp-calls>`;
       case "/admin/trunks": return html`<cp-trunks .live=${this.live}></cp-trunks>`;
       case "/admin/dialplan": return html`<cp-dialplan .search=${search ?? ""}></cp-dialplan>`;
       case "/admin/recordings": return html`<cp-recordings></cp-recordings>`;
@@ -126,7 +134,7 @@ class Admin extends Screen {
     }
     const here = (path: string) => this.path.split(/[?]/)[0] === path || this.path.startsWith(`${path}/`) || (path === "/admin/calls" && /^\/admin\/?$/.test(this.path));
     return html`
-      <nav aria-label="Screens">
+      <div class="top"><nav aria-label="Screens">
         <strong><img src="/icon.svg" alt="" width="24" height="24"> Crosspoint</strong>
         ${MENU.map(([path, name, key]) => html`<a href=${path} aria-current=${here(path) ? "page" : nothing} aria-keyshortcuts="g ${key}">${name}</a>`)}
         <span class="grow"></span>
@@ -134,6 +142,7 @@ class Admin extends Screen {
         <span>${this.who}</span>
         <button class="link" @click=${() => this.logOut()}>Log out</button>
       </nav>
+      <div role="status" data-lost=${this.lost === undefined ? "no" : "yes"}>${this.lost === undefined ? nothing : html`<p class="lost">No connection to the gateway since ${clock(new Date(this.lost).toISOString())}. What is shown of calls is of then; it is tried again and again.</p>`}</div></div>
       ${this.help ? html`<div class="help" role="group" aria-label="Keys of the keyboard"><dl>
         ${MENU.map(([, name, key]) => html`<div><dt><kbd>g</kbd> <kbd>${key}</kbd></dt><dd>${name}</dd></div>`)}
         <div><dt><kbd>j</kbd> <kbd>k</kbd></dt><dd>down, up</dd></div><div><dt><kbd>Enter</kbd></dt><dd>open</dd></div>

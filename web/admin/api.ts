@@ -51,7 +51,9 @@ export interface List<T> { items: T[]; next: string | null }
 export const login = new EventTarget();
 
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(path, { ...init, credentials: "same-origin", cache: "no-store" });
+  const response = await fetch(path, { ...init, credentials: "same-origin", cache: "no-store" }).catch(() => {
+    throw new Problem(0, "", "The gateway does not answer.");
+  });
   if (response.ok) return response;
   const body = await response.json().catch(() => ({})) as Record<string, unknown>;
   if (response.status === 401) login.dispatchEvent(new Event("needed"));

@@ -5,16 +5,20 @@ import { all, get, post, Problem, type CallRecord, type QualitySample, type SipM
 import { Plots, steps, type Lane, type Step } from "./plots";
 import { clock, day, length, seconds, who } from "./words";
 
-const COLUMN: Record<Lane, number> = { browser: 150, gateway: 410, trunk: 670 };
 const STEP = 30;
+/** The narrowest ladder whose words are still apart, in pixels; it scrolls in its box where that is narrower. */
+const NARROWEST = 480;
 
 export class CallScreen extends Screen {
-  static override properties = { call: {}, record: { state: true }, ladder: { state: true }, chosen: { state: true }, fault: { state: true } };
+  static override properties = { call: {}, record: { state: true }, ladder: { state: true }, chosen: { state: true }, wide: { state: true }, fault: { state: true } };
   declare call: string;
   declare record: CallRecord | undefined;
   declare ladder: Step[];
   declare chosen: number;
+  /** The ladder's width in pixels: all of its box. */
+  declare wide: number;
   declare fault: string;
+  private resized: ResizeObserver | undefined;
   private rows: TimelineRow[] = [];
   private plots: Plots | undefined;
   private live = true;
@@ -23,6 +27,7 @@ export class CallScreen extends Screen {
     super();
     this.ladder = [];
     this.chosen = -1;
+    this.wide = 800;
     this.fault = "";
   }
 
@@ -36,6 +41,20 @@ export class CallScreen extends Screen {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.plots?.end();
+    this.resized?.disconnect();
+  }
+
+  protected override updated(): void {
+    const box = this.querySelector(".ladder-scroll");
+    if (!box || this.resized) return;
+    this.resized = new ResizeObserver(() => { this.wide = Math.max(NARROWEST, box.clientWidth); });
+    this.resized.observe(box);
+  }
+
+  /** Where each side's line is. */
+  private get column(): Record<Lane, number> {
+    const [first, last] = [100, this.wide - 60];
+    return { browser: first, gateway: (first + last) / 2, trunk: last };
   }
 
   private async read(): Promise<void> {
@@ -140,15 +159,16 @@ export class CallScreen extends Screen {
   private drawLadder(): unknown {
     const height = this.ladder.length * STEP + 50;
     const chosen = this.ladder[this.chosen];
+    const column = this.column;
     return html`
-      <div class="ladder-box">
-        <svg class="ladder" viewBox="0 0 800 ${height}" width="800" height=${height} role="list" aria-label="Messages in the order of time">
+      <div class="ladder-box ${chosen ? "two" : ""}">
+        <div class="ladder-scroll"><svg class="ladder" width=${this.wide} height=${height} role="list" aria-label="Messages in the order of time">
           <defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto-start-reverse"><path d="M0 0 8 4 0 8z"/></marker></defs>
-          ${(Object.keys(COLUMN) as Lane[]).map((lane) => svg`
-            <g class="lane" aria-hidden="true"><text x=${COLUMN[lane]} y="18">${{ browser: "Browser", gateway: "Crosspoint", trunk: "Trunk" }[lane]}</text>
-            <line x1=${COLUMN[lane]} x2=${COLUMN[lane]} y1="26" y2=${height}></line></g>`)}
+          ${(Object.keys(column) as Lane[]).map((lane) => svg`
+            <g class="lane" aria-hidden="true"><text x=${column[lane]} y="18">${{ browser: "Browser", gateway: "Crosspoint", trunk: "Trunk" }[lane]}</text>
+            <line x1=${column[lane]} x2=${column[lane]} y1="26" y2=${height}></line></g>`)}
           ${this.ladder.map((step, n) => this.drawStep(step, n))}
-        </svg>
+        </svg></div>
         ${chosen ? html`<div class="message" role="group" aria-label="The chosen message"><h3>${chosen.what}</h3><p>${seconds(chosen.at_ms)} after the call began</p>
           ${chosen.detail ? html`<pre tabindex="0">${chosen.detail}</pre>` : nothing}</div>` : nothing}
       </div>`;
@@ -156,12 +176,12 @@ export class CallScreen extends Screen {
 
   private drawStep(step: Step, n: number): unknown {
     const y = n * STEP + 50;
-    const [from, to] = [COLUMN[step.from], COLUMN[step.to]];
+    const [from, to] = [this.column[step.from], this.column[step.to]];
     const label = `${seconds(step.at_ms)}: ${step.from} to ${step.to}: ${step.what}`;
     return svg`
       <g class="step ${step.kind} ${n === this.chosen ? "chosen" : ""}" role="listitem" tabindex="0" aria-label=${label} data-step=${n} data-kind=${step.kind} data-what=${step.what}
         @click=${() => this.choose(n)} @focus=${() => this.choose(n)}>
-        <rect class="hit" x="0" y=${y - 20} width="800" height=${STEP}></rect>
+        <rect class="hit" x="0" y=${y - 20} width=${this.wide} height=${STEP}></rect>
         <text class="at" x="6" y=${y + 3}>${(step.at_ms / 1000).toFixed(3)}</text>
         ${from === to
           ? svg`<circle cx=${from} cy=${y} r="5"></circle><text x=${from + 12} y=${y + 4} class="beside">${step.what}</text>`

@@ -3,7 +3,7 @@ import { html, nothing } from "lit";
 import { go, Screen } from "./element";
 import type { CallRecord } from "./api";
 import type { Live } from "./live";
-import { clock, length, who } from "./words";
+import { clock, length, sought, who } from "./words";
 
 /** The height of a row in pixels, as the style sheet has it. */
 const ROW = 36;
@@ -11,17 +11,18 @@ const ROW = 36;
 const SPARE = 5;
 
 export class CallsScreen extends Screen {
-  static override properties = { live: { attribute: false }, from: { state: true }, chosen: { state: true }, filter: { state: true } };
+  static override properties = { live: { attribute: false }, search: {}, from: { state: true }, chosen: { state: true } };
   declare live: Live;
+  /** `filter=WORD`: the calls that have it. */
+  declare search: string;
   declare from: number;
   declare chosen: number;
-  declare filter: string;
 
   constructor() {
     super();
     this.from = 0;
     this.chosen = 0;
-    this.filter = "";
+    this.search = "";
   }
 
   override connectedCallback(): void {
@@ -36,10 +37,18 @@ export class CallsScreen extends Screen {
     await super.scheduleUpdate();
   }
 
+  protected override willUpdate(changed: Map<string, unknown>): void {
+    if (changed.get("search") !== undefined) this.chosen = 0;
+  }
+
+  private get filter(): string {
+    return new URLSearchParams(this.search).get("filter") ?? "";
+  }
+
   private shown(): CallRecord[] {
     const all = [...this.live.calls.values()];
     const wanted = this.filter.toLowerCase();
-    const fits = (call: CallRecord) => [who(call.from), who(call.to), call.trunk ?? "", call.state ?? ""].some((text) => text.toLowerCase().includes(wanted));
+    const fits = (call: CallRecord) => [sought(call.from), sought(call.to), call.trunk ?? "", call.state ?? ""].some((text) => text.toLowerCase().includes(wanted));
     return wanted === "" ? all : all.filter(fits);
   }
 
@@ -64,17 +73,25 @@ export class CallsScreen extends Screen {
     const height = this.querySelector(".window")?.clientHeight ?? 0;
     const fit = Math.ceil((height || innerHeight) / ROW) + 2 * SPARE;
     const from = Math.max(0, Math.min(this.from, calls.length - fit));
-    const now = Date.now();
+    // Without the gateway nobody knows how a call goes on: its clock stops.
+    const now = this.live.lost ?? Date.now();
+    const known = this.live.ready;
+    const none = this.live.refused ? `You cannot see calls. ${this.live.refused}`
+      : !known ? this.live.lost === undefined ? "Reading…" : "The calls are not known: there is no connection to the gateway."
+      : this.live.calls.size > 0 ? "No call fits the filter." : this.live.lost === undefined ? "No call is on." : "No call was on when the connection was lost.";
     return html`
       <header class="head">
-        <h1>Live calls <span class="count" data-count>${calls.length}</span></h1>
+        <h1>Live calls <span class="count" data-count>${known ? calls.length : "–"}</span></h1>
         <label class="find"><span>Filter</span>
           <input type="search" placeholder="number, user, trunk, state" .value=${this.filter}
-            @input=${(event: InputEvent) => { this.filter = (event.target as HTMLInputElement).value; this.chosen = 0; }}>
+            @input=${(event: InputEvent) => {
+              const filter = (event.target as HTMLInputElement).value;
+              go(`/admin/calls${filter === "" ? "" : `?${new URLSearchParams({ filter })}`}`, true);
+            }}>
         </label>
       </header>
-      ${calls.length === 0 ? html`<p class="empty">${this.live.calls.size === 0 ? "No call is on." : "No call fits the filter."}</p>` : nothing}
-      <div class="table" role="table" aria-label="Live calls" aria-rowcount=${calls.length + 1} ?hidden=${calls.length === 0}>
+      ${calls.length === 0 ? html`<p class="empty" role="status">${none}</p>` : nothing}
+      <div class="table ${this.live.lost === undefined ? "" : "stale"}" role="table" aria-label="Live calls" aria-rowcount=${calls.length + 1} ?hidden=${calls.length === 0}>
         <div role="rowgroup"><div class="row titles" role="row" aria-rowindex="1">
           ${["State", "From", "To", "Trunk", "Direction", "Began", "Talking"].map((title) => html`<span role="columnheader">${title}</span>`)}
         </div></div>

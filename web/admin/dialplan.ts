@@ -3,10 +3,14 @@ import { html, nothing } from "lit";
 import { Screen } from "./element";
 import { all, ask, get, post, Problem, type Finding, type Plan, type PlanVersion } from "./api";
 import { diff } from "./diff";
-import { day } from "./words";
+import { clock, day } from "./words";
+
+/** A text that is not in force yet, and the hash of the plan it was made from. */
+interface Draft { hash: string; text: string; at: string }
+const DRAFT = "crosspoint.plan";
 
 export class DialplanScreen extends Screen {
-  static override properties = { search: {}, plan: { state: true }, versions: { state: true }, text: { state: true }, findings: { state: true }, checked: { state: true }, answer: { state: true }, told: { state: true }, fault: { state: true } };
+  static override properties = { search: {}, plan: { state: true }, versions: { state: true }, text: { state: true }, findings: { state: true }, checked: { state: true }, answer: { state: true }, told: { state: true }, kept: { state: true }, fault: { state: true } };
   /** `version=HASH`: what the text is compared with; the plan in force without. */
   declare search: string;
   declare plan: Plan | undefined;
@@ -16,6 +20,8 @@ export class DialplanScreen extends Screen {
   declare checked: "yes" | "no" | "running";
   declare answer: { trace: string[] } | undefined;
   declare told: string;
+  /** The text that was found again. */
+  declare kept: Draft | undefined;
   declare fault: string;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private asked = 0;
@@ -44,10 +50,33 @@ export class DialplanScreen extends Screen {
       this.findings = this.plan.refused?.findings ?? this.plan.warnings;
       this.checked = "yes";
       this.fault = "";
+      this.restore(this.plan);
       await this.readVersions();
     } catch (error) {
       this.fault = (error as Error).message;
     }
+  }
+
+  /** What was typed and then left is there again: for as long as the page's tab is. */
+  private restore(plan: Plan): void {
+    let draft: Draft | null = null;
+    try {
+      draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "null") as Draft | null;
+    } catch { /* a browser that keeps nothing */ }
+    if (!draft || draft.text === plan.text) return;
+    this.kept = draft;
+    this.text = draft.text;
+    this.checked = "running";
+    void this.check();
+  }
+
+  private keep(): void {
+    if (!this.plan) return;
+    try {
+      if (this.text === this.plan.text) sessionStorage.removeItem(DRAFT);
+      else sessionStorage.setItem(DRAFT, JSON.stringify({ hash: this.kept?.hash ?? this.plan.hash, text: this.text, at: new Date().toISOString() } satisfies Draft));
+    } catch { /* a browser that keeps nothing, or has no room: the page still asks before it is closed */ }
+    if (this.text === this.plan.text) this.kept = undefined;
   }
 
   private async readVersions(): Promise<void> {
@@ -56,6 +85,8 @@ export class DialplanScreen extends Screen {
 
   private typed(text: string): void {
     this.text = text;
+    this.told = "";
+    this.keep();
     this.checked = "running";
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.check(), 300);
@@ -79,13 +110,14 @@ export class DialplanScreen extends Screen {
     try {
       const response = await ask("/v1/dialplan", { method: "PUT", body: this.text, headers: { "if-match": `"${this.plan.hash}"`, "content-type": "application/toml" } });
       this.plan = await response.json() as Plan;
+      this.keep();
       this.findings = this.plan.warnings;
       this.told = "The plan is in force. Calls that are on keep what was decided for them.";
       await this.readVersions();
     } catch (error) {
       const problem = error as Problem;
       if (problem.code === "request/bad-plan") this.findings = problem.body["findings"] as Finding[];
-      this.fault = problem.code === "request/conflict" ? `${problem.message} Copy your text and load the page again.` : problem.message;
+      this.fault = problem.code === "request/conflict" ? `${problem.message} Your text is kept: load the page again and compare.` : problem.message;
     }
   }
 
@@ -140,6 +172,9 @@ export class DialplanScreen extends Screen {
       </header>
       ${this.fault ? html`<p class="fault" role="alert">${this.fault}</p>` : nothing}
       ${this.told ? html`<p class="told" role="status">${this.told}</p>` : nothing}
+      ${this.kept ? html`<p class="kept" role="status">Your text of ${clock(this.kept.at)} is here again; it is not in force.
+        ${this.kept.hash === plan.hash ? nothing : html`<b>Another plan was put in force since you began:</b> “Changes” shows what your text would undo.`}
+        <button class="link" @click=${() => this.typed(plan.text)}>Drop it</button></p>` : nothing}
       <div class="plan">
         <div class="editor">
           <pre class="lines" aria-hidden="true">${Array.from({ length: lines }, (_, n) => `${n + 1}\n`)}</pre>

@@ -31,7 +31,8 @@ export abstract class Screen extends LitElement {
   }
 }
 
-export function go(path: string): void {
-  history.pushState(null, "", path);
+/** Shows another address; in place of this one where it is only a detail of what is shown. */
+export function go(path: string, instead = false): void {
+  history[instead ? "replaceState" : "pushState"](null, "", path);
   dispatchEvent(new PopStateEvent("popstate"));
 }

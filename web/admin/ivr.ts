@@ -98,17 +98,17 @@ class IvrRunScreen extends Screen {
       <h2 id="case-title">${title(own)} ${result(own.outcome)}</h2>
       ${own.message ? html`<p class="fault">${own.message}</p>` : nothing}
       <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-      <table class="records"><caption>Steps</caption>
+      <div class="scroll"><table class="records"><caption>Steps</caption>
         <thead><tr>${["Line", "Step", "From", "To", "What was expected and heard"].map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
         <tbody>${own.steps.map((step) => html`<tr data-step=${step.name} data-failed=${step.failure ? "yes" : "no"}>
           <td class="number">${step.line}</td><td>${step.name}</td><td class="number">${seconds(step.start_ms)}</td><td class="number">${seconds(step.end_ms)}</td>
           <td>${step.failure ? html`<strong class="wrong">${step.failure}</strong> ` : nothing}${step.notes.join("; ")}</td></tr>`)}</tbody>
-      </table>
-      ${own.prompts.length === 0 ? nothing : html`<table class="records"><caption>Recognised</caption>
+      </table></div>
+      ${own.prompts.length === 0 ? nothing : html`<div class="scroll"><table class="records"><caption>Recognised</caption>
         <thead><tr>${["Recording", "From", "To", "Likeness", "Expected"].map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
         <tbody>${own.prompts.map((prompt) => html`<tr><td>${prompt.file}</td><td class="number">${seconds(prompt.start_ms)}</td><td class="number">${seconds(prompt.end_ms)}</td>
           <td class="number">${prompt.match.toFixed(2)} (worst ${prompt.window.toFixed(2)})</td><td>${prompt.expected ? "yes" : html`<strong class="wrong">no</strong>`}</td></tr>`)}</tbody>
-      </table>`}
+      </table></div>`}
       ${own.messages.length === 0 ? nothing : html`<details><summary>${own.messages.length} messages</summary>
         <ol class="trace">${own.messages.map((message) => html`<li><code>${seconds(message.at_ms)} ${message.sent ? "→" : "←"} ${message.text}</code></li>`)}</ol></details>`}
     </section>`;

@@ -56,10 +56,10 @@ export abstract class ListScreen<T extends { id: string }> extends Screen {
       <header class="head"><h1>${this.list.title}</h1></header>
       ${this.fault ? html`<p class="fault" role="alert">${this.fault}</p>` : nothing}
       ${items === undefined ? nothing : items.length === 0 ? html`<p class="empty">${this.empty()}</p>` : html`
-      <table class="records">
+      <div class="scroll"><table class="records">
         <thead><tr>${this.columns.map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
         <tbody>${items.map((item, n) => this.row(item, n === this.chosen ? "chosen" : ""))}</tbody>
-      </table>
+      </table></div>
       ${this.next ? html`<button @click=${() => this.read(this.next)}>More</button>` : nothing}`}`;
   }
 }

@@ -43,6 +43,8 @@ export function steps(rows: TimelineRow[], sip: SipMessage[]): Step[] {
   return out.sort((a, b) => a.at_ms - b.at_ms);
 }
 
+/** As wide as its box, but never so narrow that nothing is seen. */
+const wide = (box: HTMLElement) => Math.max(200, box.clientWidth);
 const sync = uPlot.sync("call");
 const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -53,9 +55,10 @@ export class Plots {
   private rows: TimelineRow[] = [];
   private marks: Step[] = [];
   private span = 10;
+  private readonly resized: ResizeObserver;
 
   constructor(private readonly box: HTMLElement) {
-    const width = Math.max(320, box.clientWidth);
+    const width = wide(box);
     const axis = () => ({ stroke: ink, grid: { stroke: () => color("--line"), width: 1 }, ticks: { stroke: () => color("--line") } });
     const base = (label: string, height: number): Omit<uPlot.Options, "series" | "axes"> => ({
       width, height, title: label,
@@ -84,6 +87,12 @@ export class Plots {
       quality("Loss, %"),
       lane("Digits: heard above, sent below", 110, (plot) => this.drawDigits(plot), true),
     ];
+    // A window that is made narrower, or a phone that is turned, takes the plots with it.
+    this.resized = new ResizeObserver(() => {
+      const width = wide(box);
+      for (const plot of this.plots) if (plot.width !== width) plot.setSize({ width, height: plot.height });
+    });
+    this.resized.observe(box);
   }
 
   /** A box of the page's own rules: a plot is a picture with a name. */
@@ -114,6 +123,7 @@ export class Plots {
   }
 
   end(): void {
+    this.resized.disconnect();
     this.plots.forEach((plot) => plot.destroy());
   }
 

@@ -102,7 +102,7 @@ export class RecordsScreen extends Screen {
       </form>
       ${this.fault ? html`<p class="fault" role="alert">${this.fault}</p>` : nothing}
       ${this.items.length === 0 ? html`<p class="empty">No record fits.</p>` : html`
-      <table class="records">
+      <div class="scroll"><table class="records">
         <thead><tr>${["Began", "From", "To", "Trunk", "Direction", "Talked", "End", "MOS"].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
         <tbody>${this.items.map((call, n) => html`
           <tr class=${n === this.chosen ? "chosen" : ""} data-record=${call.id}>
@@ -111,7 +111,7 @@ export class RecordsScreen extends Screen {
             <td class="number">${length(call.duration_ms)}</td><td>${call.cause ?? "on"}</td>
             <td class="number">${call.quality.callee?.mos.toFixed(1) ?? ""}</td>
           </tr>`)}</tbody>
-      </table>
+      </table></div>
       ${this.next ? html`<button @click=${() => this.read(this.next)}>More</button>` : nothing}`}`;
   }
 }

@@ -1,8 +1,22 @@
 // How things are written for people.
+import { html, type TemplateResult } from "lit";
 import type { Party } from "./api";
 
-export function who(party: Party): string {
-  return party.display ?? party.number ?? party.user ?? party.uri;
+/** Who it is by what the gateway knows: never the display name, which is the caller's own words. */
+export function name(party: Party): string {
+  return party.number ?? party.user ?? party.uri;
+}
+
+/** Who it is, and beside it, in quotes, what they say of themselves. */
+export function who(party: Party): TemplateResult {
+  // Neither a quote nor a change of the direction of writing in it gets out of the quotes.
+  const words = party.display?.replace(/["“”„«»]/g, "'");
+  return html`${name(party)}${words ? html` <q class="words" title="The caller’s own words"><bdi>${words}</bdi></q>` : ""}`;
+}
+
+/** Everything of it that is searched. */
+export function sought(party: Party): string {
+  return [party.number, party.user, party.uri, party.display].filter(Boolean).join(" ").toLowerCase();
 }
 
 // Made once: to make one costs more than a whole row of a list.
