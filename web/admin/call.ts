@@ -7,7 +7,7 @@ import { clock, day, length, seconds, who } from "./words";
 
 const STEP = 30;
 /** The narrowest ladder whose words are still apart, in pixels; it scrolls in its box where that is narrower. */
-const NARROWEST = 480;
+const NARROWEST = 340;
 
 export class CallScreen extends Screen {
   static override properties = { call: {}, record: { state: true }, ladder: { state: true }, chosen: { state: true }, wide: { state: true }, fault: { state: true } };
@@ -53,7 +53,7 @@ export class CallScreen extends Screen {
 
   /** Where each side's line is. */
   private get column(): Record<Lane, number> {
-    const [first, last] = [100, this.wide - 60];
+    const [first, last] = this.wide < 600 ? [76, this.wide - 36] : [100, this.wide - 60];
     return { browser: first, gateway: (first + last) / 2, trunk: last };
   }
 

@@ -116,9 +116,10 @@ async function look(name, sizes = [1280, 400, 320]) {
       // What follows the window's size has two frames for it.
       await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 10_000 })
         .catch(async () => assert.fail(`${name}: ${await page.evaluate(() => document.documentElement.scrollWidth)} px wide in ${width}`));
-      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-      assert.deepEqual(violations.map((own) => `${own.id}: ${own.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`), [], `${name} ${colorScheme} ${width}`);
       if (shots) await page.screenshot({ path: join(shots, `admin-${name}-${width}-${colorScheme}.png`), fullPage: true });
+      if (width !== sizes[0]) continue;
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      assert.deepEqual(violations.map((own) => `${own.id}: ${own.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`), [], `${name} ${colorScheme}`);
     }
   }
   await page.setViewportSize({ width: 1280, height: 820 });
@@ -185,6 +186,15 @@ test("the number is shown whatever a caller calls himself, and the filter finds 
   assert.match(await shown(), /^\+4915112345678\s/);
   assert.equal(await row.locator("q").innerText(), "Police 110' +491100", "no quote of his ends the quotes");
   await look("calls");
+  // On a phone, too, all of the number is seen.
+  await page.setViewportSize({ width: 400, height: 820 });
+  await page.waitForFunction(() => {
+    const link = document.querySelector('[data-call="call_1"] a'), words = document.createRange();
+    const number = document.createTreeWalker(link, NodeFilter.SHOW_TEXT, (node) => node.data.includes("+49") ? 1 : 2).nextNode();
+    words.selectNodeContents(number);
+    return words.getBoundingClientRect().right <= link.parentElement.getBoundingClientRect().right;
+  });
+  await page.setViewportSize({ width: 1280, height: 820 });
   const found = () => page.locator("[data-call]").evaluateAll((all) => all.map((own) => own.dataset.call));
   for (const wanted of ["+49151123", "police"]) {
     await page.locator("input[type=search]").fill(wanted);

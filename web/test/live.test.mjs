@@ -16,7 +16,7 @@ class Source extends EventTarget {
     assert.equal(path, "/v1/events");
     source = this;
   }
-  close() {}
+  close() { this.closed = true; }
   tells(type, data) {
     this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify({ type, data }) }));
   }
@@ -26,7 +26,9 @@ before(async () => {
   const entryPoints = [fileURLToPath(new URL("../admin/live.ts", import.meta.url))];
   const { outputFiles } = buildSync({ entryPoints, bundle: true, format: "esm", target: "es2022", write: false, logLevel: "warning" });
   globalThis.EventSource = Source;
-  globalThis.fetch = (path) => new Promise((answer) => asked.push({ path, answer: (page) => answer({ ok: page !== undefined, status: 503, json: async () => page }) }));
+  globalThis.fetch = (path) => new Promise((answer, fail) => asked.push({
+    path, fail, answer: (page) => answer({ ok: page !== undefined, status: 503, json: async () => page }), refuse: (status, detail) => answer({ ok: false, status, json: async () => ({ detail }) }),
+  }));
   globalThis.requestAnimationFrame = (draw) => (queueMicrotask(draw), 1);
   ({ Live } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`));
 });
@@ -110,4 +112,62 @@ test("afterwards each event counts at once, and a drawing follows it", async () 
   assert.deepEqual(shown(), ["call_1 ended", "call_2 connected"]);
   await new Promise((done) => setImmediate(done));
   assert.equal(drawn, 1, "however much happens, there is one");
+});
+
+const settled = () => new Promise((done) => setImmediate(done));
+
+test("a source that is closed is followed by another after a pause that grows, and the list is read anew", async () => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_000_000 });
+  try {
+    await answer(null, [call(1)]);
+    assert.deepEqual([live.lost, live.ready], [undefined, true]);
+    for (const pause of [1000, 2000, 4000, 8000, 15_000, 15_000]) {
+      const old = source;
+      old.dispatchEvent(new Event("error"));
+      assert.ok(old.closed, "the browser does not try beside us");
+      asked.shift().fail(new TypeError("nobody is there"));
+      await settled();
+      assert.equal(live.lost, 1_000_000, "since the first time");
+      assert.deepEqual(shown(), ["call_1 connected"]);
+      mock.timers.tick(pause - 1);
+      assert.equal(source, old);
+      mock.timers.tick(1);
+      assert.notEqual(source, old);
+    }
+    source.dispatchEvent(new Event("open"));
+    assert.equal(live.lost, 1_000_000, "not before the list is there");
+    await answer(null, [call(2)]);
+    assert.deepEqual([shown(), live.lost], [["call_2 connected"], undefined]);
+    // The next time begins with the short pause.
+    const old = source;
+    old.dispatchEvent(new Event("error"));
+    mock.timers.tick(1000);
+    assert.notEqual(source, old);
+  } finally {
+    live.stop();
+    mock.timers.reset();
+  }
+});
+
+test("a list that fails is not an empty one; one that is refused is not asked for again", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    asked.shift().refuse(500, "Out of order.");
+    await settled();
+    assert.deepEqual([live.ready, live.refused, typeof live.lost], [false, "", "number"]);
+    mock.timers.tick(1000);
+    assert.equal(asked.length, 1, "it is read again");
+    asked.shift().refuse(500, "Out of order.");
+    await settled();
+    source.dispatchEvent(new Event("error"));
+    asked.shift().refuse(403, "The key lacks the permission calls:read.");
+    await settled();
+    assert.deepEqual([live.ready, live.refused, live.lost], [false, "The key lacks the permission calls:read.", undefined]);
+    const last = source;
+    mock.timers.tick(60_000);
+    assert.equal(source, last);
+  } finally {
+    live.stop();
+    mock.timers.reset();
+  }
 });
