@@ -136,7 +136,7 @@ test("a gateway that is gone is said to be, and what is shown stands still until
   await page.locator(".table.stale").waitFor();
   const talking = () => row.locator(".number").innerText();
   const before = await talking();
-  assert.match(before, /^1:0\d$/);
+  assert.match(before, /^\d+:\d\d$/);
   // Two drawings of each second, and some tries: the clock shows what it showed.
   await page.waitForFunction((since) => Date.now() - since > 3000, heard);
   assert.equal(await talking(), before);
