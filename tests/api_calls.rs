@@ -7,6 +7,7 @@ mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -169,7 +170,19 @@ async fn a_program_connects_a_phone_with_a_page_a_menu_and_another_phone() {
     let started = command(&["start", "--from", "700", "701"]);
     assert_eq!(started.code, Some(0), "{}", started.stderr);
     talks_for(&gateway, 2.0);
-    hang_up(started.stdout.trim());
+    // Two calls are one conversation: what is kept of it is asked for by either.
+    let id = started.stdout.trim();
+    let record = format!("/v1/calls/{id}/actions/record");
+    assert_eq!(request(&gateway.base, "POST", &record, &[], r#"{"action":"pause"}"#).status, 202);
+    talks_for(&gateway, 2.0);
+    hang_up(id);
+    for sound in two_recordings(&gateway) {
+        let side = |n| sound.iter().skip(n).step_by(2).copied().collect::<Vec<i16>>();
+        let levels = [0, 1].map(|n| sound::best_level(&side(n), 880.0));
+        assert!(levels.iter().any(|level| *level > -40.0), "not recorded: {levels:?}");
+        let after = &sound[sound.len() - 2 * 8000..];
+        assert!(after.iter().all(|sample| *sample == 0), "a pause that only one of them heard");
+    }
     for (phone, hz) in [(&near, 440.0), (&far, 880.0)] {
         let level = sound::best_level(&phone.recording(), hz);
         // A machine that is busy leaves gaps in it.
@@ -213,6 +226,33 @@ async fn a_program_connects_a_phone_with_a_page_a_menu_and_another_phone() {
     assert_eq!(all.len(), 1 + 2 + 2, "{all:?}");
 }
 
+/// Both channels, by turns, of the newest two recordings, once they are ended.
+fn two_recordings(gateway: &Gateway) -> Vec<Vec<i16>> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let list = get(&gateway.base, "/v1/recordings?limit=2", &[]).json();
+        let list = list["items"].as_array().unwrap().clone();
+        if list.len() == 2 && list.iter().all(|own| own["ended_at"].is_string()) {
+            let sound = |own: &Value| {
+                let file = file_of(&gateway.dir.join("recordings"), own["id"].as_str().unwrap());
+                let mut wav = hound::WavReader::open(file).unwrap();
+                wav.samples::<i16>().map(Result::unwrap).collect()
+            };
+            return list.iter().map(sound).collect();
+        }
+        assert!(Instant::now() < deadline, "{list:?}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+fn file_of(folder: &Path, id: &str) -> PathBuf {
+    let days = std::fs::read_dir(folder).unwrap().map(|day| day.unwrap().path());
+    let mut files =
+        days.flat_map(|day| std::fs::read_dir(day).unwrap().map(|file| file.unwrap().path()));
+    let is_it = |file: &PathBuf| file.file_name().is_some_and(|name| name == &*format!("{id}.wav"));
+    files.find(is_it).unwrap()
+}
+
 /// Waits until the calls that are on have been answered for so long.
 fn talks_for(gateway: &Gateway, seconds: f64) {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -244,10 +284,12 @@ number = "+493012345670"
 name = "the far phone"
 to = ["701"]
 route = ["far"]
+record = true
 [[outbound]]
 name = "the near phone"
 to = ["7XX"]
 route = ["phone"]
+record = true
 [menu.top]
 prompt = "prompt.wav"
 first_digit = "60s"
