@@ -55,6 +55,7 @@ fn the_operator_sees_a_call_of_the_web_phone_and_ends_it() {
     assert_eq!(saw["blocked"], true);
     assert!(saw["trace"].as_str().unwrap().contains("605"), "{}", saw["trace"]);
     assert_eq!(saw["inForce"], true);
+    assert_eq!(saw["asTyped"], true);
     assert_eq!(saw["search"], "?user=nobody");
     assert!(saw["csv"][0].as_str().unwrap().starts_with("id,direction,"), "{}", saw["csv"]);
     assert_eq!(saw["thousand"]["sees"], true, "{}", saw["thousand"]);

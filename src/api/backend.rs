@@ -10,8 +10,8 @@ use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::call::{Record, State};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotPlayed, NotStarted, PlanQuestion, RecordingWish, SipMessage,
-    Timeline, VoicemailView, WebhookView,
+    CallOrder, Delivery, Events, NotExplained, NotPlayed, NotStarted, PlanQuestion, RecordingWish,
+    SipMessage, Timeline, VoicemailView, WebhookView,
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, Tones, TransferTo, Words};
@@ -127,8 +127,15 @@ pub trait Backend: Send + Sync + 'static {
     /// See [`PutRefused`]; the old plan stays.
     fn put_plan(&self, text: &str, made_from: Option<&str>) -> Result<(), PutRefused>;
 
-    /// What the plan in force says to a call, with its trace; `None` where the time is no time.
-    fn explain(&self, question: &PlanQuestion) -> Option<(Decision, Vec<String>)>;
+    /// What a plan says to a call, with its trace: that of a text, or the one in force.
+    ///
+    /// # Errors
+    /// See [`NotExplained`].
+    fn explain(
+        &self,
+        question: &PlanQuestion,
+        text: Option<&str>,
+    ) -> Result<(Decision, Vec<String>), NotExplained>;
 
     /// Lets a user call a country again that the fraud brake holds.
     fn release(&self, user: &UserId, region: Region);

@@ -38,7 +38,12 @@ impl<S: Send + Sync> FromRequestParts<S> for OfCall {
 
 /// A body of JSON.
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    let bytes = bytes(body).await?;
+    json_up_to(body, MAX_BODY).await
+}
+
+/// The same with another bound.
+pub(super) async fn json_up_to<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, Problem> {
+    let bytes = bytes_up_to(body, most).await?;
     serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))
 }
 

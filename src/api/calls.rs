@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::backend::DigitsToSend;
 use super::body::{self, OfCall, bad};
-use super::page::Page;
+use super::page::{Page, Which};
 use super::{Api, HoldWish, LiveCall, Problem};
 use crate::base::{CallId, DialString, E164, UserId};
 use crate::call::Quality;
@@ -31,33 +30,12 @@ pub(super) struct List<T> {
     pub(super) next: Option<String>,
 }
 
-/// Which page of the list.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Which {
-    /// From the last page's `next`.
-    cursor: Option<String>,
-    /// How many, 1 to 1000.
-    #[param(minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<usize>,
-}
-
 /// The calls in progress, oldest first, each without its `trace`.
 #[utoipa::path(get, path = "/v1/calls", tag = "calls", params(Which),
     responses((status = 200, description = "The calls in progress", body = List<LiveCall>)))]
-pub(super) async fn list(
-    State(api): State<Api>,
-    query: Result<Query<Which>, QueryRejection>,
-) -> Result<Json<List<LiveCall>>, Problem> {
-    let Query(which) = query.map_err(|error| bad(error.body_text()))?;
-    let limit = which.limit.unwrap_or(50);
-    if !(1..=1000).contains(&limit) {
-        return Err(bad("limit is 1 to 1000"));
-    }
-    let after = which.cursor.map(|text| text.parse::<Cursor>()).transpose();
-    let (items, next) = api.backend.calls(after.map_err(|error| bad(error.to_string()))?, limit);
-    Ok(Json(List { items, next: next.map(|place| place.to_string()) }))
+pub(super) async fn list(State(api): State<Api>, page: Page<Cursor>) -> Json<List<LiveCall>> {
+    let (items, next) = api.backend.calls(page.after, page.limit);
+    Json(List { items, next: next.map(|place| place.to_string()) })
 }
 
 /// A call to start.
@@ -151,7 +129,7 @@ pub(super) async fn show(
 
 /// How the plan decided about a call, then each attempt and what became of it.
 #[utoipa::path(get, path = "/v1/calls/{id}/trace", tag = "calls",
-    params(("id" = CallId, Path), super::page::Which),
+    params(("id" = CallId, Path), Which),
     responses((status = 200, description = "One line a step", body = List<String>)))]
 pub(super) async fn trace(
     State(api): State<Api>,

@@ -20,7 +20,7 @@ use super::page::{Page, Text, Which};
 use super::{Api, Backend, PlanVersionView, PlanView, Problem, PutRefused};
 use crate::base::{Finding, Severity, TrunkId, UserId};
 use crate::dialplan::{Region, decision_json};
-use crate::gateway::PlanQuestion;
+use crate::gateway::{NotExplained, PlanQuestion};
 use crate::signaling::ErrorCode;
 
 /// The plan in force: text, hash (also as `ETag`), since when, warnings, and what was refused since.
@@ -93,7 +93,7 @@ pub(super) async fn check(State(api): State<Api>, body: Body) -> Result<Json<Che
     Ok(Json(Checked { ok, findings }))
 }
 
-/// `{"from": USER, "dial": NUMBER}` or `{"did": NUMBER, "from": NUMBER}`, each with `"at"`.
+/// `{"from": USER, "dial": NUMBER}` or `{"did": NUMBER, "from": NUMBER}`, each with `"at"` and `"plan"`.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
@@ -103,13 +103,16 @@ pub(super) struct Question {
     did: Option<String>,
     trunk: Option<TrunkId>,
     at: Option<String>,
+    /// The text of another plan than the one in force.
+    plan: Option<String>,
 }
 
-/// What the plan in force says to a call, and why.
+/// What a plan says to a call, and why: the one in force, or that of a text, which changes nothing.
 #[utoipa::path(post, path = "/v1/dialplan/explain", tag = "configuration", request_body = Question,
     responses((status = 200, description = "The decision and its trace", body = Object)))]
 pub(super) async fn explain(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
-    let question: Question = body::json(body).await?;
+    let mut question: Question = body::json_up_to(body, MAX_PLAN).await?;
+    let text = question.plan.take();
     let question = match question {
         Question {
             from: Some(from),
@@ -118,11 +121,12 @@ pub(super) async fn explain(State(api): State<Api>, body: Body) -> Result<Respon
             did: None,
             trunk: None,
             at,
+            plan: _,
         } => {
             let user: UserId = from.parse().map_err(|error| bad(format!("from: {error}")))?;
             PlanQuestion::Outbound { user, dialled, caller_id, at }
         }
-        Question { from, dial: None, caller_id: None, did: Some(did), trunk, at } => {
+        Question { from, dial: None, caller_id: None, did: Some(did), trunk, at, plan: _ } => {
             if let Some(trunk) = &trunk
                 && !api.backend.trunks().iter().any(|known| known.id == *trunk)
             {
@@ -135,8 +139,15 @@ pub(super) async fn explain(State(api): State<Api>, body: Body) -> Result<Respon
             return Err(bad(words.to_owned()));
         }
     };
-    let (decision, trace) = api.backend.explain(&question).ok_or_else(|| {
-        bad("at is no time like 2026-11-22T10:00 or 2026-11-22T10:00:00Z".to_owned())
+    let explained = match text {
+        None => api.backend.explain(&question, None),
+        Some(text) => beside(&api, move |backend| backend.explain(&question, Some(&text))).await?,
+    };
+    let (decision, trace) = explained.map_err(|why| match why {
+        NotExplained::Time => bad("at is no time like 2026-11-22T10:00 or 2026-11-22T10:00:00Z"),
+        NotExplained::Plan(findings) => {
+            Problem::new(ErrorCode::RequestBadPlan).with("findings", json!(findings))
+        }
     })?;
     Ok(Json(decision_json(&decision, &trace)).into_response())
 }

@@ -12,8 +12,8 @@ use crate::base::{CallId, E164, Finding, TrunkId, UserId};
 use crate::dialplan::{Decision, Region};
 use crate::gateway::{CallOrder, Delivery, Events, NotStarted, SipMessage, WebhookView};
 use crate::gateway::{
-    Gateway, Hold, NotPlayed, PlanQuestion, PlanVersion, PutPlanError, RecordingWish, StepOutcome,
-    Timeline, VoicemailView,
+    Gateway, Hold, NotExplained, NotPlayed, PlanQuestion, PlanVersion, PutPlanError, RecordingWish,
+    StepOutcome, Timeline, VoicemailView,
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TransferTo, Words};
@@ -208,8 +208,12 @@ impl Backend for GatewayBackend {
         })
     }
 
-    fn explain(&self, question: &PlanQuestion) -> Option<(Decision, Vec<String>)> {
-        self.gateway.explain(question)
+    fn explain(
+        &self,
+        question: &PlanQuestion,
+        text: Option<&str>,
+    ) -> Result<(Decision, Vec<String>), NotExplained> {
+        self.gateway.explain(question, text)
     }
 
     fn release(&self, user: &UserId, region: Region) {

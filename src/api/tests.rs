@@ -24,8 +24,8 @@ use crate::base::{CallId, Cause, E164, Finding, Party, Severity, TrunkId, UserId
 use crate::call::{Direction, Quality, Record, State, Who};
 use crate::dialplan::{Decision, Known, NoFiles, OutboundRequest, Region};
 use crate::gateway::{
-    CallOrder, Delivery, Events, NotPlayed, NotStarted, PlanQuestion, RecordingWish, SipMessage,
-    Timeline, VoicemailView, WebhookView,
+    CallOrder, Delivery, Events, NotExplained, NotPlayed, NotStarted, PlanQuestion, RecordingWish,
+    SipMessage, Timeline, VoicemailView, WebhookView,
 };
 use crate::recording::Folder;
 use crate::signaling::{Claims, MintError, TokenKey, TransferTo, Words, mint};
@@ -236,11 +236,19 @@ impl Backend for Fixed {
         }
     }
 
-    fn explain(&self, question: &PlanQuestion) -> Option<(Decision, Vec<String>)> {
-        let PlanQuestion::Outbound { user, dialled, at: None, .. } = question else { return None };
-        let text = "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\n\
-                    timezone = \"UTC\"\n";
-        let plan = crate::dialplan::load(text, "p", &Known::default(), &NoFiles).unwrap();
+    fn explain(
+        &self,
+        question: &PlanQuestion,
+        text: Option<&str>,
+    ) -> Result<(Decision, Vec<String>), NotExplained> {
+        let PlanQuestion::Outbound { user, dialled, at: None, .. } = question else {
+            return Err(NotExplained::Time);
+        };
+        let in_force = "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"DE\"\n\
+                        timezone = \"UTC\"\n";
+        let text = text.unwrap_or(in_force);
+        let plan = crate::dialplan::load(text, "p", &Known::default(), &NoFiles)
+            .map_err(NotExplained::Plan)?;
         let decision = plan.evaluate_outbound(&OutboundRequest {
             user: user.clone(),
             country: None,
@@ -249,7 +257,7 @@ impl Backend for Fixed {
             at: jiff::Timestamp::UNIX_EPOCH,
         });
         let trace = plan.explain(&decision);
-        Some((decision, trace))
+        Ok((decision, trace))
     }
 
     fn release(&self, user: &UserId, region: Region) {

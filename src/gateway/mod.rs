@@ -59,7 +59,7 @@ pub use plans::{PlanInForce, PlanRefused, PlanVersion, PutPlanError};
 pub use sip_trace::SipMessage;
 use start::features as features_of;
 pub use start::{Gateway, StartError};
-pub use surface::{CallView, NotPlayed, PlanQuestion, TrunkView, UserView};
+pub use surface::{CallView, NotExplained, NotPlayed, PlanQuestion, TrunkView, UserView};
 pub use timeline::{Entry, Timeline};
 pub use timeline_view::TimelineRow;
 pub use trunk_test::{StepOutcome, TestStep, TrunkTest};

@@ -208,6 +208,14 @@ impl Plans {
         }
     }
 
+    /// A text as a plan that is not in force.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(&self, text: &str) -> Result<Plan, Vec<Finding>> {
+        self.load(text).0
+    }
+
     /// Makes a text the plan: checked, written to the file in one step, in force. `made_from` is the
     /// hash of the plan that it was made from; `None` replaces whatever there is.
     ///

@@ -102,7 +102,16 @@ pub struct TrunkView {
     pub registration: Option<Result<Duration, String>>,
 }
 
-/// What the plan in force is asked.
+/// Why a plan says nothing to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotExplained {
+    /// The time of the question is no time.
+    Time,
+    /// The text is no plan that could be in force.
+    Plan(Vec<Finding>),
+}
+
+/// What a plan is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanQuestion {
     /// A call of a user.
@@ -201,10 +210,31 @@ impl Gateway {
         outcome
     }
 
-    /// What the plan in force says to a call, with its trace: the same evaluation that a call gets.
-    /// `None` where the time is no time.
-    pub fn explain(&self, question: &PlanQuestion) -> Option<(Decision, Vec<String>)> {
-        let plan = &self.inner.plans.in_force().plan;
+    /// What a plan says to a call, with its trace: the same evaluation that a call gets. The plan is
+    /// that of a text, or the one in force. A text is loaded: not on a runtime's thread.
+    ///
+    /// # Errors
+    /// See [`NotExplained`].
+    pub fn explain(
+        &self,
+        question: &PlanQuestion,
+        text: Option<&str>,
+    ) -> Result<(Decision, Vec<String>), NotExplained> {
+        let explained = match text {
+            Some(text) => {
+                let plan = self.inner.plans.read(text).map_err(NotExplained::Plan)?;
+                self.explained_by(&plan, question)
+            }
+            None => self.explained_by(&self.inner.plans.in_force().plan, question),
+        };
+        explained.ok_or(NotExplained::Time)
+    }
+
+    fn explained_by(
+        &self,
+        plan: &Plan,
+        question: &PlanQuestion,
+    ) -> Option<(Decision, Vec<String>)> {
         let moment = |at: &Option<String>| match at {
             Some(text) => plan.moment(text),
             None => Some(Timestamp::now()),

@@ -18,13 +18,15 @@ export class DialplanScreen extends Screen {
   declare text: string;
   declare findings: Finding[];
   declare checked: "yes" | "no" | "running";
-  declare answer: { trace: string[] } | undefined;
+  declare answer: { trace: string[]; of: string } | undefined;
   declare told: string;
   /** The text that was found again. */
   declare kept: Draft | undefined;
   declare fault: string;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private asked = 0;
+  /** What was asked last: it is asked again of what is typed. */
+  private question: Record<string, string> | undefined;
 
   constructor() {
     super();
@@ -99,6 +101,7 @@ export class DialplanScreen extends Screen {
       if (own !== this.asked) return;
       this.findings = result?.findings ?? [];
       this.checked = "yes";
+      await this.explain();
     } catch (error) {
       this.fault = (error as Error).message;
     }
@@ -121,13 +124,22 @@ export class DialplanScreen extends Screen {
     }
   }
 
-  private async explain(event: SubmitEvent): Promise<void> {
+  private pose(event: SubmitEvent): void {
     event.preventDefault();
     const form = new FormData(event.target as HTMLFormElement);
     const [from, number] = [String(form.get("from")).trim(), String(form.get("number")).trim()];
-    const question = form.get("way") === "out" ? { from, dial: number } : { did: number, ...(from ? { from } : {}) };
+    this.question = form.get("way") === "out" ? { from, dial: number } : { did: number, ...(from ? { from } : {}) };
+    void this.explain();
+  }
+
+  /** The text is asked; where it is no plan, the one in force. */
+  private async explain(): Promise<void> {
+    if (!this.plan || !this.question) return;
+    const wrong = this.findings.some((finding) => finding.severity === "error");
+    const typed = this.text !== this.plan.text && !wrong;
     try {
-      this.answer = await post<{ trace: string[] }>("/v1/dialplan/explain", question);
+      const answer = await post<{ trace: string[] }>("/v1/dialplan/explain", typed ? { ...this.question, plan: this.text } : this.question);
+      this.answer = { trace: answer?.trace ?? [], of: typed ? "what is typed" : wrong ? "the plan in force, for the text has errors" : "the plan in force" };
       this.fault = "";
     } catch (error) {
       this.answer = undefined;
@@ -187,14 +199,14 @@ export class DialplanScreen extends Screen {
             <ul class="findings">${this.findings.map((finding) => html`<li data-severity=${finding.severity}><button class="link" @click=${() => this.jump(finding)}>line ${finding.line}</button> ${finding.message}</li>`)}</ul>
           </section>
           <section aria-labelledby="explain-title"><h2 id="explain-title">Explain</h2>
-            <form class="explain" @submit=${(event: SubmitEvent) => this.explain(event)}>
+            <form class="explain" @submit=${(event: SubmitEvent) => this.pose(event)}>
               <label>A call <select name="way"><option value="out">of a user</option><option value="in">from a trunk</option></select></label>
               <label>from <input name="from" autocomplete="off" placeholder="user, or number"></label>
               <label>to <input name="number" required autocomplete="off" placeholder="what is dialled"></label>
               <button>Explain</button>
             </form>
-            ${this.answer ? html`<ol class="trace" data-trace>${this.answer.trace.map((line) => html`<li><code>${line}</code></li>`)}</ol>` : nothing}
-            <p class="hint">The plan in force is asked, not what is typed.</p>
+            ${this.answer ? html`<p class="hint" data-of>Says ${this.answer.of}:</p>
+              <ol class="trace" data-trace>${this.answer.trace.map((line) => html`<li><code>${line}</code></li>`)}</ol>` : html`<p class="hint">What is typed is asked, and again as you type.</p>`}
           </section>
           <section aria-labelledby="diff-title"><h2 id="diff-title">Changes${other ? html` since ${day(other.loaded_at)}` : nothing}</h2>
             ${changes.length === 0 ? html`<p class="hint">None.</p>` : html`<pre class="diff" tabindex="0">${changes.map((line) => html`<span class=${line.kind}>${{ same: " ", gone: "-", new: "+" }[line.kind]} ${line.text}\n</span>`)}</pre>`}

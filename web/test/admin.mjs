@@ -146,6 +146,14 @@ async function run() {
   await admin.locator("input[name=number]").fill("605");
   await admin.locator(".explain button").click();
   saw.trace = await admin.locator("[data-trace]").innerText();
+  // What is typed is asked as it is typed.
+  await text.fill(`${before}\n[[outbound]]\nname = "typed just now"\nto = ["6099"]\nroute = ["carrier"]\n`);
+  await admin.locator("input[name=number]").fill("6099");
+  await admin.locator(".explain button").click();
+  await admin.locator("[data-trace]", { hasText: "typed just now" }).waitFor();
+  await text.fill(before);
+  await admin.locator("[data-of]", { hasText: "in force" }).waitFor();
+  saw.asTyped = !(await admin.locator("[data-trace]").innerText()).includes("typed just now");
   await text.fill(`${before}\n# seen by the operator\n`);
   await admin.locator("button.go:not(:disabled)", { hasText: "Put in force" }).click();
   await admin.locator(".told").waitFor();
