@@ -93,7 +93,8 @@ impl Site {
         let backend = std::sync::Arc::new(GatewayBackend::new(gateway.clone(), None));
         let api = Api::new(backend, gateway.store(), gateway.metrics());
         let router = api::router(api, Access::default(), api::rtc(gateway.server().clone()));
-        tokio::spawn(api::serve(listener, router, std::future::pending(), Duration::ZERO));
+        let served = api::Served { router, metrics: gateway.metrics() };
+        tokio::spawn(api::serve(listener, served, std::future::pending(), Duration::ZERO));
         Site { gateway, base, dir }
     }
 

@@ -19,7 +19,7 @@ use crate::base::{CallId, Cause, Finding, Party, TrunkId, UserId};
 use crate::call::{Call, Direction, Record, State};
 use crate::codec::Prompt;
 use crate::config::read_bytes;
-use crate::dialplan::{Decision, InboundRequest, Region};
+use crate::dialplan::{Decision, InboundRequest, Plan, Region};
 use crate::dtmf::ToneItem;
 use crate::media::{self, Hold};
 use crate::recording::Folder;

@@ -60,11 +60,12 @@ async fn a_check_and_an_explanation_change_nothing() {
     assert!(answer["trace"][0].as_str().unwrap().contains("+49301234567"));
     // Another plan is asked the same, and is not in force for it.
     let of = |text: &str| {
-        let question = serde_json::json!({"from": "alice", "dial": "911", "plan": text});
+        let question = serde_json::json!({"from": "alice", "dial": "212 555 0123", "plan": text});
         question.to_string()
     };
     let other = "version = 1\nemergency = \"not-provided\"\n[defaults]\ncountry = \"US\"\ntimezone = \"UTC\"\n";
-    let asked = [explain(&of(other)).await, explain(r#"{"from": "alice", "dial": "911"}"#).await];
+    let asked =
+        [explain(&of(other)).await, explain(r#"{"from": "alice", "dial": "212 555 0123"}"#).await];
     assert_ne!(asked[0]["trace"], asked[1]["trace"], "{asked:?}");
     let wrong = explain(&of("version = 1\nnonsense = 2\n")).await;
     assert_eq!(wrong["code"], "request/bad-plan");
