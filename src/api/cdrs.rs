@@ -147,6 +147,10 @@ impl Asked {
             return Err(bad("number is + and digits, * or #, or their beginning"));
         }
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        // No name has one, and PostgreSQL takes none.
+        if [&query.user, &query.trunk].into_iter().flatten().any(|text| text.contains('\0')) {
+            return Err(bad("user and trunk are names"));
+        }
         let filter = Filter {
             user: filled(query.user),
             number,

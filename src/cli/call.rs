@@ -58,9 +58,9 @@ pub(super) async fn run(command: CallCommand, output: Output) -> Result<ExitCode
 
 /// The calls that are on, of all pages.
 async fn all(remote: &Remote) -> Result<Answer, Unusable> {
-    let mut answer = ask(remote, "GET", "/v1/calls?limit=1000", None).await?;
+    let mut answer = ask(remote, "GET", "/v1/calls?limit=500", None).await?;
     while let Some(next) = answer.body["next"].as_str() {
-        let path = format!("/v1/calls?limit=1000&cursor={next}");
+        let path = format!("/v1/calls?limit=500&cursor={next}");
         let mut more = ask(remote, "GET", &path, None).await?;
         if more.status >= 300 {
             return Ok(more);

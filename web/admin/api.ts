@@ -69,7 +69,7 @@ export async function all<T>(path: string): Promise<T[]> {
   const items: T[] = [];
   let cursor = "";
   for (;;) {
-    const page = await get<List<T>>(`${path}?limit=1000${cursor}`);
+    const page = await get<List<T>>(`${path}?limit=500${cursor}`);
     items.push(...page.items);
     if (!page.next) return items;
     cursor = `&cursor=${encodeURIComponent(page.next)}`;

@@ -216,7 +216,7 @@ export class DialplanScreen extends Screen {
               <a href="/admin/dialplan?version=${own.hash.slice(0, 12)}" aria-current=${own === other ? "true" : nothing}>${day(own.loaded_at)}</a>
               <code>${own.hash.slice(0, 12)}</code>
               ${n === 0 ? html`in force` : html`<button class="link" @click=${() => this.typed(own.text)}>take its text</button>`}</li>`)}</ol>
-            <p class="hint">Since the gateway’s start. A version is compared with the text in the editor.</p>
+            <p class="hint">Plans that were in force, those before the last start too. A version is compared with the text in the editor.</p>
           </section>
         </div>
       </div>`;
