@@ -52,10 +52,10 @@ impl Attempts {
     pub(super) fn may_try(&self, now: Instant, peer: IpAddr) -> Result<(), Problem> {
         let seen = self.seen();
         let Some(own) = seen.of.get(&Network::of(peer)) else { return Ok(()) };
-        let wait = WINDOW.saturating_sub(now.saturating_duration_since(own.since));
-        if own.count < MOST_FAILURES || wait.is_zero() {
+        if own.count < MOST_FAILURES || own.is_over(now) {
             return Ok(());
         }
+        let wait = WINDOW.saturating_sub(now.saturating_duration_since(own.since));
         drop(seen);
         self.metrics.auth_failed("refused");
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);

@@ -262,9 +262,7 @@ mod tests {
     use crate::base::epoch;
 
     fn add(all: &mut Deliveries, now: Instant, n: usize) -> Option<String> {
-        let id = format!("msg_{n}");
-        let delivery = Delivery::new(n as u64, id, "call.ended", Timestamp::UNIX_EPOCH);
-        all.add(now, delivery, format!("body {n}"))
+        all.add(now, Delivery::sample(n as u64), format!("body {n}"))
     }
 
     fn tried(all: &mut Deliveries, now: Instant, id: &str, outcome: Outcome) -> DeliveryState {
